@@ -1,0 +1,48 @@
+// Alarms: raised and lifted by name, each change logged once, with the time since when.
+import { expect, test } from "bun:test";
+import { createAlarms } from "../../src/observe/alarms.ts";
+import { type Log, silentLog } from "../../src/observe/log.ts";
+
+function bench() {
+  const lines: string[] = [];
+  let now = 1000;
+  const log: Log = {
+    ...silentLog,
+    info: (fields, message) => lines.push(`info ${String(fields.alarm)} ${message}`),
+    error: (fields, message) => lines.push(`error ${String(fields.alarm)} ${message}`),
+  };
+  const alarms = createAlarms({ now: () => now, after: () => () => {} }, log);
+  return { alarms, lines, turn: (ms: number) => (now += ms) };
+}
+
+test("an alarm stands until it is lifted, from the time it was first raised", () => {
+  const { alarms, lines, turn } = bench();
+  alarms.set("disk-full", "No space.");
+  turn(500);
+  alarms.set("disk-full", "No space.");
+  alarms.set("disk-full", "Still no space.");
+  alarms.set("metrics", "Port taken.");
+  expect(alarms.list()).toEqual([
+    { name: "disk-full", since: 1000, words: "Still no space." },
+    { name: "metrics", since: 1500, words: "Port taken." },
+  ]);
+  alarms.set("disk-full", null);
+  alarms.set("disk-full", null);
+  alarms.set("never-raised", null);
+  expect(alarms.list().map(({ name }) => name)).toEqual(["metrics"]);
+  expect(lines).toEqual([
+    "error disk-full alarm raised",
+    "error disk-full alarm raised",
+    "error metrics alarm raised",
+    "info disk-full alarm lifted",
+  ]);
+});
+
+test("raised again after it was lifted, it is a new one", () => {
+  const { alarms, turn } = bench();
+  alarms.set("spool", "first");
+  alarms.set("spool", null);
+  turn(60_000);
+  alarms.set("spool", "second");
+  expect(alarms.list()).toEqual([{ name: "spool", since: 61_000, words: "second" }]);
+});
