@@ -1,0 +1,122 @@
+// The header section of a message, read where it lies: fields are found by offset and decoded only when asked for. No I/O.
+
+import { decodeWords } from "./encoded-word.ts";
+
+/** What of a header section is looked at, octets. Sessions refuse longer ones; readers here stop at it. */
+export const MAX_HEADER_BYTES = 1_048_576;
+/** How many fields are looked at. */
+export const MAX_HEADER_FIELDS = 10_000;
+
+export interface HeaderBlock {
+  /** The header section in Latin-1, one character per octet, so that string offsets are byte offsets. Cut at `MAX_HEADER_BYTES`. */
+  readonly text: string;
+  /** Octets of the header section with the empty line that ends it: where the body starts. */
+  readonly bodyStart: number;
+}
+
+/** One header field as it lies in `HeaderBlock.text`. */
+export interface HeaderField {
+  /** Lower case; "" when the line is no header field (no colon, or a space inside the name). */
+  readonly name: string;
+  /** Offset of the first character of the name. */
+  readonly start: number;
+  /** Offset of the colon; equals `start` when there is none. */
+  readonly colon: number;
+  /** Offset behind the CRLF that ends the field, continuation lines included. */
+  readonly end: number;
+}
+
+const CRLF_CRLF = Buffer.from("\r\n\r\n");
+const COLON = 58;
+const SPACE = 32;
+const TAB = 9;
+
+/** Finds the header section. A message that starts with an empty line has none; one without an empty line has no body. */
+export function readHeaderBlock(raw: Uint8Array): HeaderBlock {
+  const bytes = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength);
+  if (bytes[0] === 13 && bytes[1] === 10) return { text: "", bodyStart: 2 };
+  const gap = bytes.indexOf(CRLF_CRLF);
+  const bodyStart = gap < 0 ? bytes.length : gap + 4;
+  const fieldsEnd = gap < 0 ? bytes.length : gap + 2;
+  if (fieldsEnd <= MAX_HEADER_BYTES) return { text: bytes.toString("latin1", 0, fieldsEnd), bodyStart };
+  const cut = bytes.toString("latin1", 0, MAX_HEADER_BYTES);
+  const lastLine = cut.lastIndexOf("\r\n");
+  return { text: lastLine < 0 ? "" : cut.slice(0, lastLine + 2), bodyStart };
+}
+
+/** Calls `visit` for each field from the top, at most `MAX_HEADER_FIELDS`; stops early when it returns false. */
+export function eachField(text: string, visit: (field: HeaderField) => boolean | undefined): void {
+  let start = 0;
+  for (let count = 0; start < text.length && count < MAX_HEADER_FIELDS; count++) {
+    let lineEnd = text.indexOf("\r\n", start);
+    while (lineEnd >= 0 && isWhite(text.charCodeAt(lineEnd + 2))) lineEnd = text.indexOf("\r\n", lineEnd + 2);
+    const end = lineEnd < 0 ? text.length : lineEnd + 2;
+    if (visit(fieldAt(text, start, end)) === false) return;
+    start = end;
+  }
+}
+
+function fieldAt(text: string, start: number, end: number): HeaderField {
+  let colon = start;
+  while (colon < end && isNameOrWhite(text.charCodeAt(colon))) colon++;
+  if (colon === start || text.charCodeAt(colon) !== COLON) return { name: "", start, colon: start, end };
+  let nameEnd = colon;
+  // RFC 5322 §4.5: obsolete syntax has white space before the colon; other parsers take it as the same field.
+  while (nameEnd > start && isWhite(text.charCodeAt(nameEnd - 1))) nameEnd--;
+  const name = text.slice(start, nameEnd).toLowerCase();
+  return name === "" || name.includes(" ")
+    ? { name: "", start, colon: start, end }
+    : { name, start, colon, end };
+}
+
+function isNameOrWhite(code: number): boolean {
+  return code !== COLON && (code >= SPACE || code === TAB);
+}
+
+function isWhite(code: number): boolean {
+  return code === SPACE || code === TAB;
+}
+
+/** The value of a field, unfolded and trimmed, still one character per octet. */
+export function rawValue(text: string, field: HeaderField): string {
+  const value = text.slice(field.colon + 1, field.end);
+  const folded = value.indexOf("\r\n") < value.length - 2;
+  return (folded ? value.replaceAll("\r\n", "") : value).trim();
+}
+
+const PLAIN = /^[\x20-\x7e]*$/;
+// Control characters, line and paragraph separators, and the marks that turn the direction of text around.
+const UNSHOWABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+// Enough for 500 characters in any encoding of RFC 2047.
+const MAX_DECODED_INPUT = 8192;
+/** Each costs microseconds whatever is in it; real ones hold ten characters and more. */
+const MAX_ENCODED_WORDS = 150;
+
+/** A raw value as text for people: RFC 2047 decoded, UTF-8 understood, control characters replaced, cut at `maxLength`. */
+export function displayText(value: string, maxLength: number): string {
+  const cut = value.length > MAX_DECODED_INPUT ? value.slice(0, MAX_DECODED_INPUT) : value;
+  if (PLAIN.test(cut) && !cut.includes("=?")) return cut.length > maxLength ? cut.slice(0, maxLength) : cut;
+  const shown = decodeWords(fromOctets(withFewWords(cut)))
+    .replace(UNSHOWABLE, " ")
+    .trim();
+  // Never half a surrogate pair at the end.
+  return shown.length > maxLength ? shown.slice(0, maxLength).replace(/[\ud800-\udbff]$/, "") : shown;
+}
+
+function withFewWords(value: string): string {
+  let at = value.indexOf("=?");
+  for (let words = 0; at >= 0 && words < MAX_ENCODED_WORDS; words++) at = value.indexOf("=?", at + 2);
+  return at < 0 ? value : value.slice(0, at);
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Octets-as-Latin-1 read as UTF-8 when they are UTF-8 (RFC 6532), else left as Latin-1. */
+export function fromOctets(value: string): string {
+  if (/^[\x00-\x7f]*$/.test(value)) return value;
+  try {
+    return utf8.decode(Buffer.from(value, "latin1"));
+  } catch {
+    return value;
+  }
+}

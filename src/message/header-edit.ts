@@ -1,0 +1,114 @@
+// Changes to the header of a stored message, applied when a copy is delivered. No I/O.
+import { encodeText, foldField, needsEncoding } from "./encoded-word.ts";
+import { eachField, type HeaderField, readHeaderBlock } from "./header-block.ts";
+
+/** A change to the header of one recipient's copy, applied when it is delivered. The stored original stays as it came. */
+export type HeaderEdit =
+  | { readonly kind: "add"; readonly name: string; readonly value: string }
+  | { readonly kind: "subject"; readonly prefix: string; readonly suffix: string };
+
+/**
+ * The message with the edits made; the same array when there are none. Added fields stand below our trace fields, on top of the
+ * original header. Later subject marks stand outside of earlier ones. Every Subject field is marked, so that the mark shows whichever
+ * of them a reader picks; a message without one gets one. The body is untouched.
+ * @throws Error when an added field's name is none.
+ */
+export function applyEdits(message: Uint8Array, edits: readonly HeaderEdit[]): Uint8Array {
+  if (edits.length === 0) return message;
+  const { text, bodyStart } = readHeaderBlock(message);
+  let added = "";
+  let prefix = "";
+  let suffix = "";
+  for (const edit of edits) {
+    if (edit.kind === "add") added += addedField(edit.name, edit.value);
+    else {
+      prefix = joinMarks(edit.prefix, prefix);
+      suffix = joinMarks(suffix, edit.suffix);
+    }
+  }
+  const { traceEnd, subjects } = landmarks(text);
+  const marked = prefix !== "" || suffix !== "";
+  if (marked && subjects.length === 0) {
+    added += foldField(`Subject: ${encodeText(joinMarks(prefix, suffix))}`);
+  }
+  // A message that starts with the empty line, or has no line end at its end, still gets a header of its own.
+  if (traceEnd === 0 && text === "" && bodyStart === 0 && added !== "") added += "\r\n";
+  const pieces: Uint8Array[] = [message.subarray(0, traceEnd), Buffer.from(added)];
+  let from = traceEnd;
+  if (marked) {
+    for (const subject of subjects) {
+      pieces.push(message.subarray(from, subject.start), markSubject(text, subject, prefix, suffix));
+      from = subject.end;
+    }
+  }
+  pieces.push(message.subarray(from));
+  return Buffer.concat(pieces);
+}
+
+function addedField(name: string, value: string): string {
+  if (!/^[!-9;-~]{1,76}$/.test(name)) {
+    throw new Error(
+      `cannot add the header field "${name.slice(0, 80)}": a name has letters, digits and dashes only`,
+    );
+  }
+  return foldField(`${name}: ${encodeText(value).trim()}`);
+}
+
+function joinMarks(left: string, right: string): string {
+  if (left === "" || right === "") return left + right;
+  return /\s$/.test(left) || /^\s/.test(right) ? left + right : `${left} ${right}`;
+}
+
+/** Where our trace fields (Received, Authentication-Results, note) end, and the Subject fields below. */
+function landmarks(text: string): { readonly traceEnd: number; readonly subjects: readonly HeaderField[] } {
+  let traceEnd = 0;
+  let index = 0;
+  const subjects: HeaderField[] = [];
+  eachField(text, (field) => {
+    const ours =
+      (index === 0 && field.name === "received") ||
+      (index > 0 && traceEnd === field.start && isResultOrNote(field.name));
+    if (ours && index < 3) traceEnd = field.end;
+    index++;
+    if (field.name === "subject") subjects.push(field);
+    return undefined;
+  });
+  return { traceEnd, subjects };
+}
+
+function isResultOrNote(name: string): boolean {
+  return name === "authentication-results" || name.startsWith("x-gatepost");
+}
+
+/** Where the value ends before white space and line end. A loop: a pattern would look at each space of a long run anew. */
+function endOfValue(text: string, field: HeaderField): number {
+  let end = field.end;
+  while (end > field.colon + 1 && /[\r\n\t ]/.test(text.charAt(end - 1))) end--;
+  return end;
+}
+
+/** The field with the marks around its value, whose octets (folds and encoded words too) stay as they are. */
+function markSubject(text: string, field: HeaderField, prefix: string, suffix: string): Uint8Array {
+  const value = text.slice(field.colon + 1, endOfValue(text, field)).replace(/^(?:\r\n)?[\t ]+/, "");
+  if (value === "") {
+    const name = text.slice(field.start, field.colon).trim();
+    return Buffer.from(foldField(`${name}: ${encodeText(joinMarks(prefix, suffix))}`));
+  }
+  const before = encodedMark(prefix, "before");
+  const after = encodedMark(suffix, "after");
+  const line = text.slice(field.start, field.colon);
+  const lastLine = value.length - (value.lastIndexOf("\n") + 1);
+  const gap = after === "" ? "" : lastLine + after.length > 70 ? "\r\n" : "";
+  return Buffer.from(`${line}: ${before}${value}${gap}${after}\r\n`, "latin1");
+}
+
+/**
+ * A mark as it stands next to the value, with the space between. A reader drops the space between two encoded words (RFC 2047 §6.2),
+ * so there it is encoded with the mark.
+ */
+function encodedMark(mark: string, side: "before" | "after"): string {
+  const bare = mark.trim();
+  if (bare === "") return "";
+  if (!needsEncoding(bare)) return side === "before" ? `${bare} ` : ` ${bare}`;
+  return side === "before" ? `${encodeText(`${bare} `)} ` : ` ${encodeText(` ${bare}`)}`;
+}

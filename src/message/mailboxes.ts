@@ -1,0 +1,190 @@
+// The mailboxes of an address header (From): every address any reader could take from it. No I/O, linear in the input.
+import { type MailAddress, parseAddress, parseDomain } from "./address.ts";
+import { fromOctets } from "./header-block.ts";
+
+// RFC 5322 sets no limit; more authors than this is no letter.
+export const MAX_MAILBOXES = 100;
+/** Octets of a value that are read. Who asks whether an address is in it must refuse longer values: it may stand behind. */
+export const MAX_MAILBOX_LIST = 8192;
+const SIMPLE = /^[^"(),:;<>@\\]*<([^\u0000-\u0020"(),:;<>@\\[\]\u007f-\u00ff]{1,64}@[A-Za-z0-9.-]{1,253})>$/;
+// Some readers end a text at NUL, some skip it.
+const CONTROLS = /[\u0000-\u001f\u007f]/g;
+
+/**
+ * The addresses of a raw address-list value: groups, comments, quoted strings, routes and obsolete white space understood.
+ * Encoded words are never decoded for this: a display name cannot become an address (RFC 2047 §5).
+ * A value that no strict parser could read gives everything in it that looks like an address, so that a second address cannot hide.
+ */
+export function parseMailboxes(value: string): readonly MailAddress[] {
+  const simple = SIMPLE.exec(value)?.[1];
+  const plain = simple === undefined ? null : parseAddress(simple);
+  if (plain?.ok === true) return [plain.value];
+  const cut = value.length > MAX_MAILBOX_LIST ? value.slice(0, MAX_MAILBOX_LIST) : value;
+  const text = fromOctets(cut).replace(CONTROLS, " ");
+  const read = readElements(text);
+  return validAddresses(read.sound ? read.candidates : [...read.candidates, ...lookalikes(text)]);
+}
+
+function validAddresses(candidates: readonly string[]): readonly MailAddress[] {
+  const found = new Set<MailAddress>();
+  for (const candidate of candidates) {
+    const address = readAddress(candidate);
+    if (address !== null) found.add(address);
+    if (found.size === MAX_MAILBOXES) break;
+  }
+  return [...found];
+}
+
+/**
+ * The address, or what a lenient reader takes for it: obsolete local parts of several words (`"a".b@example.org`, RFC 5322 §4.4) are
+ * shown like any other, so they must not hide the domain they claim. What has no quotes in it is found by `lookalikes`.
+ */
+function readAddress(candidate: string): MailAddress | null {
+  const strict = parseAddress(candidate);
+  if (strict.ok) return strict.value;
+  const at = candidate.lastIndexOf("@");
+  const domain = !candidate.includes('"') || at < 1 ? null : parseDomain(candidate.slice(at + 1));
+  if (domain?.ok !== true) return null;
+  const plain = parseAddress(`${candidate.slice(0, at).replace(/["\\]/g, "")}@${domain.value}`);
+  if (plain.ok) return plain.value;
+  const nameless = parseAddress(`unreadable@${domain.value}`);
+  return nameless.ok ? nameless.value : null;
+}
+
+interface Elements {
+  readonly candidates: string[];
+  /** False when brackets, quotes or comments do not close, or an element has words that belong to no address. */
+  sound: boolean;
+}
+
+/** One list element while it is read: what stands outside and inside of angle brackets, comments and white space as one space. */
+interface Element {
+  outside: string;
+  inside: string | null;
+  angles: number;
+}
+
+function readElements(text: string): Elements {
+  const elements: Elements = { candidates: [], sound: true };
+  let element = emptyElement();
+  let inAngle = false;
+  for (let at = 0; at < text.length; ) {
+    const character = text.charAt(at);
+    if (character === "(") {
+      const end = commentEnd(text, at);
+      if (end < 0) elements.sound = false;
+      append(element, " ", inAngle);
+      at = end < 0 ? text.length : end;
+      continue;
+    }
+    if (character === '"' || character === "[") {
+      const end = literalEnd(text, at, character === '"' ? '"' : "]");
+      if (end < 0) elements.sound = false;
+      append(element, text.slice(at, end < 0 ? text.length : end), inAngle);
+      at = end < 0 ? text.length : end;
+      continue;
+    }
+    at++;
+    if (character === "<") {
+      if (inAngle) elements.sound = false;
+      inAngle = true;
+      element.angles++;
+      if (element.angles > 1) elements.sound = false;
+      if (element.inside !== null && element.inside !== "") elements.candidates.push(element.inside);
+      element.inside = "";
+    } else if (character === ">") {
+      if (!inAngle) elements.sound = false;
+      inAngle = false;
+    } else if (inAngle && (character === ":" || character === ",")) {
+      // An obsolete route before the address: <@a.example,@b.example:user@c.example>. (RFC 5322 §4.4)
+      element.inside = character === ":" ? "" : `${element.inside ?? ""},`;
+    } else if (character === "," || character === ";" || character === ":") {
+      // Before a colon stands the name of a group, which is no address. (RFC 5322 §3.4)
+      if (character !== ":") finish(elements, element);
+      else if (element.outside.includes("@") || element.inside !== null) elements.sound = false;
+      element = emptyElement();
+    } else {
+      append(element, character, inAngle);
+    }
+  }
+  if (inAngle) elements.sound = false;
+  finish(elements, element);
+  return elements;
+}
+
+function emptyElement(): Element {
+  return { outside: "", inside: null, angles: 0 };
+}
+
+function append(element: Element, text: string, inAngle: boolean): void {
+  if (inAngle) element.inside = `${element.inside ?? ""}${text}`;
+  else element.outside += text;
+}
+
+function finish(elements: Elements, element: Element): void {
+  if (element.inside !== null) {
+    const address = closeUp(element.inside);
+    elements.candidates.push(address);
+    if (address !== "" && !parseAddress(address).ok) elements.sound = false;
+    // "name@one.example" <name@two.example> is a display name; name@one.example <name@two.example> is read either way.
+    if (hasBareAt(element.outside)) elements.sound = false;
+    return;
+  }
+  const address = closeUp(element.outside);
+  if (address === "") return;
+  elements.candidates.push(address);
+  if (!parseAddress(address).ok) elements.sound = false;
+}
+
+/** Without the white space that obsolete syntax allows around dots and the at sign. (RFC 5322 §4.4) */
+function closeUp(words: string): string {
+  // A pattern with \s* on both sides would try each space of a long run anew: seconds for one header line.
+  let closed = "";
+  for (const piece of words.trim().split(/([.@])/)) closed += piece.trim();
+  return closed;
+}
+
+/** Is there an at sign outside of quoted strings? What an unclosed quote begins is not quoted. */
+function hasBareAt(outside: string): boolean {
+  for (let at = 0; at < outside.length; at++) {
+    const character = outside.charAt(at);
+    if (character === "@") return true;
+    if (character !== '"') continue;
+    const end = literalEnd(outside, at, '"');
+    if (end < 0) return outside.includes("@", at);
+    at = end - 1;
+  }
+  return false;
+}
+
+/** The offset behind the comment that opens at `at`, comments in it included; -1 when it does not close. */
+function commentEnd(text: string, at: number): number {
+  let depth = 0;
+  for (let i = at; i < text.length; i++) {
+    const character = text.charAt(i);
+    if (character === "\\") i++;
+    else if (character === "(") depth++;
+    else if (character === ")" && --depth === 0) return i + 1;
+  }
+  return -1;
+}
+
+function literalEnd(text: string, at: number, close: string): number {
+  for (let i = at + 1; i < text.length; i++) {
+    const character = text.charAt(i);
+    if (character === "\\") i++;
+    else if (character === close) return i + 1;
+  }
+  return -1;
+}
+
+/** Everything that looks like an address, wherever it stands. */
+function lookalikes(text: string): string[] {
+  const found: string[] = [];
+  for (let at = text.indexOf("@"); at >= 0; at = text.indexOf("@", at + 1)) {
+    const local = /[^\s"(),:;<>@[\\\]]{1,64}$/.exec(text.slice(Math.max(0, at - 64), at))?.[0];
+    const domain = /^[^\s"(),:;<>@[\\\]]{1,253}/.exec(text.slice(at + 1, at + 254))?.[0];
+    if (local !== undefined && domain !== undefined) found.push(`${local}@${domain}`);
+  }
+  return found;
+}

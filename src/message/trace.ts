@@ -1,0 +1,163 @@
+// The header fields Gatepost puts on top of every message it takes, and the forged ones of ours it takes out. No I/O; hot path.
+
+import { domainToASCII } from "node:url";
+import type { Finding } from "../rules/fact.ts";
+import { authenticationResults } from "./authentication-results.ts";
+import { encodeText, foldField } from "./encoded-word.ts";
+import type { Envelope } from "./envelope.ts";
+import { eachField, type HeaderField, rawValue, readHeaderBlock } from "./header-block.ts";
+
+export interface TraceOptions {
+  /** The message as received, CRLF line ends. */
+  readonly raw: Uint8Array;
+  readonly envelope: Omit<Envelope, "recipients">;
+  /** Our own name: in `Received: … by`, and our authserv-id. */
+  readonly hostname: string;
+  /** For `Received: … for`; null when there are several, so that none learns of another (RFC 5321 §7.6). */
+  readonly recipient: string | null;
+  readonly findings: readonly Finding[];
+  /** The verdict in a sentence, for the note header; "" leaves it out. */
+  readonly verdictWords: string;
+  /** Name of the note header. Default `X-Gatepost`, which is always cleared of forgeries. */
+  readonly noteHeader?: string;
+}
+
+const MAX_NOTE = 800;
+/** Octets of an international name in Authentication-Results that is compared with ours. */
+const MAX_RESULTS_NAME = 300;
+
+/**
+ * The message with `Received`, `Authentication-Results` (when there are such findings) and the note on top. Forged
+ * `Authentication-Results` of our name and notes are removed; below our fields every other octet is the original's.
+ */
+export function addTraceHeaders(options: TraceOptions): Uint8Array {
+  const noteName = options.noteHeader ?? "X-Gatepost";
+  const ours = Buffer.from(
+    receivedField(options) +
+      authenticationResults(options.findings, options.hostname, options.envelope.reversePath === null) +
+      noteField(noteName, options),
+  );
+  const forged = forgedFields(options.raw, options.hostname, noteName.toLowerCase());
+  if (forged.length === 0) return Buffer.concat([ours, options.raw]);
+  const kept: Uint8Array[] = [ours];
+  let from = 0;
+  for (const field of forged) {
+    kept.push(options.raw.subarray(from, field.start));
+    from = field.end;
+  }
+  kept.push(options.raw.subarray(from));
+  return Buffer.concat(kept);
+}
+
+function noteField(name: string, { envelope, verdictWords }: TraceOptions): string {
+  const words = verdictWords === "" ? "" : `; ${encodeText(verdictWords.slice(0, MAX_NOTE))}`;
+  return foldField(`${name}: id=${envelope.id}${words}`);
+}
+
+/** RFC 5321 §4.4. The login is not named: it is nobody's business but ours. */
+function receivedField({ envelope, hostname, recipient }: TraceOptions): string {
+  const { client } = envelope;
+  const ip = client.ip.includes(":") ? `IPv6:${client.ip}` : client.ip;
+  const reverse = client.hostname === null ? "" : `${plainName(client.hostname)} `;
+  const tls =
+    client.tls === null
+      ? ""
+      : `\r\n\t(${plainName(client.tls.protocol)} cipher ${plainName(client.tls.cipher)})`;
+  const addressee = recipient === null ? "" : forClause(recipient, envelope.smtpUtf8);
+  return `Received: from ${plainName(client.helo) || "unknown"} (${reverse}[${plainName(ip)}])\r\n\tby ${hostname} (Gatepost) with ${protocolOf(envelope)} id ${envelope.id}${tls}${addressee};\r\n\t${mailDate(envelope.receivedAt)}\r\n`;
+}
+
+/** RFC 3848 and RFC 6531 §4.3. A client that said HELO is shown as ESMTP too: the envelope does not tell them apart. */
+function protocolOf({ smtpUtf8, client }: TraceOptions["envelope"]): string {
+  return `${smtpUtf8 ? "UTF8SMTP" : "ESMTP"}${client.tls === null ? "" : "S"}${client.login === null ? "" : "A"}`;
+}
+
+function forClause(recipient: string, smtpUtf8: boolean): string {
+  if (recipient.length > 320 || /[\u0000-\u001f\u007f<>]/.test(recipient)) return "";
+  return smtpUtf8 || /^[\x20-\x7e]*$/.test(recipient) ? `\r\n\tfor <${recipient}>` : "";
+}
+
+/** What a client said of itself, without anything that could end a comment, a clause or a line. */
+function plainName(text: string): string {
+  return /^[A-Za-z0-9._:[\]-]{0,255}$/.test(text)
+    ? text
+    : text.slice(0, 255).replace(/[^A-Za-z0-9._:[\]-]/g, "?");
+}
+
+let dateSecond = -1;
+let dateText = "";
+
+/** RFC 5322 §3.3, always in UTC. */
+function mailDate(timeMs: number): string {
+  const second = Math.floor(timeMs / 1000);
+  if (second !== dateSecond) {
+    dateText = new Date(second * 1000).toUTCString().replace("GMT", "+0000");
+    dateSecond = second;
+  }
+  return dateText;
+}
+
+/**
+ * The fields that claim to be ours: the results of our authserv-id, and every note (RFC 8601 §5). A message that begins with white space
+ * would continue our last field, so those lines belong to them.
+ */
+function forgedFields(raw: Uint8Array, hostname: string, noteName: string): readonly HeaderField[] {
+  const { text } = readHeaderBlock(raw);
+  const forged: HeaderField[] = [];
+  eachField(text, (field) => {
+    if (field.start === 0 && /^[ \t]/.test(text)) forged.push(field);
+    else if (field.name === "authentication-results") {
+      if (claimsToBe(hostname, rawValue(text, field))) forged.push(field);
+    } else if (field.name.startsWith("x-gatepost") || field.name === noteName) forged.push(field);
+    return undefined;
+  });
+  return forged;
+}
+
+/**
+ * Would any reader take this as the results of `hostname`? The authserv-id may stand in quotes, behind comments and in any case, with
+ * a version after it. A value whose comments or quotes do not close counts as ours when it names us anywhere.
+ */
+function claimsToBe(hostname: string, value: string): boolean {
+  const wanted = hostname.toLowerCase();
+  const head = authservId(value);
+  if (head === null) return value.toLowerCase().includes(wanted);
+  const international = /[^\x00-\x7f]/.test(head);
+  // Longer than any name: to make sense of it costs time, and nobody misses it.
+  if (international && head.length > MAX_RESULTS_NAME) return true;
+  const id = international ? domainToASCII(Buffer.from(head, "latin1").toString("utf8")) : head;
+  return withoutLastDots(id.toLowerCase()) === wanted;
+}
+
+/** A loop: /\.+$/ would look at each dot of a long run anew, seconds for one line of a stranger's. */
+function withoutLastDots(name: string): string {
+  let end = name.length;
+  while (name.charCodeAt(end - 1) === 0x2e) end--;
+  return name.slice(0, end);
+}
+
+/** The authserv-id of a raw value; null when it cannot be told. (RFC 8601 §2.2) */
+function authservId(value: string): string | null {
+  let id = "";
+  let depth = 0;
+  let quoted = false;
+  for (let at = 0; at < value.length; at++) {
+    const character = value.charAt(at);
+    if (character === "\\" && (quoted || depth > 0)) {
+      at++;
+      if (quoted) id += value.charAt(at);
+    } else if (depth > 0) depth += character === "(" ? 1 : character === ")" ? -1 : 0;
+    else if (quoted) {
+      if (character === '"') return id.trim();
+      id += character;
+    } else if (character === "(") {
+      if (id !== "") return id;
+      depth = 1;
+    } else if (character === '"' && id === "") quoted = true;
+    else if (/[;/\s\u0000]/.test(character)) {
+      if (id !== "") return id;
+      if (character === ";") return null;
+    } else id += character;
+  }
+  return quoted || depth > 0 ? null : id;
+}

@@ -1,0 +1,113 @@
+// What the log and the session read from a header: decoded, bounded, never thrown by hostile input.
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { MAX_HEADER_BYTES } from "../../src/message/header-block.ts";
+import { summarise } from "../../src/message/summary.ts";
+import { address, anyMessage, message } from "./message-samples.ts";
+
+test("a plain header", () => {
+  const raw = message([
+    "Received: from a.example by b.example; Fri, 20 Nov 2026 10:00:00 +0000",
+    "From: Alice <alice@example.org>",
+    "Subject: Hello",
+    "Message-ID: <1@example.org>",
+  ]);
+  expect(summarise(raw)).toEqual({
+    subject: "Hello",
+    headerFrom: "Alice <alice@example.org>",
+    fromAddresses: [address("alice@example.org")],
+    fromFields: 1,
+    fromIsWhole: true,
+    messageId: "<1@example.org>",
+    receivedCount: 1,
+    headerBytes: raw.indexOf("\r\n\r\n") + 4,
+    headerFields: 4,
+  });
+});
+
+const subjects: readonly (readonly [name: string, raw: string | Buffer, shown: string])[] = [
+  ["Q encoding", "=?utf-8?Q?5=E2=82=AC_off?=", "5€ off"],
+  ["B encoding", "=?UTF-8?B?4oKs?=", "€"],
+  ["a character split over two words", "=?utf-8?B?4o==?= =?utf-8?B?gqw=?=", "€"],
+  ["Latin-1", "=?iso-8859-1?Q?caf=E9?=", "café"],
+  ["Japanese", "=?ISO-2022-JP?B?GyRCJEYkOSRIGyhC?=", "てすと"],
+  ["folded", "one\r\n two\r\n\tthree", "one two\tthree".replace("\t", " ")],
+  ["raw UTF-8", "Grüße", "Grüße"],
+  ["raw Latin-1", Buffer.from("caf\xe9", "latin1"), "café"],
+  ["controls and direction marks", "a\u0000b\u001bc\u202edexe", "a b c dexe"],
+  ["no such charset", "=?x-none?Q?hi?=", "hi"],
+  ["empty", "", ""],
+];
+test.each(subjects)("subject: %s", (_, raw, shown) => {
+  const header = Buffer.concat([Buffer.from("Subject: "), Buffer.from(raw), Buffer.from("\r\n\r\nbody")]);
+  expect(summarise(header).subject).toBe(shown);
+});
+
+test("a subject is cut at 500 characters, never within a character", () => {
+  const long = summarise(
+    message([`Subject: =?utf-8?B?${Buffer.from("😀".repeat(400)).toString("base64")}?=`]),
+  ).subject;
+  expect(long.length).toBeLessThanOrEqual(500);
+  expect(long.isWellFormed()).toBe(true);
+});
+
+test("every From field counts, and the white space that obsolete syntax allows hides none", () => {
+  const raw = message([
+    "From: a@example.org",
+    "FROM : b@example.org",
+    "from\t: c@example.org",
+    "From: a@example.org",
+  ]);
+  expect(summarise(raw).fromAddresses.map(String)).toEqual([
+    "a@example.org",
+    "b@example.org",
+    "c@example.org",
+  ]);
+});
+
+test.each([
+  ["too many From fields", message(Array.from({ length: 11 }, () => "From: a@example.org"))],
+  [
+    "a From that is longer than is read",
+    message([`From: a@example.org (${"c".repeat(20_000)}), b@example.org`]),
+  ],
+  [
+    "too many addresses",
+    message([`From: ${Array.from({ length: 101 }, (_, i) => `a${i}@example.org`).join(", ")}`]),
+  ],
+])("%s are not the whole From", (_, raw) => {
+  expect(summarise(raw).fromIsWhole).toBe(false);
+});
+
+test("no header, no body, nothing at all", () => {
+  expect(summarise(Buffer.from("\r\nFrom: a@example.org\r\n"))).toMatchObject({
+    fromAddresses: [],
+    headerBytes: 2,
+  });
+  expect(summarise(Buffer.from("From: a@example.org\r\n"))).toMatchObject({
+    headerBytes: 21,
+    headerFields: 1,
+  });
+  expect(summarise(new Uint8Array())).toMatchObject({ headerBytes: 0, headerFields: 0 });
+});
+
+test("a header without end costs bounded time and is reported whole", () => {
+  const raw = Buffer.alloc(30_000_000, "X-A: b\r\n");
+  const started = performance.now();
+  const summary = summarise(raw);
+  expect(performance.now() - started).toBeLessThan(1000);
+  expect(summary.headerBytes).toBe(raw.length);
+  expect(summarise(Buffer.alloc(MAX_HEADER_BYTES * 2, "a"))).toMatchObject({ headerFields: 0 });
+});
+
+test("never throws, whatever comes", () => {
+  fc.assert(
+    fc.property(fc.oneof(anyMessage, fc.uint8Array({ maxLength: 300 })), (raw) => {
+      const summary = summarise(raw);
+      expect(summary.subject.length).toBeLessThanOrEqual(500);
+      expect(summary.subject).not.toMatch(/[\u0000-\u001f]/);
+      expect(summary.headerBytes).toBeLessThanOrEqual(raw.length);
+    }),
+    { numRuns: 500 },
+  );
+});
