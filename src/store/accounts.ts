@@ -1,0 +1,54 @@
+// The contract of accounts, console sessions, API tokens and the audit log. `createAccounts` is in `run-accounts.ts`.
+
+export interface Account {
+  readonly id: string;
+  readonly login: string;
+  readonly role: "administrator" | "domain-administrator" | "user";
+  readonly domains: readonly string[];
+}
+
+export interface AuditEntry {
+  readonly at: number;
+  readonly actor: string;
+  readonly via: string;
+  readonly ip: string | null;
+  readonly action: string;
+  readonly subject: string;
+  readonly detail: string;
+}
+
+/** Accounts, sessions and tokens; kept in gatepost.db. Secrets are stored as hashes only. */
+export interface Accounts {
+  count(): Promise<number>;
+  byLogin(login: string): Promise<(Account & { readonly passwordHash: string }) | null>;
+  create(account: Omit<Account, "id"> & { readonly passwordHash: string }): Promise<Account>;
+  setPassword(id: string, passwordHash: string): Promise<void>;
+  createSession(session: {
+    readonly tokenHash: string;
+    readonly accountId: string;
+    readonly expiresAt: number;
+    readonly ip: string;
+  }): Promise<void>;
+  session(tokenHash: string, now: number): Promise<Account | null>;
+  endSession(tokenHash: string): Promise<void>;
+  /** `scope`: what a JSON API token may do. */
+  createToken(token: {
+    readonly tokenHash: string;
+    readonly name: string;
+    readonly scope: "read" | "write";
+    readonly createdBy: string;
+    readonly createdAt: number;
+  }): Promise<void>;
+  token(tokenHash: string): Promise<{ readonly name: string; readonly scope: "read" | "write" } | null>;
+  tokens(): Promise<
+    readonly {
+      readonly name: string;
+      readonly scope: "read" | "write";
+      readonly createdBy: string;
+      readonly createdAt: number;
+    }[]
+  >;
+  removeToken(name: string): Promise<boolean>;
+  audit(entry: AuditEntry): Promise<void>;
+  auditLog(options: { readonly limit: number; readonly before?: number }): Promise<readonly AuditEntry[]>;
+}

@@ -1,0 +1,224 @@
+// The Worker that owns one database file: the only place that opens libSQL, and the only writer of its file.
+// Everything is done one after the other, in the order of the messages. It decides nothing: errors go back in words.
+import { parentPort } from "node:worker_threads";
+import { type Client, createClient, type InStatement, type ResultSet } from "@libsql/client/sqlite3";
+import type { SqlRow, SqlValue } from "./database.ts";
+import { dueMigrations, type Migration, migrationHash } from "./migration.ts";
+import { classifyFailure, wireError } from "./sqlite-failure.ts";
+import type { FromWorker, ToWorker, UnitResult, WireUnit } from "./worker-message.ts";
+import { type KnownSql, knownSql, planGroup } from "./write-group.ts";
+
+// How often a write is tried again when another process holds the lock; each try waits the busy timeout of the connection.
+const BUSY_TRIES = 3;
+// The log is copied into the database each time it has grown by so many pages (16 MB).
+const CHECKPOINT_PAGES = 4000;
+
+const port = parentPort;
+if (port === null) throw new Error("database.worker.ts must be started as a Worker");
+
+const catalogue: KnownSql[] = [];
+let client: Client | null = null;
+let path = "";
+let readOnly = false;
+/** Set when the connection failed once: it is replaced before the next use, because libSQL may go on in a lost transaction. */
+let suspect = false;
+/** Set when nothing may be answered any more: the main thread has been told. */
+let ended = false;
+let turn: Promise<void> = Promise.resolve();
+
+port.on("message", (message: ToWorker) => {
+  turn = turn.then(() => answer(message));
+});
+
+async function answer(message: ToWorker): Promise<void> {
+  if (ended) return;
+  switch (message.kind) {
+    case "open":
+      return open(message.path, message.migrations, message.timeoutMs);
+    case "commit":
+      for (const sql of message.sql) catalogue.push(knownSql(sql));
+      return commit(message.units);
+    case "query":
+      return query(message.id, message.sql, message.params);
+    case "close":
+      return close();
+  }
+}
+
+function send(message: FromWorker, transfer: ArrayBuffer[] = []): void {
+  port?.postMessage(message, transfer);
+}
+
+async function open(file: string, migrations: readonly Migration[] | null, timeoutMs: number): Promise<void> {
+  path = file;
+  readOnly = migrations === null;
+  try {
+    client = createClient({ url: `file:${file}`, concurrency: 1, timeout: timeoutMs });
+    await setUp(client);
+    if (migrations !== null) await migrate(client, migrations);
+    send({ kind: "opened" });
+  } catch (error) {
+    ended = true;
+    client?.close();
+    client = null;
+    send({ kind: "open-failed", error: wireError(error, path) });
+  }
+}
+
+/** Settings that belong to a connection; repeated for each new one. */
+async function setUp(connection: Client): Promise<void> {
+  if (readOnly) {
+    await connection.executeMultiple("PRAGMA query_only=ON; PRAGMA temp_store=MEMORY;");
+    return;
+  }
+  await connection.executeMultiple(
+    `PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;
+     PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=${CHECKPOINT_PAGES};`,
+  );
+}
+
+async function migrate(connection: Client, migrations: readonly Migration[]): Promise<void> {
+  await connection.execute(
+    "CREATE TABLE IF NOT EXISTS migration (name TEXT PRIMARY KEY, hash TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT",
+  );
+  const rows = (await connection.execute("SELECT name, hash FROM migration ORDER BY name")).rows;
+  const plan = dueMigrations(
+    migrations,
+    rows.map((row) => ({ name: String(row[0]), hash: String(row[1]) })),
+  );
+  if (!plan.ok) throw new Error(`cannot use this database: ${plan.reason}`);
+  for (const migration of plan.due) {
+    const transaction = await connection.transaction("write");
+    try {
+      await transaction.executeMultiple(migration.sql);
+      await transaction.execute({
+        sql: "INSERT INTO migration (name, hash, applied_at) VALUES (?, ?, ?)",
+        args: [migration.name, migrationHash(migration), Date.now()],
+      });
+      await transaction.commit();
+    } catch (error) {
+      throw new Error(`migration "${migration.name}" failed: ${wireError(error, path).message}`, {
+        cause: error,
+      });
+    } finally {
+      transaction.close();
+    }
+  }
+}
+
+/** The connection, replaced when the last one failed. */
+async function usable(): Promise<Client> {
+  if (client === null) throw new Error("the database is not open");
+  if (suspect) {
+    // Trap T1: after SQLITE_BUSY libSQL answers "ok" to inserts that are never committed. A new connection heals it.
+    await client.reconnect();
+    await setUp(client);
+    suspect = false;
+  }
+  return client;
+}
+
+async function commit(units: readonly WireUnit[]): Promise<void> {
+  let results: UnitResult[];
+  let trouble: string | null = null;
+  try {
+    results = await commitTogether(units);
+  } catch (error) {
+    if (classifyFailure(error) === "broken") return broken(error);
+    trouble = wireError(error, path).message;
+    results = await commitEach(units, error);
+  }
+  send({ kind: "committed", results, trouble });
+}
+
+async function commitTogether(units: readonly WireUnit[]): Promise<UnitResult[]> {
+  const plan = planGroup(units, catalogue);
+  const changed = await transaction(plan.statements);
+  return plan.counts.map((own) => own.map((index) => (index < 0 ? 1 : (changed[index]?.rowsAffected ?? 0))));
+}
+
+/** Each unit in a transaction of its own, so that only the guilty one is refused. */
+async function commitEach(units: readonly WireUnit[], first: unknown): Promise<UnitResult[]> {
+  const results: UnitResult[] = [];
+  let blocked: unknown = units.length === 1 ? first : null;
+  for (const unit of units) {
+    if (blocked !== null) {
+      results.push(wireError(blocked, path));
+      continue;
+    }
+    try {
+      results.push(...(await commitTogether([unit])));
+    } catch (error) {
+      results.push(wireError(error, path));
+      const failure = classifyFailure(error);
+      // A full disk or a foreign lock concerns the others just as well: no use in waiting once for each of them.
+      if (failure === "disk-full" || failure === "busy" || failure === "broken") blocked = error;
+    }
+  }
+  return results;
+}
+
+async function transaction(statements: readonly InStatement[]): Promise<ResultSet[]> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await (await usable()).batch([...statements], "write");
+    } catch (error) {
+      suspect = true;
+      if (classifyFailure(error) !== "busy" || tries === BUSY_TRIES) throw error;
+    }
+  }
+}
+
+async function query(id: number, sql: string, params: readonly SqlValue[]): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      const result = await (await usable()).execute({ sql, args: [...params] });
+      const transfer: ArrayBuffer[] = [];
+      send({ kind: "rows", id, rows: rowsOf(result, transfer) }, transfer);
+      return;
+    } catch (error) {
+      suspect = true;
+      const failure = classifyFailure(error);
+      if (failure === "broken") return broken(error);
+      if (failure === "busy" && tries < BUSY_TRIES) continue;
+      send({ kind: "query-failed", id, error: wireError(error, path) });
+      return;
+    }
+  }
+}
+
+/** Rows as plain arrays; blobs as Uint8Array whose memory is handed over, not copied. */
+function rowsOf(result: ResultSet, transfer: ArrayBuffer[]): SqlRow[] {
+  const width = result.columns.length;
+  return result.rows.map((row) => {
+    const values: SqlValue[] = new Array(width);
+    for (let i = 0; i < width; i++) {
+      const value = row[i] ?? null;
+      if (value instanceof ArrayBuffer) {
+        transfer.push(value);
+        values[i] = new Uint8Array(value);
+      } else values[i] = value;
+    }
+    return values;
+  });
+}
+
+/** Gives the file up. Says so last: the main thread may end this one then, and ending it inside libSQL aborts the process. */
+function broken(error: unknown): void {
+  ended = true;
+  client?.close();
+  client = null;
+  send({ kind: "broken", error: wireError(error, path) });
+}
+
+async function close(): Promise<void> {
+  try {
+    if (!readOnly) await (await usable()).execute("PRAGMA wal_checkpoint(TRUNCATE)");
+  } catch {
+    // The log is simply copied at the next start.
+  }
+  ended = true;
+  client?.close();
+  client = null;
+  send({ kind: "closed" });
+}

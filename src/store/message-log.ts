@@ -1,0 +1,56 @@
+// The contract of reading the message log. `createMessageLog` is in `read-message-log.ts`.
+import type { AttemptRecord, MessageRecord, RecipientState } from "./log-record.ts";
+
+/** A line of the message log. */
+export interface LogLine {
+  readonly id: string;
+  readonly receivedAt: number;
+  readonly clientIp: string;
+  readonly reversePath: string;
+  readonly headerFrom: string;
+  readonly subject: string;
+  readonly size: number;
+  readonly recipients: readonly {
+    readonly address: string;
+    readonly state: RecipientState;
+    readonly rule: string | null;
+  }[];
+}
+
+export interface LogFilter {
+  /** Free text: an address, a domain, an id, or words of the subject. */
+  readonly text?: string;
+  readonly sender?: string;
+  readonly recipient?: string;
+  readonly state?: RecipientState;
+  readonly rule?: string;
+  readonly since?: number;
+  readonly until?: number;
+  readonly limit: number;
+  /** Lines before this id, newest first. */
+  readonly before?: string;
+}
+
+/** All that is known of one message. */
+export interface LogMessage {
+  readonly record: MessageRecord;
+  /** Present state of each recipient, by number. */
+  readonly states: readonly {
+    readonly n: number;
+    readonly state: RecipientState;
+    readonly at: number;
+    readonly nextAttemptAt: number | null;
+    readonly words: string;
+  }[];
+  readonly attempts: readonly AttemptRecord[];
+}
+
+export interface MessageLog {
+  search(filter: LogFilter): Promise<readonly LogLine[]>;
+  get(id: string): Promise<LogMessage | null>;
+  /** Messages by final state per bucket of time, oldest first, for the overview. */
+  volume(options: {
+    readonly sinceMs: number;
+    readonly bucketMs: number;
+  }): Promise<readonly { readonly at: number; readonly state: RecipientState; readonly count: number }[]>;
+}

@@ -1,0 +1,239 @@
+// The rows of the quarantine in gatepost.db and what may become of them. Knows no bodies: those are in the vault.
+import { and, desc, eq, isNotNull, isNull, lte, ne, sql } from "drizzle-orm";
+import type { DatabaseReader, DatabaseWriter, Statement } from "./database.ts";
+import { quarantine } from "./gatepost-schema.ts";
+import type { RecipientState } from "./log-record.ts";
+import type { QuarantineFilter, QuarantineItem } from "./quarantine-item.ts";
+import { sqlBuilder, sqlStatement, statement, typed } from "./statement.ts";
+
+const MAX_ITEMS = 1000;
+
+const itemColumns = {
+  id: quarantine.id,
+  messageId: quarantine.messageId,
+  n: quarantine.n,
+  recipient: quarantine.recipient,
+  reversePath: quarantine.reversePath,
+  headerFrom: quarantine.headerFrom,
+  subject: quarantine.subject,
+  direction: quarantine.direction,
+  rule: quarantine.rule,
+  words: quarantine.words,
+  size: quarantine.size,
+  receivedAt: quarantine.receivedAt,
+  expiresAt: quarantine.expiresAt,
+  state: quarantine.state,
+};
+
+/** A quarantined item and the hash of its body in the vault; null when it is no longer kept. */
+export interface KeptItem {
+  readonly item: QuarantineItem;
+  readonly bodyHash: string | null;
+  readonly releaseAskedBy: string | null;
+}
+
+/** Inserts an item; doing it twice keeps the first. */
+export function quarantineInsert(item: Omit<QuarantineItem, "state">, bodyHash: string): Statement {
+  const recipientDomain = item.recipient.slice(item.recipient.lastIndexOf("@") + 1).toLowerCase();
+  return statement(
+    sqlBuilder
+      .insert(quarantine)
+      .values({ ...item, recipientDomain, state: "kept", bodyHash })
+      .onConflictDoNothing(),
+  );
+}
+
+/** Items newest first, at most 1,000. */
+export function listQuarantine(
+  reader: DatabaseReader,
+  filter: QuarantineFilter,
+): Promise<readonly QuarantineItem[]> {
+  const { before } = filter;
+  return typed(reader)
+    .select(itemColumns)
+    .from(quarantine)
+    .where(
+      and(
+        filter.recipient === undefined ? undefined : eq(quarantine.recipient, filter.recipient),
+        filter.domain === undefined ? undefined : eq(quarantine.recipientDomain, filter.domain.toLowerCase()),
+        filter.rule === undefined ? undefined : eq(quarantine.rule, filter.rule),
+        filter.state === undefined ? undefined : eq(quarantine.state, filter.state),
+        before === undefined
+          ? undefined
+          : sql`(${quarantine.receivedAt}, ${quarantine.id}) < (${before.receivedAt}, ${before.id})`,
+      ),
+    )
+    .orderBy(desc(quarantine.receivedAt), desc(quarantine.id))
+    .limit(Math.min(Math.max(1, Math.floor(filter.limit)), MAX_ITEMS));
+}
+
+/** One item, or null. */
+export async function findQuarantined(reader: DatabaseReader, id: string): Promise<KeptItem | null> {
+  return (await kept(reader, eq(quarantine.id, id), 1))[0] ?? null;
+}
+
+/** Items whose release was begun and not finished. */
+export function unfinishedReleases(reader: DatabaseReader): Promise<readonly KeptItem[]> {
+  return kept(reader, isNotNull(quarantine.releaseAskedAt), MAX_ITEMS);
+}
+
+/** Kept items whose time is over, at most `limit`. */
+export function dueForExpiry(
+  reader: DatabaseReader,
+  nowMs: number,
+  limit: number,
+): Promise<readonly KeptItem[]> {
+  return kept(reader, stillMine(lte(quarantine.expiresAt, nowMs)), limit);
+}
+
+async function kept(
+  reader: DatabaseReader,
+  where: ReturnType<typeof and>,
+  limit: number,
+): Promise<readonly KeptItem[]> {
+  const rows = await typed(reader)
+    .select({
+      ...itemColumns,
+      bodyHash: quarantine.bodyHash,
+      releaseAskedBy: quarantine.releaseAskedBy,
+    })
+    .from(quarantine)
+    .where(where)
+    .limit(limit);
+  return rows.map(({ bodyHash, releaseAskedBy, ...item }) => ({ item, bodyHash, releaseAskedBy }));
+}
+
+/** Kept, and no release has been begun: only then may it be deleted or expire. */
+function stillMine(also: ReturnType<typeof and>): ReturnType<typeof and> {
+  return and(eq(quarantine.state, "kept"), isNull(quarantine.releaseAskedAt), also);
+}
+
+/** Writes down that a release begins, before the queue is asked. False: the item is not kept any more. */
+export async function beginRelease(
+  database: DatabaseWriter,
+  id: string,
+  ask: { readonly by: string; readonly at: number },
+): Promise<boolean> {
+  const [changed] = await database.commit([
+    statement(
+      sqlBuilder
+        .update(quarantine)
+        .set({ releaseAskedAt: ask.at, releaseAskedBy: ask.by })
+        .where(and(eq(quarantine.id, id), eq(quarantine.state, "kept"))),
+    ),
+  ]);
+  return changed === 1;
+}
+
+/** Takes the wish back when the queue refused: the item stays as it was. */
+export async function cancelRelease(database: DatabaseWriter, id: string): Promise<void> {
+  await database.commit([
+    statement(
+      sqlBuilder
+        .update(quarantine)
+        .set({ releaseAskedAt: null, releaseAskedBy: null })
+        .where(and(eq(quarantine.id, id), eq(quarantine.state, "kept"))),
+    ),
+  ]);
+}
+
+/** Ends a release that the queue has taken over. False: another call ended it first. */
+export async function finishRelease(
+  database: DatabaseWriter,
+  item: QuarantineItem,
+  release: { readonly by: string; readonly at: number },
+): Promise<boolean> {
+  return settle(database, item, {
+    ...release,
+    state: "released",
+    logState: "released",
+    action: "quarantine.release",
+    words: `released from quarantine by ${release.by}`,
+    where: and(eq(quarantine.id, item.id), eq(quarantine.state, "kept")),
+  });
+}
+
+/** Deletes an item. False: it is not kept any more, or being released. */
+export function deleteQuarantined(
+  database: DatabaseWriter,
+  item: QuarantineItem,
+  deletion: { readonly by: string; readonly at: number },
+): Promise<boolean> {
+  return settle(database, item, {
+    ...deletion,
+    state: "deleted",
+    logState: "dropped",
+    action: "quarantine.delete",
+    words: `deleted from quarantine by ${deletion.by}`,
+    where: stillMine(eq(quarantine.id, item.id)),
+  });
+}
+
+/** Expires an item. False: it is not kept any more, or being released. */
+export function expireQuarantined(
+  database: DatabaseWriter,
+  item: QuarantineItem,
+  at: number,
+): Promise<boolean> {
+  return settle(database, item, {
+    by: "gatepost",
+    at,
+    state: "expired",
+    logState: "dropped",
+    action: "quarantine.expire",
+    words: "removed from quarantine: its time was over",
+    where: stillMine(eq(quarantine.id, item.id)),
+  });
+}
+
+async function settle(
+  database: DatabaseWriter,
+  item: QuarantineItem,
+  change: {
+    readonly by: string;
+    readonly at: number;
+    readonly state: QuarantineItem["state"];
+    readonly logState: RecipientState;
+    readonly action: string;
+    readonly words: string;
+    readonly where: ReturnType<typeof and>;
+  },
+): Promise<boolean> {
+  // Item, audit entry and message log change together or not at all: each statement acts only when the one before changed a row.
+  const [changed] = await database.commit([
+    statement(
+      sqlBuilder
+        .update(quarantine)
+        .set({ state: change.state, bodyHash: null, releaseAskedAt: null })
+        .where(change.where),
+    ),
+    sqlStatement(sql`insert into audit_log (at, actor, via, ip, action, subject, detail)
+      select ${change.at}, ${change.by}, 'quarantine', null, ${change.action}, ${item.id},
+        ${`to ${item.recipient} from ${item.reversePath || "<>"}`} where changes() = 1`),
+    sqlStatement(sql`update message_recipient
+      set state = ${change.logState}, state_at = ${change.at}, next_attempt_at = null, words = ${change.words}
+      where message_id = ${item.messageId} and n = ${item.n} and state_at <= ${change.at} and changes() = 1`),
+  ]);
+  return changed === 1;
+}
+
+/** True when an item still needs the body. */
+export async function refersToBody(reader: DatabaseReader, hash: string): Promise<boolean> {
+  const rows = await typed(reader)
+    .select({ id: quarantine.id })
+    .from(quarantine)
+    .where(eq(quarantine.bodyHash, hash))
+    .limit(1);
+  return rows.length > 0;
+}
+
+/** Forgets items that were settled and whose time was over before `beforeMs`. */
+export async function forgetSettled(database: DatabaseWriter, beforeMs: number): Promise<void> {
+  await database.commit([
+    statement(
+      sqlBuilder
+        .delete(quarantine)
+        .where(and(ne(quarantine.state, "kept"), lte(quarantine.expiresAt, beforeMs))),
+    ),
+  ]);
+}

@@ -1,0 +1,126 @@
+// Reads the message log. Searches go step by step, newest first, from the narrowest index, and stop at a time limit:
+// they never hold a reader for long, whatever is asked.
+import { and, desc, eq, inArray, lt, sql } from "drizzle-orm";
+import type { DatabaseReader } from "./database.ts";
+import { attempt, message, messageDetail, messageRecipient } from "./gatepost-schema.ts";
+import type { LogEvent, MessageRecord, RecipientState } from "./log-record.ts";
+import { firstIdAt } from "./message-id-range.ts";
+import type { LogFilter, LogLine, LogMessage, MessageLog } from "./message-log.ts";
+import { searchMessageIds } from "./search-message-ids.ts";
+import { sqlStatement, typed } from "./statement.ts";
+
+const STATES: readonly RecipientState[] = [
+  "queued",
+  "held",
+  "delivered",
+  "failed",
+  "quarantined",
+  "released",
+  "discarded",
+  "refused",
+  "dropped",
+];
+const MAX_LINES = 1000;
+const MAX_BUCKETS = 1000;
+// A message to thousands shows the first of them in lists; its own page has them all.
+const MAX_RECIPIENTS_IN_LIST = 100;
+
+/** The message log over a reader; give it one of its own (`openReader`), so that searches stall no write. */
+export function createMessageLog(reader: DatabaseReader, now: () => number = Date.now): MessageLog {
+  return {
+    search: (filter) => search(reader, filter),
+    get: (id) => get(reader, id),
+    volume: (options) => volume(reader, { ...options, untilMs: now() }),
+  };
+}
+
+async function search(reader: DatabaseReader, filter: LogFilter): Promise<readonly LogLine[]> {
+  const limit = Math.min(Math.max(1, Math.floor(filter.limit)), MAX_LINES);
+  const ids = await searchMessageIds(reader, { ...filter, limit });
+  if (ids.length === 0) return [];
+  const database = typed(reader);
+  const list = sql`(select value from json_each(${JSON.stringify(ids)}))`;
+  const rows = await database
+    .select()
+    .from(message)
+    .where(inArray(message.id, list))
+    .orderBy(desc(message.id));
+  const recipients = await database
+    .select({
+      messageId: messageRecipient.messageId,
+      address: messageRecipient.address,
+      state: messageRecipient.state,
+      rule: messageRecipient.rule,
+    })
+    .from(messageRecipient)
+    .where(and(inArray(messageRecipient.messageId, list), lt(messageRecipient.n, MAX_RECIPIENTS_IN_LIST)))
+    .orderBy(messageRecipient.messageId, messageRecipient.n);
+  const byMessage = Map.groupBy(recipients, (recipient) => recipient.messageId);
+  return rows.map((row) => ({
+    id: row.id,
+    receivedAt: row.receivedAt,
+    clientIp: row.clientIp,
+    reversePath: row.sender,
+    headerFrom: row.headerFrom,
+    subject: row.subject,
+    size: row.size,
+    recipients: (byMessage.get(row.id) ?? []).map(({ address, state, rule }) => ({ address, state, rule })),
+  }));
+}
+
+async function get(reader: DatabaseReader, id: string): Promise<LogMessage | null> {
+  const database = typed(reader);
+  const [detail] = await database
+    .select({ record: messageDetail.record })
+    .from(messageDetail)
+    .where(eq(messageDetail.id, id));
+  if (detail === undefined) return null;
+  const states = await database
+    .select({
+      n: messageRecipient.n,
+      state: messageRecipient.state,
+      at: messageRecipient.stateAt,
+      nextAttemptAt: messageRecipient.nextAttemptAt,
+      words: messageRecipient.words,
+    })
+    .from(messageRecipient)
+    .where(eq(messageRecipient.messageId, id))
+    .orderBy(messageRecipient.n);
+  const attempts = await database
+    .select()
+    .from(attempt)
+    .where(eq(attempt.messageId, id))
+    .orderBy(attempt.startedAt, attempt.id);
+  return { record: recordOf(detail.record), states, attempts };
+}
+
+/** The record inside a stored message event. */
+function recordOf(json: string): MessageRecord {
+  const event = JSON.parse(json) as LogEvent;
+  if (event.kind !== "message") throw new Error(`a message detail holds an event of kind "${event.kind}"`);
+  return event.record;
+}
+
+/** Counted in the index of states alone: the start of a bucket is an id. */
+async function volume(
+  reader: DatabaseReader,
+  options: { readonly sinceMs: number; readonly bucketMs: number; readonly untilMs: number },
+): Promise<{ at: number; state: RecipientState; count: number }[]> {
+  const bucketMs = Math.max(1000, options.bucketMs, (options.untilMs - options.sinceMs) / MAX_BUCKETS);
+  const buckets: [at: number, from: string, to: string][] = [];
+  for (let at = options.sinceMs; at <= options.untilMs; at += bucketMs) {
+    buckets.push([Math.round(at), firstIdAt(at), firstIdAt(at + bucketMs)]);
+  }
+  const rows = await reader.query(
+    sqlStatement(sql`select b.value ->> 0, s.value, (
+        select count(*) from message_recipient r
+        where r.state = s.value and r.message_id >= b.value ->> 1 and r.message_id < b.value ->> 2
+      ) as found
+      from json_each(${JSON.stringify(buckets)}) b, json_each(${JSON.stringify(STATES)}) s where found > 0 order by 1, 2`),
+  );
+  return rows.map((row) => ({
+    at: Number(row[0]),
+    state: row[1] as RecipientState,
+    count: Number(row[2]),
+  }));
+}

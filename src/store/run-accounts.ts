@@ -1,0 +1,160 @@
+// Accounts, console sessions, API tokens and the audit log in gatepost.db. Secrets arrive hashed; every lookup is one indexed query.
+import { and, count, desc, eq, gt, lt, lte } from "drizzle-orm";
+import type { Account, Accounts, AuditEntry } from "./accounts.ts";
+import { type DatabaseWriter, StoreError } from "./database.ts";
+import { account, apiToken, auditLog, consoleSession } from "./gatepost-schema.ts";
+import { sqlBuilder, statement, typed } from "./statement.ts";
+
+// What a person or a program can sensibly mean; longer input never reaches the database.
+const MAX_LOGIN = 254;
+const MAX_TOKEN_NAME = 100;
+const MAX_AUDIT_TEXT = 4000;
+const MAX_AUDIT_ROWS = 1000;
+
+const accountColumns = {
+  id: account.id,
+  login: account.login,
+  role: account.role,
+  domains: account.domains,
+};
+
+/** Accounts over `database`. Logins are compared without regard to ASCII case. */
+export function createAccounts(database: DatabaseWriter, now: () => number = Date.now): Accounts {
+  const read = typed(database);
+  const write = (query: Parameters<typeof statement>[0]): Promise<readonly number[]> =>
+    database.commit([statement(query)]);
+
+  return {
+    async count() {
+      const [row] = await read.select({ accounts: count() }).from(account);
+      return row?.accounts ?? 0;
+    },
+
+    async byLogin(login) {
+      // A login that cannot exist takes the same query, so that the answer takes the same time.
+      const [row] = await read
+        .select({ ...accountColumns, passwordHash: account.passwordHash })
+        .from(account)
+        .where(eq(account.login, login.slice(0, MAX_LOGIN + 1)));
+      return row ?? null;
+    },
+
+    async create({ login, role, domains, passwordHash }) {
+      if (login.trim() === "" || login.length > MAX_LOGIN) {
+        throw new StoreError(
+          "constraint",
+          `"${login.slice(0, 80)}" cannot be a login; it takes 1 to ${MAX_LOGIN} characters`,
+        );
+      }
+      const made: Account = { id: Bun.randomUUIDv7("hex", now()), login, role, domains: [...domains] };
+      await write(sqlBuilder.insert(account).values({ ...made, passwordHash, createdAt: now() })).catch(
+        (error: unknown) => {
+          throw taken(error, `there is an account "${login}" already; choose another login`);
+        },
+      );
+      return made;
+    },
+
+    async setPassword(id, passwordHash) {
+      // Whoever knew the old password is out: all sessions of the account end with it.
+      const [changed] = await database.commit([
+        statement(sqlBuilder.update(account).set({ passwordHash }).where(eq(account.id, id))),
+        statement(sqlBuilder.delete(consoleSession).where(eq(consoleSession.accountId, id))),
+      ]);
+      if (changed === 0) throw new StoreError("constraint", `there is no account with the id "${id}"`);
+    },
+
+    async createSession(session) {
+      const createdAt = now();
+      await database.commit([
+        statement(sqlBuilder.delete(consoleSession).where(lte(consoleSession.expiresAt, createdAt))),
+        statement(sqlBuilder.insert(consoleSession).values({ ...session, createdAt })),
+      ]);
+    },
+
+    async session(tokenHash, at) {
+      const [row] = await read
+        .select(accountColumns)
+        .from(consoleSession)
+        .innerJoin(account, eq(account.id, consoleSession.accountId))
+        .where(and(eq(consoleSession.tokenHash, tokenHash), gt(consoleSession.expiresAt, at)));
+      return row ?? null;
+    },
+
+    async endSession(tokenHash) {
+      await write(sqlBuilder.delete(consoleSession).where(eq(consoleSession.tokenHash, tokenHash)));
+    },
+
+    async createToken(token) {
+      if (token.name.trim() === "" || token.name.length > MAX_TOKEN_NAME) {
+        throw new StoreError(
+          "constraint",
+          `"${token.name.slice(0, 80)}" cannot name a token; a name takes 1 to ${MAX_TOKEN_NAME} characters`,
+        );
+      }
+      await write(sqlBuilder.insert(apiToken).values(token)).catch((error: unknown) => {
+        throw taken(error, `there is a token "${token.name}" already; choose another name`);
+      });
+    },
+
+    async token(tokenHash) {
+      const [row] = await read
+        .select({ name: apiToken.name, scope: apiToken.scope })
+        .from(apiToken)
+        .where(eq(apiToken.tokenHash, tokenHash));
+      return row ?? null;
+    },
+
+    tokens: () =>
+      read
+        .select({
+          name: apiToken.name,
+          scope: apiToken.scope,
+          createdBy: apiToken.createdBy,
+          createdAt: apiToken.createdAt,
+        })
+        .from(apiToken)
+        .orderBy(apiToken.name),
+
+    async removeToken(name) {
+      const [removed] = await write(sqlBuilder.delete(apiToken).where(eq(apiToken.name, name)));
+      return removed === 1;
+    },
+
+    async audit(entry) {
+      await write(auditInsert(entry));
+    },
+
+    async auditLog({ limit, before }) {
+      return read
+        .select({
+          at: auditLog.at,
+          actor: auditLog.actor,
+          via: auditLog.via,
+          ip: auditLog.ip,
+          action: auditLog.action,
+          subject: auditLog.subject,
+          detail: auditLog.detail,
+        })
+        .from(auditLog)
+        .where(before === undefined ? undefined : lt(auditLog.at, before))
+        .orderBy(desc(auditLog.at), desc(auditLog.id))
+        .limit(Math.min(Math.max(1, Math.floor(limit)), MAX_AUDIT_ROWS));
+    },
+  };
+}
+
+/** The INSERT of an audit entry, to be committed together with what it tells of. Long texts are cut. */
+export function auditInsert(entry: AuditEntry): Parameters<typeof statement>[0] {
+  return sqlBuilder.insert(auditLog).values({
+    ...entry,
+    subject: entry.subject.slice(0, MAX_AUDIT_TEXT),
+    detail: entry.detail.slice(0, MAX_AUDIT_TEXT),
+  });
+}
+
+function taken(error: unknown, words: string): unknown {
+  return error instanceof StoreError && error.kind === "constraint"
+    ? new StoreError("constraint", words, { cause: error })
+    : error;
+}

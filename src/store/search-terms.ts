@@ -1,0 +1,61 @@
+// What a person's search words mean: an id, an address, a domain, or words to look for. Pure; bounded whatever is typed.
+import type { LogFilter } from "./message-log.ts";
+
+// Hostile or pasted input: more than this is cut off.
+const MAX_TEXT = 200;
+const MAX_WORDS = 6;
+
+/** One condition of a search. `wide` conditions have no index: they are looked at row by row within bounds. */
+export type SearchTerm =
+  | { readonly kind: "id"; readonly id: string }
+  | {
+      readonly kind: "sender" | "recipient" | "party";
+      readonly by: "address" | "domain";
+      readonly value: string;
+    }
+  | { readonly kind: "state"; readonly state: NonNullable<LogFilter["state"]> }
+  | { readonly kind: "rule"; readonly rule: string }
+  | { readonly kind: "word"; readonly patterns: readonly string[] };
+
+/** The conditions of a filter; all must hold. */
+export function searchTerms(filter: LogFilter): SearchTerm[] {
+  const terms: SearchTerm[] = [];
+  if (filter.sender !== undefined) terms.push(partyTerm("sender", filter.sender));
+  if (filter.recipient !== undefined) terms.push(partyTerm("recipient", filter.recipient));
+  if (filter.rule !== undefined) terms.push({ kind: "rule", rule: filter.rule });
+  if (filter.state !== undefined) terms.push({ kind: "state", state: filter.state });
+  const text = (filter.text ?? "").slice(0, MAX_TEXT).trim();
+  if (text !== "") terms.push(...textTerms(text));
+  return terms;
+}
+
+function textTerms(text: string): SearchTerm[] {
+  if (/^[0-9a-hjkmnp-tv-z]{20}$/.test(text)) return [{ kind: "id", id: text }];
+  if (/^[^\s@]*@[^\s@]+\.[^\s@]+$/.test(text)) return [partyTerm("party", text)];
+  if (/^[a-z0-9-]+(\.[a-z0-9-]+)+$/i.test(text)) {
+    return [{ kind: "party", by: "domain", value: text.toLowerCase() }];
+  }
+  return text
+    .split(/\s+/)
+    .slice(0, MAX_WORDS)
+    .map((word) => ({ kind: "word", patterns: likePatterns(word) }));
+}
+
+/** `alice@example.org` is an address; `@example.org` and `example.org` are domains. */
+function partyTerm(kind: "sender" | "recipient" | "party", text: string): SearchTerm {
+  const value = text.slice(0, MAX_TEXT).trim().toLowerCase();
+  const at = value.lastIndexOf("@");
+  if (at > 0) return { kind, by: "address", value };
+  // "" and "<>" look for the null reverse-path.
+  if (value === "" || value === "<>") return { kind, by: "address", value: "" };
+  return { kind, by: "domain", value: value.slice(at + 1) };
+}
+
+/** LIKE ignores case for ASCII only, so a word is also looked for in lower and in upper case. */
+function likePatterns(word: string): string[] {
+  const escaped = (text: string): string => `%${text.replace(/[\\%_]/g, "\\$&")}%`;
+  return [...new Set([word, word.toLowerCase(), word.toUpperCase()].map(escaped))].slice(
+    0,
+    /^[\x20-\x7e]*$/.test(word) ? 1 : 3,
+  );
+}

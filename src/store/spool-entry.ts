@@ -1,0 +1,95 @@
+// What the spool keeps of a message and of a recipient, as plain data.
+
+import type { Outcome } from "../delivery/outcome.ts";
+import type { Destination } from "../delivery/route.ts";
+import type { Direction, RecipientDsn } from "../message/envelope.ts";
+import type { HeaderEdit } from "../message/header-edit.ts";
+
+/** The part of an envelope that delivery and notices need. */
+export interface SpooledEnvelope {
+  /** Empty string for the null reverse-path. */
+  readonly reversePath: string;
+  readonly smtpUtf8: boolean;
+  readonly eightBit: boolean;
+  readonly requireTls: boolean;
+  readonly dsnRet: "FULL" | "HDRS" | null;
+  readonly dsnEnvid: string | null;
+}
+
+export interface SpooledMessage {
+  /** Place in this spool; grows with each message. */
+  readonly seq: number;
+  readonly id: string;
+  /** Milliseconds UTC. */
+  readonly receivedAt: number;
+  /** Octets of the body as stored, our trace headers included. */
+  readonly size: number;
+  readonly envelope: SpooledEnvelope;
+  readonly bodyFile: string | null;
+}
+
+/** Why and with what a quarantined copy is filed. */
+export interface QuarantineDetail {
+  readonly rule: string;
+  readonly words: string;
+  readonly direction: Direction;
+  readonly headerFrom: string;
+  readonly subject: string;
+}
+
+/** The part of a recipient that never changes while it waits, but for the destination when routes change. */
+export interface RecipientDetail {
+  readonly destination: Destination;
+  readonly edits: readonly HeaderEdit[];
+  readonly dsn: RecipientDsn | null;
+  readonly mayBounce: boolean;
+  readonly quarantine: QuarantineDetail | null;
+}
+
+/** `attempt_started_at` of a row that was taken without anything being dialled. */
+export const NOT_DIALLED = 0;
+
+/**
+ * What a row was taken for, so that the next process knows what it finds: an attempt that may have delivered, a change that
+ * may be undone (it waited before), or a hold (it was held before, or an administrator wants it held or dropped).
+ */
+export type Taken =
+  | { readonly for: "attempt"; readonly at: number }
+  | { readonly for: "change" }
+  | { readonly for: "hold" };
+
+export type SpooledState = "queued" | "active" | "held" | "quarantine";
+
+export interface SpooledRecipient {
+  readonly n: number;
+  readonly state: SpooledState;
+  readonly address: string;
+  readonly detail: RecipientDetail;
+  /** Milliseconds UTC, like the other times here. */
+  readonly nextAttemptAt: number;
+  readonly tries: number;
+  /** When the delay notice is due; equal to `expiresAt` when none is (any more), later while the last try is waited for. */
+  readonly deadlineAt: number;
+  readonly expiresAt: number;
+  readonly lastOutcome: Outcome | null;
+}
+
+/** A recipient together with its message. */
+export interface SpooledEntry {
+  readonly message: SpooledMessage;
+  readonly recipient: SpooledRecipient;
+}
+
+/** Names one recipient row. */
+export interface EntryKey {
+  readonly seq: number;
+  readonly n: number;
+}
+
+/** A destination that could not be reached. */
+export interface UnreachableDestination {
+  readonly key: string;
+  readonly failures: number;
+  readonly nextProbeAt: number;
+  readonly outcome: Outcome;
+}

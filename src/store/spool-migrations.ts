@@ -1,0 +1,6 @@
+// The migrations of spool.db, in order.
+import queue from "../../drizzle/spool/0001_queue.sql" with { type: "text" };
+import type { Migration } from "./migration.ts";
+
+/** Every step from an empty file to the present schema of spool.db. */
+export const spoolMigrations: readonly Migration[] = [{ name: "0001_queue", sql: queue }];

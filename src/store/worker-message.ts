@@ -1,0 +1,47 @@
+// What a database handle and the Worker that owns the file say to each other. Plain data, cheap to clone.
+import type { SqlRow, SqlValue, StoreError } from "./database.ts";
+import type { Migration } from "./migration.ts";
+
+/** A unit on the wire: SQL and its parameters, in turns. Most SQL texts travel once and are then known by number. */
+export type WireUnit = readonly (number | string | readonly SqlValue[])[];
+
+export interface WireError {
+  readonly kind: StoreError["kind"];
+  readonly message: string;
+}
+
+/** What became of one unit: rows changed by each of its statements, or why nothing of it was kept. */
+export type UnitResult = readonly number[] | WireError;
+
+export type ToWorker =
+  | {
+      readonly kind: "open";
+      readonly path: string;
+      /** null opens for reading only. */
+      readonly migrations: readonly Migration[] | null;
+      readonly timeoutMs: number;
+    }
+  | {
+      readonly kind: "commit";
+      /** SQL texts not sent before; they get the next numbers. */
+      readonly sql: readonly string[];
+      readonly units: readonly WireUnit[];
+    }
+  | {
+      readonly kind: "query";
+      readonly id: number;
+      readonly sql: string;
+      readonly params: readonly SqlValue[];
+    }
+  | { readonly kind: "close" };
+
+export type FromWorker =
+  | { readonly kind: "opened" }
+  | { readonly kind: "open-failed"; readonly error: WireError }
+  /** One result per unit of the commit message, in its order. */
+  | { readonly kind: "committed"; readonly results: readonly UnitResult[]; readonly trouble: string | null }
+  | { readonly kind: "rows"; readonly id: number; readonly rows: readonly SqlRow[] }
+  | { readonly kind: "query-failed"; readonly id: number; readonly error: WireError }
+  /** The file cannot be trusted any more; nothing further is answered. */
+  | { readonly kind: "broken"; readonly error: WireError }
+  | { readonly kind: "closed" };

@@ -1,0 +1,56 @@
+// What has to be tidied now and then: expired quarantine, bodies nobody refers to, the old end of the message log.
+import type { Clock } from "../observe/clock.ts";
+import type { Log } from "../observe/log.ts";
+import type { DatabaseWriter } from "../store/database.ts";
+import { expireMessageLog } from "../store/expire-message-log.ts";
+import type { RunningQuarantine } from "./run-quarantine.ts";
+
+const FIRST_AFTER_MS = 60_000;
+const EVERY_MS = 3_600_000;
+const STOP_GRACE_MS = 2000;
+
+/** Starts it: a minute from now, then every hour. A failure raises an alarm and is tried again an hour later. Returns the way to stop. */
+export function startHousekeeping(parts: {
+  readonly quarantine: RunningQuarantine;
+  readonly database: DatabaseWriter;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Raises (words) or clears (null) an alarm. */
+  readonly onAlarm: (name: string, words: string | null) => void;
+  /** How long the message log is kept, in milliseconds; read at each run. */
+  readonly keepLogMs: () => number;
+}): () => Promise<void> {
+  const { quarantine, database, clock, log } = parts;
+  let running = Promise.resolve();
+  let stopped = false;
+
+  const tidy = async (): Promise<void> => {
+    try {
+      const now = clock.now();
+      const expired = await quarantine.expire(now);
+      const swept = await quarantine.sweep();
+      const forgotten = await expireMessageLog(database, now - parts.keepLogMs());
+      if (expired + swept + forgotten > 0) log.info({ expired, swept, forgotten }, "tidied");
+      parts.onAlarm("housekeeping", null);
+    } catch (err) {
+      if (stopped) return;
+      log.error({ err }, "tidying up failed; it is tried again within the hour");
+      const why = err instanceof Error ? err.message : String(err);
+      parts.onAlarm("housekeeping", `Old mail cannot be tidied away, and the disk may fill: ${why}`);
+    }
+    if (!stopped) cancel = clock.after(EVERY_MS, begin);
+  };
+  const begin = (): void => {
+    running = tidy();
+  };
+  let cancel = clock.after(FIRST_AFTER_MS, begin);
+  return async () => {
+    stopped = true;
+    cancel();
+    // Each of its steps is whole; what is left to tidy is tidied after the next start.
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const cancelGrace = clock.after(STOP_GRACE_MS, resolve);
+    await Promise.race([running, late]);
+    cancelGrace();
+  };
+}

@@ -1,0 +1,15 @@
+// The quarantine's contract: messages kept aside whole, until released, deleted or expired. `createQuarantine` is in `run-quarantine.ts`.
+import type { QuarantineFilter, QuarantineItem } from "../store/quarantine-item.ts";
+
+export interface Quarantine {
+  list(filter: QuarantineFilter): Promise<readonly QuarantineItem[]>;
+  get(id: string): Promise<QuarantineItem | null>;
+  /** The whole message with our trace headers, or null when it is no longer kept. */
+  body(id: string): Promise<Uint8Array | null>;
+  /** Queues it for delivery, once however often it is called. `already`: it was released before. `gone`: deleted or expired. */
+  release(id: string, by: string): Promise<"released" | "already" | "gone">;
+  /** False when it was not there any more. */
+  remove(id: string, by: string): Promise<boolean>;
+  /** Removes what is past its time; resolves to how many. */
+  expire(nowMs: number): Promise<number>;
+}

@@ -1,0 +1,151 @@
+// Accounts, sessions, tokens, audit log and policy items on a real file.
+import { expect, test } from "bun:test";
+import { loadPolicyItems, policyItemStatements } from "../../src/store/policy-items.ts";
+import { createAccounts } from "../../src/store/run-accounts.ts";
+import { failureOf, openBooks, rows, temporaryDirectory } from "./temporary-database.ts";
+
+const alice = {
+  login: "Alice@example.test",
+  role: "domain-administrator",
+  domains: ["example.test"],
+  passwordHash: "$argon2id$one",
+} as const;
+
+test("accounts and their sessions", async () => {
+  await using directory = temporaryDirectory();
+  const database = await openBooks(directory.path);
+  let now = 1_795_000_000_000;
+  const accounts = createAccounts(database, () => now);
+  expect(await accounts.count()).toBe(0);
+  const made = await accounts.create(alice);
+  expect(await accounts.count()).toBe(1);
+  const { passwordHash, ...shown } = alice;
+  expect(made).toEqual({ id: made.id, ...shown });
+  expect(await accounts.byLogin("alice@EXAMPLE.test")).toEqual({ ...made, passwordHash });
+  expect((await failureOf(accounts.create({ ...alice, login: "ALICE@example.test" }))).message).toContain(
+    "already",
+  );
+  for (const hostile of [
+    "",
+    "' or 1=1 --",
+    "%",
+    "alice@example.tes_",
+    "x".repeat(1_000_000),
+    "alice@example.test\0",
+  ]) {
+    expect(await accounts.byLogin(hostile)).toBeNull();
+  }
+  expect((await failureOf(accounts.create({ ...alice, login: "x".repeat(300) }))).kind).toBe("constraint");
+
+  const session = { tokenHash: "h1", accountId: made.id, expiresAt: now + 1000, ip: "192.0.2.1" };
+  await accounts.createSession(session);
+  expect(await accounts.session("h1", now)).toEqual(made);
+  expect(await accounts.session("h1", now + 1000)).toBeNull();
+  expect(await accounts.session("H1", now)).toBeNull();
+  await accounts.endSession("h1");
+  expect(await accounts.session("h1", now)).toBeNull();
+
+  await accounts.createSession({ ...session, tokenHash: "h2" });
+  await accounts.setPassword(made.id, "$argon2id$two");
+  expect(await accounts.session("h2", now)).toBeNull();
+  expect((await accounts.byLogin(alice.login))?.passwordHash).toBe("$argon2id$two");
+  expect((await failureOf(accounts.setPassword("nobody", "x"))).message).toContain(
+    'no account with the id "nobody"',
+  );
+  expect((await failureOf(accounts.createSession({ ...session, accountId: "nobody" }))).kind).toBe(
+    "constraint",
+  );
+
+  await accounts.createSession({ ...session, tokenHash: "h3" });
+  now += 5000;
+  await accounts.createSession({ ...session, tokenHash: "h4", expiresAt: now + 1000 });
+  expect(await rows(database, "select token_hash from console_session")).toEqual([["h4"]]);
+  await database.close();
+});
+
+test("API tokens", async () => {
+  await using directory = temporaryDirectory();
+  const database = await openBooks(directory.path);
+  const accounts = createAccounts(database);
+  const token = { tokenHash: "t1", name: "ci", scope: "read", createdBy: "admin", createdAt: 5 } as const;
+  await accounts.createToken(token);
+  expect(await accounts.token("t1")).toEqual({ name: "ci", scope: "read" });
+  expect(await accounts.token("t2")).toBeNull();
+  expect((await failureOf(accounts.createToken({ ...token, tokenHash: "t2" }))).message).toContain(
+    'a token "ci" already',
+  );
+  expect(await accounts.tokens()).toEqual([{ name: "ci", scope: "read", createdBy: "admin", createdAt: 5 }]);
+  expect(await accounts.removeToken("ci")).toBe(true);
+  expect(await accounts.removeToken("ci")).toBe(false);
+  expect(await accounts.token("t1")).toBeNull();
+  await database.close();
+});
+
+test("policy items change together with their audit entries", async () => {
+  await using directory = temporaryDirectory();
+  const database = await openBooks(directory.path);
+  const accounts = createAccounts(database);
+  const actor = { name: "admin", via: "console", ip: "192.0.2.1" };
+  const domain = { section: "domain", key: "example.test" };
+  await database.commit(
+    policyItemStatements(
+      [
+        { ...domain, value: { name: "example.test", routes: [] }, kind: "add", words: ["added"] },
+        {
+          section: "networks",
+          key: "",
+          value: { trusted: ["10.0.0.0/8"] },
+          kind: "change",
+          words: ["a", "b"],
+        },
+      ],
+      actor,
+      1000,
+    ),
+  );
+  expect(await loadPolicyItems(database)).toEqual([
+    { ...domain, value: { name: "example.test", routes: [] } },
+    { section: "networks", key: "", value: { trusted: ["10.0.0.0/8"] } },
+  ]);
+  await database.commit(
+    policyItemStatements(
+      [
+        { ...domain, value: { name: "example.test", routes: [1] }, kind: "change", words: ["routes"] },
+        { section: "networks", key: "", value: null, kind: "remove", words: [] },
+      ],
+      actor,
+      2000,
+    ),
+  );
+  expect(await loadPolicyItems(database)).toEqual([
+    { ...domain, value: { name: "example.test", routes: [1] } },
+  ]);
+  await accounts.audit({
+    ...actor,
+    actor: "x".repeat(9),
+    at: 3000,
+    action: "login",
+    subject: "admin",
+    detail: "y".repeat(10_000),
+  });
+  const entries = await accounts.auditLog({ limit: 10 });
+  expect(entries.map((entry) => [entry.at, entry.action, entry.subject])).toEqual([
+    [3000, "login", "admin"],
+    [2000, "policy.remove", "networks"],
+    [2000, "policy.change", "domain example.test"],
+    [1000, "policy.change", "networks"],
+    [1000, "policy.add", "domain example.test"],
+  ]);
+  expect(entries[0]?.detail.length).toBe(4000);
+  expect(entries[3]).toEqual({
+    at: 1000,
+    actor: "admin",
+    via: "console",
+    ip: "192.0.2.1",
+    action: "policy.change",
+    subject: "networks",
+    detail: "a\nb",
+  });
+  expect((await accounts.auditLog({ limit: 1, before: 2000 })).map((entry) => entry.at)).toEqual([1000]);
+  await database.close();
+});

@@ -1,0 +1,221 @@
+// spool.db on a real file: the schema Drizzle believes in, the indexes the queue lives by, bodies in rows and files.
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { getTableColumns, getTableName, sql } from "drizzle-orm";
+import { silentLog } from "../../src/observe/log.ts";
+import type { Statement } from "../../src/store/database.ts";
+import { type Database, openDatabase } from "../../src/store/open-database.ts";
+import { openSpool } from "../../src/store/spool.ts";
+import type { SpooledMessage, SpooledRecipient } from "../../src/store/spool-entry.ts";
+import { spoolMigrations } from "../../src/store/spool-migrations.ts";
+import { spoolReader } from "../../src/store/spool-reading.ts";
+import * as schema from "../../src/store/spool-schema.ts";
+import {
+  insertMessage,
+  insertRecipient,
+  removeRecipients,
+  removeSettledMessages,
+  seize,
+} from "../../src/store/spool-writing.ts";
+import { sqlStatement } from "../../src/store/statement.ts";
+import { failureOf } from "./temporary-database.ts";
+
+let folder: string;
+let database: Database;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "spool-test-"));
+  database = await openDatabase({
+    path: join(folder, "spool.db"),
+    migrations: spoolMigrations,
+    log: silentLog,
+    onBroken: () => {},
+  });
+});
+afterEach(async () => {
+  await database.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const bodiesFolder = () => join(folder, "bodies");
+const encoder = new TextEncoder();
+
+function message(seq: number, bodyFile: string | null = null, size = 5): SpooledMessage {
+  const envelope = {
+    reversePath: "",
+    smtpUtf8: false,
+    eightBit: false,
+    requireTls: false,
+    dsnRet: null,
+    dsnEnvid: null,
+  };
+  return { seq, id: `id${seq}`, receivedAt: 1, size, envelope, bodyFile };
+}
+
+function recipient(n: number, state: SpooledRecipient["state"] = "queued"): SpooledRecipient {
+  const destination = { kind: "mx" as const, key: "mx:example.org", domain: "example.org" };
+  const detail = { destination, edits: [], dsn: null, mayBounce: true, quarantine: null };
+  return {
+    n,
+    state,
+    address: "a@example.org",
+    detail,
+    nextAttemptAt: n,
+    tries: 0,
+    deadlineAt: 9,
+    expiresAt: 9,
+    lastOutcome: null,
+  };
+}
+
+test("the tables are as the schema says", async () => {
+  for (const table of [
+    schema.message,
+    schema.recipient,
+    schema.unreachable,
+    schema.released,
+    schema.outbox,
+  ]) {
+    const name = getTableName(table);
+    const rows = await database.query(
+      sqlStatement(sql`select name, type, "notnull", pk from pragma_table_info(${name})`),
+    );
+    const real = rows.map(([column, type, notNull, key]) => [
+      column,
+      String(type).toLowerCase(),
+      notNull === 1 || Number(key) > 0,
+    ]);
+    const columns = Object.values(getTableColumns(table));
+    const believed = columns.map((column) => [
+      column.name,
+      column.getSQLType(),
+      column.notNull || column.primary,
+    ]);
+    expect({ name, columns: real }).toEqual({ name, columns: believed });
+  }
+});
+
+/** The plans SQLite makes for what a piece of code asks. */
+async function plans(
+  run: (spy: { query: Database["query"]; commit: Database["commit"] }) => Promise<unknown>,
+): Promise<string> {
+  const asked: Statement[] = [];
+  await run({
+    query: async (one) => {
+      asked.push(one);
+      return [];
+    },
+    commit: async (unit) => {
+      asked.push(...unit);
+      return [];
+    },
+  });
+  const words: string[] = [];
+  for (const { sql: text, params } of asked) {
+    const rows = await database.query({ sql: `explain query plan ${text}`, params });
+    words.push(...rows.map((row) => String(row[3])));
+  }
+  return words.join("\n");
+}
+
+test("claims, deadlines and settlements walk indexes, never the whole queue", async () => {
+  const due = await plans((spy) => spoolReader(spy).waiting("mx:example.org", 10));
+  expect(due).toContain("recipient_due");
+  expect(due).not.toContain("SCAN");
+  expect(due).not.toContain("TEMP B-TREE");
+  const deadline = await plans((spy) => spoolReader(spy).pastDeadline(1, 10));
+  expect(deadline).toContain("recipient_deadline");
+  expect(deadline).not.toContain("TEMP B-TREE");
+  const quarantine = await plans((spy) => spoolReader(spy).toQuarantine(0, 10));
+  expect(quarantine).toContain("recipient_quarantine");
+  const keys = [{ seq: 1, n: 1 }];
+  for (const one of [seize(keys, 1, "queued"), seize(keys, 1, "queued or held"), removeRecipients(keys)]) {
+    const plan = await plans((spy) => spy.commit([one]));
+    expect(plan).toContain("SEARCH recipient USING PRIMARY KEY");
+    expect(plan).not.toContain("SCAN recipient");
+  }
+  const settled = await plans((spy) => spy.commit([removeSettledMessages([1])]));
+  expect(settled).toContain("SEARCH message USING INTEGER PRIMARY KEY");
+  expect(settled).not.toContain("SCAN message");
+  expect(settled).not.toContain("SCAN recipient");
+});
+
+test("a message goes when its last recipient does", async () => {
+  await database.commit([
+    insertMessage(message(1), encoder.encode("hello")),
+    insertRecipient(1, recipient(1), null),
+    insertRecipient(1, recipient(2, "held"), null),
+  ]);
+  const spool = await openSpool({ database, bodiesFolder: bodiesFolder() });
+  expect(await database.commit([removeRecipients([{ seq: 1, n: 1 }]), removeSettledMessages([1])])).toEqual([
+    1, 0,
+  ]);
+  expect((await spool.ofMessage("id1")).map((entry) => entry.recipient)).toEqual([recipient(2, "held")]);
+  expect(await database.commit([removeRecipients([{ seq: 1, n: 2 }]), removeSettledMessages([1])])).toEqual([
+    1, 1,
+  ]);
+});
+
+test("rows are seized all together or not at all", async () => {
+  await database.commit([
+    insertMessage(message(1), null),
+    insertRecipient(1, recipient(1), null),
+    insertRecipient(1, recipient(2, "held"), null),
+    insertRecipient(1, recipient(3, "active"), 7),
+  ]);
+  const keys = [1, 2, 3].map((n) => ({ seq: 1, n }));
+  const [first, second, third] = keys.map((key) => [key]);
+  expect(await database.commit([seize(keys, 8, "queued")])).toEqual([0]);
+  expect(await database.commit([seize(keys.slice(0, 2), 8, "queued")])).toEqual([0]);
+  expect(
+    await database.commit([seize(second ?? [], 8, "queued"), seize(third ?? [], 8, "queued or held")]),
+  ).toEqual([0, 0]);
+  expect(await database.commit([seize(keys.slice(0, 2), 8, "queued or held")])).toEqual([2]);
+  expect(await database.commit([seize(first ?? [], 8, "queued or held")])).toEqual([0]);
+});
+
+test("bodies come back octet for octet, from the row and from the file, whole and in part", async () => {
+  const spool = await openSpool({ database, bodiesFolder: bodiesFolder(), maxBodyInRowBytes: 100 });
+  const every = Uint8Array.from({ length: 512 }, (_, i) => i % 256);
+  for (const body of [every.slice(0, 100), every]) {
+    const seq = spool.nextMessageSeq();
+    const file = await spool.keepBody(`id${seq}`, seq, body);
+    expect(file === null).toBe(body.length <= 100);
+    await database.commit([
+      insertMessage(message(seq, file, body.length), file === null ? body : null),
+      insertRecipient(seq, recipient(1), null),
+    ]);
+    const stored = { seq, size: body.length, bodyFile: file };
+    expect(await spool.body(stored)).toEqual(body);
+    expect(await spool.body(stored, 7)).toEqual(body.slice(0, 7));
+    expect((await failureOf(spool.body({ ...stored, size: body.length + 1 }))).kind).toBe("lost");
+  }
+  expect((await failureOf(spool.body({ seq: 99, size: 5, bodyFile: null }))).kind).toBe("lost");
+});
+
+test("at start, numbers go on and files of messages that were never committed are swept", async () => {
+  const spool = await openSpool({ database, bodiesFolder: bodiesFolder(), maxBodyInRowBytes: 10 });
+  const seq = spool.nextMessageSeq();
+  const file = await spool.keepBody("id1", seq, encoder.encode("a body of some length"));
+  await database.commit([insertMessage(message(seq, file), null), insertRecipient(seq, recipient(1), null)]);
+  await writeFile(join(bodiesFolder(), "id9-9.eml"), "orphan");
+  await writeFile(join(bodiesFolder(), "README"), "not ours");
+  const again = await openSpool({ database, bodiesFolder: bodiesFolder() });
+  expect((await readdir(bodiesFolder())).toSorted()).toEqual(["README", String(file)]);
+  expect(again.nextMessageSeq()).toBeGreaterThan(seq);
+});
+
+test("many large bodies kept at the same time are all there", async () => {
+  const spool = await openSpool({ database, bodiesFolder: bodiesFolder(), maxBodyInRowBytes: 10 });
+  const names = await Promise.all(
+    Array.from({ length: 40 }, (_, i) =>
+      spool.keepBody(`id${i}`, i, encoder.encode(`body number ${i}, long enough`)),
+    ),
+  );
+  expect(new Set(names).size).toBe(40);
+  for (const [i, bodyFile] of names.entries()) {
+    const text = `body number ${i}, long enough`;
+    expect(new TextDecoder().decode(await spool.body({ seq: i, size: text.length, bodyFile }))).toBe(text);
+  }
+});
