@@ -1,0 +1,191 @@
+// Rules as set by people to rules that can be asked: own ones are parsed, shipped ones take over what a [[rule]] of their name changes.
+import { addressKey } from "../message/address.ts";
+import type { Direction } from "../message/envelope.ts";
+import type { HeaderEdit } from "../message/header-edit.ts";
+import { compareRules } from "../rules/decide.ts";
+import { parseExpression } from "../rules/expression.ts";
+import type { Rule, RuleScope } from "../rules/rule.ts";
+import { rulesOfShipped, SHIPPED_RULES, type ShippedRule, shippedRule } from "../rules/shipped-rules.ts";
+import type { RuleAction } from "../rules/verdict.ts";
+import type { Policy, RuleSettings } from "./schema.ts";
+
+/** The priority of own rules that name none; in a [[rule]] for a shipped rule it means: leave the shipped one. */
+export const OWN_PRIORITY = 5000;
+
+/** What is wrong with one field of a rule. */
+export interface RuleProblem {
+  readonly field: string;
+  readonly message: string;
+}
+
+export type CompiledRule =
+  | { readonly ok: true; readonly rules: readonly Rule[] }
+  | { readonly ok: false; readonly problems: readonly RuleProblem[] };
+
+const REPLIES: Readonly<Record<RuleAction, { readonly code: number; readonly text: string }>> = {
+  accept: { code: 250, text: "Message accepted" },
+  mark: { code: 250, text: "Message accepted" },
+  redirect: { code: 250, text: "Message accepted" },
+  copy: { code: 250, text: "Message accepted" },
+  discard: { code: 250, text: "Message accepted" },
+  quarantine: { code: 250, text: "Message accepted" },
+  reject: { code: 550, text: "Message refused by policy" },
+  tempfail: { code: 451, text: "Message not accepted now, please try again later" },
+};
+
+function codeProblem(action: RuleAction, code: number): string | null {
+  const first = Math.floor(code / 100);
+  if (action === "reject") return first === 5 ? null : `is ${code}; reject answers with 500 to 599`;
+  if (action === "tempfail") return first === 4 ? null : `is ${code}; tempfail answers with 400 to 499`;
+  if (action === "quarantine")
+    return code === 250 || first === 5 ? null : `is ${code}; quarantine answers with 250 or 550`;
+  return code === 250 ? null : `is ${code}; ${action} always answers with 250, so leave it out`;
+}
+
+function editsOf(settings: RuleSettings): readonly HeaderEdit[] {
+  const edits: HeaderEdit[] = [];
+  if (settings.subject !== undefined) edits.push({ kind: "subject", ...settings.subject });
+  if (settings.header !== undefined) edits.push({ kind: "add", ...settings.header });
+  return edits;
+}
+
+function scopeOf(settings: RuleSettings, directions: readonly Direction[]): RuleScope {
+  return {
+    directions,
+    domains: settings.scope.domains,
+    addresses: settings.scope.addresses.map(addressKey),
+    senders: settings.scope.senders.map(addressKey),
+  };
+}
+
+function actionProblems(settings: RuleSettings, action: RuleAction): readonly RuleProblem[] {
+  const problems: RuleProblem[] = [];
+  const code = settings.code === undefined ? null : codeProblem(action, settings.code);
+  if (code !== null) problems.push({ field: "code", message: code });
+  if ((action === "redirect" || action === "copy") && settings.to === undefined) {
+    problems.push({ field: "to", message: `is missing; ${action} needs a mail address` });
+  }
+  if (settings.to !== undefined && action !== "redirect" && action !== "copy") {
+    problems.push({ field: "to", message: `is only for redirect and copy, not for ${action}` });
+  }
+  if (action === "mark" && settings.header === undefined && settings.subject === undefined) {
+    problems.push({
+      field: "action",
+      message: "is mark, but there is no header and no subject to mark with",
+    });
+  }
+  return problems;
+}
+
+function ownRule(settings: RuleSettings): CompiledRule {
+  const problems: RuleProblem[] = [];
+  if (settings.when === undefined) {
+    problems.push({ field: "when", message: `is missing; write a condition such as message.size > 10 MB` });
+  }
+  if (settings.action === undefined) {
+    problems.push({
+      field: "action",
+      message: `is missing; choose one of ${Object.keys(REPLIES).join(", ")}`,
+    });
+  }
+  const when = settings.when === undefined ? null : parseExpression(settings.when);
+  if (when?.ok === false) problems.push({ field: "when", message: when.reason });
+  if (settings.action !== undefined) problems.push(...actionProblems(settings, settings.action));
+  if (
+    problems.length > 0 ||
+    settings.when === undefined ||
+    settings.action === undefined ||
+    when?.ok !== true
+  ) {
+    return { ok: false, problems };
+  }
+  const rule: Rule = {
+    name: settings.name,
+    description: settings.description,
+    shipped: false,
+    mode: settings.mode,
+    priority: settings.priority,
+    scope: scopeOf(settings, settings.scope.directions),
+    when: settings.when,
+    condition: when.value,
+    action: settings.action,
+    replyCode: settings.code ?? REPLIES[settings.action].code,
+    replyText: settings.reply ?? REPLIES[settings.action].text,
+    edits: editsOf(settings),
+    target: settings.to ?? null,
+  };
+  return { ok: true, rules: [rule] };
+}
+
+function changedPart(part: Rule, settings: RuleSettings): Rule | null {
+  const wanted = settings.scope.directions;
+  const both = part.scope.directions.filter((direction) => wanted.includes(direction));
+  const directions =
+    wanted.length === 0 ? part.scope.directions : part.scope.directions.length === 0 ? wanted : both;
+  // A part for other directions than those asked for falls away.
+  if (directions.length === 0 && wanted.length > 0) return null;
+  const action = settings.action ?? part.action;
+  const kept = action === part.action ? { code: part.replyCode, text: part.replyText } : REPLIES[action];
+  const edits = editsOf(settings);
+  return {
+    ...part,
+    description: settings.description === "" ? part.description : settings.description,
+    mode: settings.mode,
+    priority: settings.priority === OWN_PRIORITY ? part.priority : settings.priority,
+    scope: scopeOf(settings, directions),
+    action,
+    replyCode: settings.code ?? kept.code,
+    replyText: settings.reply ?? kept.text,
+    edits: edits.length > 0 ? edits : part.edits,
+    target: settings.to ?? part.target,
+  };
+}
+
+function changedShipped(shipped: ShippedRule, settings: RuleSettings, noteHeader: string): CompiledRule {
+  const problems: RuleProblem[] = [];
+  if (settings.when !== undefined) {
+    problems.push({
+      field: "when",
+      message: `cannot be changed: "${shipped.name}" is a rule of the product; give your own rule another name`,
+    });
+  }
+  const marks = shipped.parts.some((part) => part.action === "mark");
+  if (marks && (settings.action !== undefined || settings.code !== undefined)) {
+    problems.push({ field: "action", message: `and code cannot be changed: "${shipped.name}" only marks` });
+  } else if (!marks) {
+    if (settings.action !== undefined) problems.push(...actionProblems(settings, settings.action));
+    else if (settings.code !== undefined) {
+      // One code for all parts must suit each of them.
+      const wrong = shipped.parts
+        .map((part) => codeProblem(part.action, settings.code ?? 0))
+        .find((p) => p !== null);
+      if (wrong !== undefined && wrong !== null) problems.push({ field: "code", message: wrong });
+    }
+  }
+  if (problems.length > 0) return { ok: false, problems };
+  const parts = rulesOfShipped(shipped, noteHeader).map((part) => changedPart(part, settings));
+  return { ok: true, rules: parts.filter((part) => part !== null) };
+}
+
+/** Compiles one [[rule]]. A shipped rule gives as many rules as it has parts. */
+export function compileRule(settings: RuleSettings, noteHeader: string): CompiledRule {
+  const shipped = shippedRule(settings.name);
+  return shipped === null ? ownRule(settings) : changedShipped(shipped, settings, noteHeader);
+}
+
+/** All rules of a policy in the order they are asked. A [[rule]] that does not compile is left out; the schema door refuses it before. */
+export function compileRules(policy: Policy): readonly Rule[] {
+  const noteHeader = policy.settings.note_header;
+  const changed = new Set<string>();
+  const rules: Rule[] = [];
+  for (const settings of policy.rule) {
+    const compiled = compileRule(settings, noteHeader);
+    if (!compiled.ok) continue;
+    changed.add(settings.name);
+    rules.push(...compiled.rules);
+  }
+  for (const shipped of SHIPPED_RULES) {
+    if (!changed.has(shipped.name)) rules.push(...rulesOfShipped(shipped, noteHeader));
+  }
+  return rules.sort(compareRules);
+}

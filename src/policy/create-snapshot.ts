@@ -1,0 +1,145 @@
+// Builds the policy snapshot: everything a session asks, indexed once per change of settings. Pure; asking costs microseconds.
+import type { Destination } from "../delivery/route.ts";
+import { addressKey, type Domain, domainOf } from "../message/address.ts";
+import { decide, type RuleSubject } from "../rules/decide.ts";
+import { networkIndex } from "./network-index.ts";
+import { mayRelay, type RelayFacts } from "./relay-control.ts";
+import { type RuleSet, ruleSets } from "./rule-sets.ts";
+import type { DeliverySettings, DomainSettings, Policy, SenderSettings } from "./schema.ts";
+import { refuseHeaderFrom, refuseSender } from "./sender-control.ts";
+import type { DecisionSubject, PolicySnapshot } from "./snapshot.ts";
+
+/** The outgoing senders of a policy, found by login, address and domain. Those switched off are not there. */
+interface SenderIndex {
+  byLogin(login: string): SenderSettings | null;
+  byIp(ip: string): SenderSettings | null;
+  byDomain(domain: string): SenderSettings | null;
+  byRange(range: string): SenderSettings | null;
+}
+
+function indexSenders(policy: Policy): SenderIndex {
+  const logins = new Map<string, SenderSettings>();
+  const domains = new Map<string, SenderSettings>();
+  const ranges: (readonly [NonNullable<SenderSettings["range"]>, SenderSettings])[] = [];
+  for (const sender of policy.sender) {
+    if (!sender.enabled) continue;
+    if (sender.kind === "user" && sender.login !== undefined) logins.set(addressKey(sender.login), sender);
+    if (sender.kind === "ip" && sender.range !== undefined) ranges.push([sender.range, sender]);
+    if (sender.kind === "domain") domains.set(sender.domain, sender);
+  }
+  const byRange = new Map<string, SenderSettings>(ranges);
+  return {
+    byLogin: (login) => logins.get(addressKey(login)) ?? null,
+    byIp: networkIndex(ranges),
+    byDomain: (domain) => domains.get(domain) ?? null,
+    byRange: (range) => byRange.get(range) ?? null,
+  };
+}
+
+function smarthostDestination(smarthost: NonNullable<DeliverySettings["smarthost"]>): Destination {
+  const { host, port, tls, user, password } = smarthost;
+  return {
+    kind: "smarthost",
+    key: `smarthost:${host}:${port}`,
+    route: { host, port, priority: 0, tls },
+    login: user !== undefined && password !== undefined ? { user, password } : null,
+  };
+}
+
+function destinations(
+  policy: Policy,
+  domains: ReadonlyMap<string, DomainSettings>,
+): (domain: Domain) => Destination {
+  const routed = new Map<string, Destination>();
+  for (const { name, routes } of domains.values()) {
+    if (routes.length > 0) routed.set(name, { kind: "routes", key: `routes:${name}`, routes });
+  }
+  const { smarthost } = policy.delivery;
+  const upstream = smarthost === null ? null : smarthostDestination(smarthost);
+  return (domain) => routed.get(domain) ?? upstream ?? { kind: "mx", key: `mx:${domain}`, domain };
+}
+
+/** The sender a subject's mail comes from, as rules see it. */
+function ruleSubjects(
+  domains: ReadonlyMap<string, DomainSettings>,
+  senders: SenderIndex,
+): (subject: DecisionSubject) => RuleSubject {
+  return ({ recipient, direction, login, clientIp, reversePath }) => {
+    if (direction === "inbound") return { recipient, direction, senderDomain: null, sender: null };
+    const user = login === null ? null : senders.byLogin(login);
+    const sender = user ?? (clientIp === undefined ? null : senders.byIp(clientIp));
+    if (sender !== null) {
+      const key = sender.login === undefined ? (sender.range ?? null) : addressKey(sender.login);
+      return { recipient, direction, senderDomain: sender.domain, sender: key };
+    }
+    const claimed = reversePath === null ? null : domainOf(reversePath);
+    const senderDomain = claimed !== null && domains.has(claimed) ? claimed : null;
+    return { recipient, direction, senderDomain, sender: null };
+  };
+}
+
+function sendersOf(senders: SenderIndex): (subject: RuleSubject) => readonly SenderSettings[] {
+  return ({ sender, senderDomain }) => {
+    const own =
+      sender === null ? null : sender.includes("@") ? senders.byLogin(sender) : senders.byRange(sender);
+    const domain = senderDomain === null ? null : senders.byDomain(senderDomain);
+    return [own, domain].filter((found) => found !== null);
+  };
+}
+
+function wantedBy(sets: readonly (readonly [RuleSet, string])[]): ReadonlySet<string> {
+  const wanted = new Set<string>();
+  for (const [set, recipient] of sets) {
+    for (const fact of set.wanted) wanted.add(fact);
+    for (const { rule, facts } of set.addressed) {
+      if (rule.scope.addresses.includes(recipient.toLowerCase())) for (const fact of facts) wanted.add(fact);
+    }
+  }
+  return wanted;
+}
+
+/** Builds the snapshot of a policy. `version` counts up with each change. */
+export function createSnapshot(policy: Policy, version: number): PolicySnapshot {
+  const listeners = new Map(policy.listener.map((listener) => [listener.name, listener]));
+  const domains = new Map<string, DomainSettings>(
+    policy.domain.filter((domain) => domain.enabled).map((domain) => [domain.name, domain]),
+  );
+  const senders = indexSenders(policy);
+  const local = networkIndex(policy.networks.trusted.map((network) => [network, network] as const));
+  const facts: RelayFacts = {
+    domain: (name) => domains.get(name) ?? null,
+    userSender: senders.byLogin,
+    ipSender: senders.byIp,
+    localNetwork: local,
+  };
+  const subjectOf = ruleSubjects(domains, senders);
+  const setOf = ruleSets(policy, sendersOf(senders));
+  const destinationOf = destinations(policy, domains);
+
+  return {
+    policy,
+    version,
+    listener: (name) => listeners.get(name) ?? null,
+    domain: facts.domain,
+    userSender: senders.byLogin,
+    ipSender: senders.byIp,
+    trustedNetwork: (ip) => senders.byIp(ip)?.range ?? local(ip),
+    mayRelay: (listener, client, recipient) => mayRelay(facts, listener, client, recipient),
+    refuseSender: (listener, client, reversePath) => refuseSender(facts, listener, client, reversePath),
+    refuseHeaderFrom: (listener, client, from) => refuseHeaderFrom(facts, listener, client, from),
+    destination: (recipient) => destinationOf(domainOf(recipient)),
+    wantedFacts: (subjects) => {
+      const sets = subjects.map((subject) => [setOf(subjectOf(subject)), subject.recipient] as const);
+      const first = sets[0]?.[0];
+      // Nearly always all recipients share one rule set: then nothing is copied.
+      if (first !== undefined && first.addressed.length === 0 && sets.every(([set]) => set === first)) {
+        return first.wanted;
+      }
+      return wantedBy(sets);
+    },
+    decide: (messageFacts, subject) => {
+      const ruleSubject = subjectOf(subject);
+      return decide(messageFacts, setOf(ruleSubject).rules, ruleSubject);
+    },
+  };
+}

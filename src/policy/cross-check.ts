@@ -1,0 +1,247 @@
+// How the items of a policy fit together: names that must exist, ports that must be free, ranges that must not open a relay.
+// A problem stops a change; a warning is shown with it. No I/O.
+import ipaddr from "ipaddr.js";
+import { addressKey, type IpNetwork, parseNetwork } from "../message/address.ts";
+import { didYouMean } from "../rules/nearest-name.ts";
+import { SHIPPED_RULES } from "../rules/shipped-rules.ts";
+import { compileRule } from "./compile-rules.ts";
+import { itemId, itemKey } from "./policy-document.ts";
+import type { ListenerSettings, Policy } from "./schema.ts";
+import type { PolicyProblem, PolicySection } from "./settings.ts";
+
+export interface CrossCheck {
+  readonly problems: readonly PolicyProblem[];
+  readonly warnings: readonly string[];
+}
+
+/** Where things stand in the document being applied, by `itemId`; what is not in it can only be warned of. */
+export type DocumentPaths = ReadonlyMap<string, string>;
+
+/** Looking for the nearest name takes time with the number of names. */
+const MAX_SUGGESTIONS = 20;
+
+/** Gathers what is found: against the document when the item is in it, else as a warning. */
+class Findings {
+  readonly problems: PolicyProblem[] = [];
+  readonly warnings: string[] = [];
+  readonly #paths: DocumentPaths;
+
+  constructor(paths: DocumentPaths) {
+    this.#paths = paths;
+  }
+
+  problem(
+    item: { readonly section: PolicySection; readonly key: string },
+    field: string,
+    message: string,
+  ): void {
+    const path = this.#paths.get(itemId(item.section, item.key));
+    if (path !== undefined) this.problems.push({ path: `${path}${field}`, message });
+    else this.warnings.push(`${item.section} ${item.key}${field}: ${message}`.replace("  ", " "));
+  }
+}
+
+function portOf(listen: string): { readonly host: string; readonly port: number } {
+  const colon = listen.lastIndexOf(":");
+  return { host: listen.slice(0, colon), port: Number(listen.slice(colon + 1)) };
+}
+
+function sameSocket(a: ListenerSettings, b: ListenerSettings): boolean {
+  const one = portOf(a.listen);
+  const other = portOf(b.listen);
+  if (one.port !== other.port) return false;
+  const v6 = (host: string): boolean => host.startsWith("[");
+  const any = (host: string): boolean => host === "0.0.0.0" || host === "[::]";
+  return one.host === other.host || (v6(one.host) === v6(other.host) && (any(one.host) || any(other.host)));
+}
+
+function checkListeners(policy: Policy, findings: Findings): void {
+  const byPort = new Map<number, ListenerSettings[]>();
+  for (const listener of policy.listener) {
+    const item = { section: "listener", key: listener.name } as const;
+    const { port } = portOf(listener.listen);
+    if (port < 1 || port > 65_535)
+      findings.problem(item, ".listen", `"${listener.listen}": the port must be 1 to 65535`);
+    if (!listener.enabled) continue;
+    const neighbours = byPort.get(port) ?? [];
+    const other = neighbours.find((before) => sameSocket(before, listener));
+    if (other !== undefined) {
+      findings.problem(
+        item,
+        ".listen",
+        `"${listener.listen}" is taken by listener ${other.name} (${other.listen})`,
+      );
+      const otherItem = { section: "listener", key: other.name } as const;
+      findings.problem(
+        otherItem,
+        ".listen",
+        `"${other.listen}" is taken by listener ${listener.name} (${listener.listen})`,
+      );
+    }
+    neighbours.push(listener);
+    byPort.set(port, neighbours);
+    warnOfListener(listener, findings);
+  }
+  if (!policy.listener.some((listener) => listener.enabled)) {
+    findings.warnings.push("no listener is switched on: no mail can come in");
+  }
+}
+
+function warnOfListener(listener: ListenerSettings, findings: Findings): void {
+  const label = `listener ${listener.name}`;
+  if (listener.auth === "required" && !listener.relay.includes("authenticated")) {
+    findings.warnings.push(
+      `${label}: auth is required, but relay does not name "authenticated": nobody can send by it`,
+    );
+  }
+  if (listener.auth === "off" && listener.relay.includes("authenticated")) {
+    findings.warnings.push(`${label}: relay names "authenticated", but auth is off: nobody can log in`);
+  }
+  if (listener.auth !== "off" && listener.tls === "none" && !listener.auth_without_tls) {
+    findings.warnings.push(`${label}: auth needs TLS, but tls is none: nobody can log in`);
+  }
+  if (listener.auth !== "off" && listener.auth_without_tls) {
+    findings.warnings.push(`${label}: auth_without_tls lets passwords cross the network in clear text`);
+  }
+  if (listener.greylist)
+    findings.warnings.push(`${label}: greylist is on, but greylisting is not built yet: it does nothing`);
+  for (const grant of ["pop-before-smtp", "allow-lists"] as const) {
+    if (listener.relay.includes(grant))
+      findings.warnings.push(`${label}: relay names "${grant}", which grants nothing yet`);
+  }
+}
+
+/** Why a range is too wide to be trusted with relaying, or null. (L2: never an open relay) */
+function openRelay(network: IpNetwork): string | null {
+  const [address, bits] = ipaddr.parseCIDR(network);
+  const v4 = address.kind() === "ipv4";
+  const kind = address.range();
+  const local = kind === "uniqueLocal" || kind === "linkLocal" || kind === "private" || kind === "loopback";
+  if (
+    bits < (v4 ? 8 : 16) &&
+    !(kind === "uniqueLocal" && bits >= 7) &&
+    !(kind === "linkLocal" && bits >= 10)
+  ) {
+    return `"${network}" would let much of the Internet send mail through this gateway; name your own networks only`;
+  }
+  return !local && bits < (v4 ? 16 : 32) ? "wide" : null;
+}
+
+function checkNetworks(policy: Policy, findings: Findings): void {
+  const check = (network: IpNetwork, item: { section: PolicySection; key: string }, field: string): void => {
+    const why = openRelay(network);
+    if (why === "wide")
+      findings.warnings.push(
+        `${network} is a wide public range: all of it may send mail through this gateway`,
+      );
+    else if (why !== null) findings.problem(item, field, why);
+  };
+  for (const [i, network] of policy.networks.trusted.entries()) {
+    check(network, { section: "networks", key: "" }, `.trusted[${i}]`);
+  }
+  for (const sender of policy.sender) {
+    if (sender.range !== undefined) check(sender.range, { section: "sender", key: sender.range }, ".range");
+  }
+  warnOfNestedRanges(policy, findings);
+}
+
+function warnOfNestedRanges(policy: Policy, findings: Findings): void {
+  const ranges = new Set(
+    policy.sender.flatMap((sender) => (sender.range === undefined ? [] : [sender.range])),
+  );
+  const lengths = [...new Set([...ranges].map((range) => ipaddr.parseCIDR(range)[1]))];
+  for (const inner of ranges) {
+    const [address, bits] = ipaddr.parseCIDR(inner);
+    for (const length of lengths.filter((shorter) => shorter < bits)) {
+      const outer = parseNetwork(`${address.toString()}/${length}`);
+      if (!outer.ok || !ranges.has(outer.value)) continue;
+      findings.warnings.push(`sender ${inner} lies within sender ${outer.value}: the narrower one counts`);
+    }
+  }
+}
+
+function checkRules(policy: Policy, findings: Findings): void {
+  const names = new Set([...SHIPPED_RULES.map((rule) => rule.name), ...policy.rule.map((rule) => rule.name)]);
+  const known = (name: string, item: { section: PolicySection; key: string }, i: number): void => {
+    if (names.has(name)) return;
+    const near = findings.problems.length < MAX_SUGGESTIONS ? didYouMean(name, names) : "";
+    findings.problem(item, `.rules[${i}]`, `there is no rule "${name}"${near}`);
+  };
+  for (const rule of policy.rule) {
+    const compiled = compileRule(rule, policy.settings.note_header);
+    if (compiled.ok) continue;
+    for (const problem of compiled.problems) {
+      findings.problem({ section: "rule", key: rule.name }, `.${problem.field}`, problem.message);
+    }
+  }
+  for (const domain of policy.domain) {
+    for (const [i, name] of (domain.rules ?? []).entries())
+      known(name, { section: "domain", key: domain.name }, i);
+  }
+  for (const sender of policy.sender) {
+    for (const [i, name] of sender.rules.entries())
+      known(name, { section: "sender", key: itemKey("sender", sender) }, i);
+  }
+  if (policy.rule.some((rule) => rule.name === "check-failed" && rule.mode !== "enforce")) {
+    findings.warnings.push(
+      "rule check-failed is not enforced: mail passes unchecked while a check is broken",
+    );
+  }
+}
+
+function warnOfSenders(policy: Policy, findings: Findings): void {
+  const domains = new Set<string>(policy.domain.map((domain) => domain.name));
+  for (const sender of policy.sender) {
+    const label = `sender ${itemKey("sender", sender)}`;
+    if (!domains.has(sender.domain)) {
+      findings.warnings.push(`${label}: ${sender.domain} is not a domain of this gateway`);
+    }
+    if (sender.verify === "mail-server") {
+      findings.warnings.push(`${label}: passwords cannot be checked at the mail server yet: set a password`);
+    }
+    if (sender.kind === "user" && sender.password_hash === undefined && sender.verify === undefined) {
+      findings.warnings.push(`${label}: has no password, so it cannot log in`);
+    }
+  }
+  const logins = new Set(
+    policy.sender.flatMap((sender) => (sender.login === undefined ? [] : [addressKey(sender.login)])),
+  );
+  for (const rule of policy.rule) {
+    for (const named of rule.scope.senders) {
+      if (named.includes("@") && !logins.has(addressKey(named))) {
+        findings.warnings.push(`rule ${rule.name}: scope names sender ${named}, who does not exist`);
+      }
+    }
+  }
+}
+
+function warnOfDomains(policy: Policy, findings: Findings): void {
+  for (const domain of policy.domain) {
+    if (domain.enabled && domain.routes.length === 0) {
+      findings.warnings.push(
+        `domain ${domain.name}: has no routes, so its mail goes ${policy.delivery.smarthost === null ? "by MX, which may lead back here" : "to the smart host"}`,
+      );
+    }
+    if (domain.recipients.verify === "ldap") {
+      findings.warnings.push(
+        `domain ${domain.name}: recipients cannot be looked up by LDAP yet: they are verified by call-out`,
+      );
+    }
+    if (domain.recipients.verify === "list" && domain.recipients.list.length === 0) {
+      findings.warnings.push(
+        `domain ${domain.name}: recipients are checked by a list that is empty: every recipient is refused`,
+      );
+    }
+  }
+}
+
+/** Checks a whole policy. `paths`: the items of the document that brought it about. */
+export function crossCheck(policy: Policy, paths: DocumentPaths): CrossCheck {
+  const findings = new Findings(paths);
+  checkListeners(policy, findings);
+  checkNetworks(policy, findings);
+  checkRules(policy, findings);
+  warnOfSenders(policy, findings);
+  warnOfDomains(policy, findings);
+  return { problems: findings.problems, warnings: findings.warnings };
+}

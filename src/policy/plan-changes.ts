@@ -1,0 +1,134 @@
+// The differences between two sets of items, field by field, as data and in words. Secrets are never shown. No I/O.
+import { HIDDEN, itemId, POLICY_SECTIONS, type PolicyItem, type PolicyItems } from "./policy-document.ts";
+import type { PolicyChange } from "./settings.ts";
+
+const SECRET_FIELDS: ReadonlySet<string> = new Set(["password", "password_hash"]);
+const MAX_VALUE = 160;
+const MAX_LINES = 40;
+const MAX_ENTRIES = 8;
+
+/** The value with every secret replaced by `***`. */
+function redact(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(redact);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [
+      key,
+      SECRET_FIELDS.has(key) && typeof inner === "string" ? HIDDEN : redact(inner),
+    ]),
+  );
+}
+
+function showValue(value: unknown): string {
+  if (value === undefined || value === null) return "none";
+  const text =
+    typeof value === "string" && /^[\w.@:/*+[\]-]+$/.test(value)
+      ? value
+      : (JSON.stringify(value) ?? String(value));
+  return text.length > MAX_VALUE ? `${text.slice(0, MAX_VALUE)}…` : text;
+}
+
+function isPlainList(value: unknown): value is readonly (string | number | boolean)[] {
+  return Array.isArray(value) && value.every((entry) => typeof entry !== "object");
+}
+
+function few(entries: readonly unknown[]): string {
+  const more = entries.length > MAX_ENTRIES ? ` and ${entries.length - MAX_ENTRIES} more` : "";
+  return `${entries.slice(0, MAX_ENTRIES).map(showValue).join(", ")}${more}`;
+}
+
+function listDifference(before: readonly unknown[], after: readonly unknown[]): string {
+  const had = new Set(before);
+  const has = new Set(after);
+  const added = after.filter((entry) => !had.has(entry));
+  const removed = before.filter((entry) => !has.has(entry));
+  if (added.length === 0 && removed.length === 0) return `${showValue(before)} → ${showValue(after)}`;
+  const parts = [added.length > 0 ? `+ ${few(added)}` : "", removed.length > 0 ? `- ${few(removed)}` : ""];
+  return parts.filter((part) => part !== "").join(", ");
+}
+
+function join(path: string, key: string): string {
+  return path === "" ? key : `${path}.${key}`;
+}
+
+function differences(before: unknown, after: unknown, path: string): readonly string[] {
+  if (Bun.deepEquals(before, after, true)) return [];
+  if (SECRET_FIELDS.has(path.slice(path.lastIndexOf(".") + 1))) {
+    return [`password ${before === undefined ? "set" : after === undefined ? "removed" : "changed"}`];
+  }
+  if (isPlainList(before) && isPlainList(after)) return [`${path} ${listDifference(before, after)}`];
+  if (Array.isArray(before) && Array.isArray(after)) {
+    const longest = Math.max(before.length, after.length);
+    return Array.from({ length: longest }, (_, i) =>
+      differences(before[i], after[i], `${path}[${i}]`),
+    ).flat();
+  }
+  if (typeof before === "object" && typeof after === "object" && before !== null && after !== null) {
+    const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
+    return [...keys].flatMap((key) =>
+      differences(Reflect.get(before, key), Reflect.get(after, key), join(path, key)),
+    );
+  }
+  return [`${path} ${showValue(redact(before))} → ${showValue(redact(after))}`];
+}
+
+/** The fields of an item alone, for one that comes or goes. */
+function fieldLines(value: unknown, path: string): readonly string[] {
+  if (value === undefined || value === null || (Array.isArray(value) && value.length === 0)) return [];
+  if (isPlainList(value)) return [`${path} ${few(value)}`];
+  if (Array.isArray(value)) return value.flatMap((inner, i) => fieldLines(inner, `${path}[${i}]`));
+  if (typeof value === "object") {
+    return Object.entries(value).flatMap(([key, inner]) => fieldLines(inner, join(path, key)));
+  }
+  if (SECRET_FIELDS.has(path.slice(path.lastIndexOf(".") + 1))) return ["password set"];
+  return value === "" ? [] : [`${path} ${showValue(value)}`];
+}
+
+/** How an item is called: `domain example.test`, `delivery`. */
+export function itemLabel(item: { readonly section: string; readonly key: string }): string {
+  return item.key === "" ? item.section : `${item.section} ${item.key}`;
+}
+
+function wordsOf(item: PolicyItem, lines: readonly string[]): readonly string[] {
+  const label = itemLabel(item);
+  const shown = lines.slice(0, MAX_LINES).map((line) => `${label}: ${line}`);
+  return lines.length > MAX_LINES
+    ? [...shown, `${label}: and ${lines.length - MAX_LINES} more settings`]
+    : shown;
+}
+
+function change(before: PolicyItem | undefined, after: PolicyItem | undefined): PolicyChange | null {
+  const item = after ?? before;
+  if (item === undefined || Bun.deepEquals(before, after, true)) return null;
+  const kind = before === undefined ? "add" : after === undefined ? "remove" : "change";
+  const lines =
+    kind === "add"
+      ? fieldLines(redact(after?.value), "")
+      : kind === "remove"
+        ? ["removed"]
+        : differences(before?.value, after?.value, "");
+  return {
+    section: item.section,
+    key: item.key,
+    kind,
+    before: before === undefined ? null : redact(before.value),
+    after: after === undefined ? null : redact(after.value),
+    words: wordsOf(item, lines),
+  };
+}
+
+/** What changes from `before` to `after`, in the order of the sections. */
+export function planChanges(before: PolicyItems, after: PolicyItems): readonly PolicyChange[] {
+  const changes: PolicyChange[] = [];
+  const ids = new Set([...before.keys(), ...after.keys()]);
+  for (const id of ids) {
+    const found = change(before.get(id), after.get(id));
+    if (found !== null) changes.push(found);
+  }
+  const rank = new Map(POLICY_SECTIONS.map((section, i) => [section, i]));
+  return changes.sort(
+    (a, b) =>
+      (rank.get(a.section) ?? 0) - (rank.get(b.section) ?? 0) ||
+      (itemId(a.section, a.key) < itemId(b.section, b.key) ? -1 : 1),
+  );
+}

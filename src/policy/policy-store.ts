@@ -1,0 +1,39 @@
+// Where settings are kept, as the policy sees it: all items at the start, and changes as one unit with their audit entries.
+import type { DatabaseWriter } from "../store/database.ts";
+import { loadPolicyItems, policyItemStatements } from "../store/policy-items.ts";
+import type { Actor, PolicyChange } from "./settings.ts";
+
+/** An item as it is stored. */
+export interface StoredItem {
+  readonly section: string;
+  readonly key: string;
+  readonly value: unknown;
+}
+
+/** A change to store. `value` is null for an item that goes; `change` is for the audit log and shows no secrets. */
+export interface StoredChange extends StoredItem {
+  readonly change: PolicyChange;
+}
+
+export interface PolicyStore {
+  load(): Promise<readonly StoredItem[]>;
+  /** Resolves when all of it is on disk; rejects with StoreError, and then none of it is. `at`: milliseconds UTC. */
+  save(changes: readonly StoredChange[], actor: Actor, at: number): Promise<void>;
+}
+
+/** The settings in gatepost.db. */
+export function createPolicyStore(database: DatabaseWriter): PolicyStore {
+  return {
+    load: () => loadPolicyItems(database),
+    async save(changes, actor, at) {
+      const rows = changes.map(({ section, key, value, change }) => ({
+        section,
+        key,
+        value,
+        kind: change.kind,
+        words: change.words,
+      }));
+      await database.commit(policyItemStatements(rows, actor, at));
+    },
+  };
+}

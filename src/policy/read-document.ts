@@ -1,0 +1,247 @@
+// A policy document (parsed TOML or JSON, from a person, a token or a hostile client) to checked items, or to problems by path.
+// Checks each item for itself; how items fit together is in cross-check.ts. No I/O.
+import { didYouMean } from "../rules/nearest-name.ts";
+import {
+  HIDDEN,
+  isListSection,
+  itemKey,
+  POLICY_SECTIONS,
+  type PolicyItem,
+  policySection,
+} from "./policy-document.ts";
+import {
+  deliverySchema,
+  domainSchema,
+  hookSchema,
+  listenerSchema,
+  networksSchema,
+  type Policy,
+  ruleSchema,
+  senderSchema,
+  settingsSchema,
+} from "./schema.ts";
+import { parseWith, type SchemaAnswer } from "./schema-words.ts";
+import type { PolicyProblem, PolicySection } from "./settings.ts";
+
+/** An item a document asks for. */
+export interface WantedItem {
+  readonly item: PolicyItem;
+  /** Where it stands in the document: `domain[0]`. */
+  readonly path: string;
+  /** A new password in clear text, or null. It goes no further than the hash. */
+  readonly password: string | null;
+}
+
+export interface ReadDocument {
+  readonly wanted: readonly WantedItem[];
+  /** Sections the document names, also as an empty list. */
+  readonly named: ReadonlySet<PolicySection>;
+}
+
+export type ReadAnswer =
+  | { readonly ok: true; readonly value: ReadDocument }
+  | { readonly ok: false; readonly problems: readonly PolicyProblem[] };
+
+const MAX_DEPTH = 8;
+const MAX_VALUES = 1_000_000;
+const MAX_ITEMS = 50_000;
+const MAX_TEXT = 100_000;
+const MAX_PROBLEMS = 100;
+
+type Table = Readonly<Record<string, unknown>>;
+
+function isTable(value: unknown): value is Table {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date);
+}
+
+/** Why a document is too large to look at, or null. Counts before any schema runs, so that a hostile one costs little. */
+function oversized(document: unknown): string | null {
+  let left = MAX_VALUES;
+  const visit = (value: unknown, depth: number): string | null => {
+    if (--left < 0) return `has more than ${MAX_VALUES} values; split it into several documents`;
+    if (typeof value === "string" && value.length > MAX_TEXT)
+      return `holds a text of more than ${MAX_TEXT} characters`;
+    if (typeof value !== "object" || value === null) return null;
+    if (depth >= MAX_DEPTH) return `is nested deeper than ${MAX_DEPTH} levels`;
+    for (const inner of Object.values(value)) {
+      const reason = visit(inner, depth + 1);
+      if (reason !== null) return reason;
+    }
+    return null;
+  };
+  return visit(document, 0);
+}
+
+function schemaAnswer(
+  section: PolicySection,
+  input: unknown,
+  path: string,
+): SchemaAnswer<PolicyItem["value"]> {
+  switch (section) {
+    case "listener":
+      return parseWith(listenerSchema, input, path);
+    case "networks":
+      return parseWith(networksSchema, input, path);
+    case "domain":
+      return parseWith(domainSchema, input, path);
+    case "sender":
+      return parseWith(senderSchema, input, path);
+    case "rule":
+      return parseWith(ruleSchema, input, path);
+    case "hook":
+      return parseWith(hookSchema, input, path);
+    case "delivery":
+      return parseWith(deliverySchema, input, path);
+    case "settings":
+      return parseWith(settingsSchema, input, path);
+  }
+}
+
+/** Parses one item in its stored or its written form. */
+export function parseItem(section: PolicySection, input: unknown, path: string): SchemaAnswer<PolicyItem> {
+  const answer = schemaAnswer(section, input, path);
+  if (!answer.ok) return answer;
+  // The switch above pairs each section with its own schema; the compiler cannot follow the pair through the union.
+  const item = { section, key: itemKey(section, answer.value), value: answer.value } as PolicyItem;
+  return { ok: true, value: item };
+}
+
+type TakenPassword =
+  | { readonly ok: true; readonly input: unknown; readonly password: string | null }
+  | { readonly ok: false; readonly problem: PolicyProblem };
+
+/** Takes `password` out of a sender's input, before the schema, which knows hashes only. */
+function takePassword(input: unknown, path: string): TakenPassword {
+  if (!isTable(input) || !Object.hasOwn(input, "password")) return { ok: true, input, password: null };
+  const { password, ...rest } = input;
+  if (password === null || password === HIDDEN || password === "")
+    return { ok: true, input: rest, password: null };
+  if (typeof password !== "string") {
+    return { ok: false, problem: { path: `${path}.password`, message: "must be text in quotes" } };
+  }
+  // A new password replaces a hash that is given with it: forms send the stored item back.
+  const { password_hash: _, ...withoutHash } = rest;
+  return { ok: true, input: withoutHash, password };
+}
+
+/** The stored smart-host password, when the document names the same host and user: never sent to another one. */
+function keepSmarthostPassword(input: unknown, current: Policy): unknown {
+  if (!isTable(input) || !isTable(input.smarthost)) return input;
+  const given = input.smarthost;
+  const { password, ...rest } = given;
+  if (password !== undefined && password !== HIDDEN && password !== "") return input;
+  const stored = current.delivery.smarthost;
+  const same = stored !== null && stored.host === given.host && stored.user === given.user;
+  const kept = same && stored.password !== undefined ? { ...rest, password: stored.password } : rest;
+  return { ...input, smarthost: kept };
+}
+
+interface Reading {
+  readonly current: Policy;
+  /** Stored hashes by the key of their sender. */
+  readonly hashes: ReadonlyMap<string, string>;
+  readonly prune: boolean;
+  readonly problems: PolicyProblem[];
+  readonly wanted: WantedItem[];
+}
+
+function readListItem(reading: Reading, section: PolicySection, input: unknown, path: string): void {
+  const taken =
+    section === "sender" ? takePassword(input, path) : { ok: true as const, input, password: null };
+  if (!taken.ok) {
+    reading.problems.push(taken.problem);
+    return;
+  }
+  const answer = parseItem(section, taken.input, path);
+  if (!answer.ok) reading.problems.push(...answer.problems);
+  else reading.wanted.push({ item: keepHash(reading.hashes, answer.value), path, password: taken.password });
+}
+
+/** A sender given without a password keeps the one it has. */
+function keepHash(hashes: ReadonlyMap<string, string>, item: PolicyItem): PolicyItem {
+  if (item.section !== "sender" || item.value.password_hash !== undefined) return item;
+  const stored = hashes.get(item.key);
+  return stored === undefined ? item : { ...item, value: { ...item.value, password_hash: stored } };
+}
+
+function readList(reading: Reading, section: PolicySection, value: unknown): void {
+  if (!Array.isArray(value)) {
+    const message = `must be a list: write [[${section}]] before each of its items`;
+    reading.problems.push({ path: section, message });
+    return;
+  }
+  if (value.length > MAX_ITEMS) {
+    reading.problems.push({
+      path: section,
+      message: `has ${value.length} items; at most ${MAX_ITEMS} are allowed`,
+    });
+    return;
+  }
+  const start = reading.wanted.length;
+  for (const [i, input] of value.entries()) readListItem(reading, section, input, `${section}[${i}]`);
+  const seen = new Map<string, string>();
+  for (const { item, path } of reading.wanted.slice(start)) {
+    const before = seen.get(item.key);
+    if (before === undefined) seen.set(item.key, path);
+    else
+      reading.problems.push({
+        path,
+        message: `is the second ${section} "${item.key}"; the first is ${before}`,
+      });
+  }
+}
+
+function readObject(reading: Reading, section: "networks" | "delivery" | "settings", value: unknown): void {
+  if (!isTable(value)) {
+    reading.problems.push({ path: section, message: `must be a table: write [${section}]` });
+    return;
+  }
+  const input = section === "delivery" ? keepSmarthostPassword(value, reading.current) : value;
+  // Settings the document does not name are left alone; with prune they go back to their defaults.
+  const whole = reading.prune || !isTable(input) ? input : { ...reading.current[section], ...input };
+  const answer = parseItem(section, whole, section);
+  if (answer.ok) reading.wanted.push({ item: answer.value, path: section, password: null });
+  else reading.problems.push(...answer.problems);
+}
+
+/** At most `MAX_PROBLEMS`, so that an answer stays readable. */
+export function cutProblems(problems: readonly PolicyProblem[]): readonly PolicyProblem[] {
+  if (problems.length <= MAX_PROBLEMS) return problems;
+  const more = problems.length - MAX_PROBLEMS;
+  return [...problems.slice(0, MAX_PROBLEMS), { path: "", message: `and ${more} more problems` }];
+}
+
+/** Reads a document against the present policy. */
+export function readDocument(
+  document: unknown,
+  options: { readonly current: Policy; readonly prune: boolean },
+): ReadAnswer {
+  if (!isTable(document)) {
+    return {
+      ok: false,
+      problems: [{ path: "", message: "the policy must be a table of sections such as [[domain]]" }],
+    };
+  }
+  const tooLarge = oversized(document);
+  if (tooLarge !== null) return { ok: false, problems: [{ path: "", message: `the policy ${tooLarge}` }] };
+  const hashes = new Map<string, string>();
+  for (const sender of options.current.sender) {
+    if (sender.password_hash !== undefined) hashes.set(itemKey("sender", sender), sender.password_hash);
+  }
+  const reading: Reading = { ...options, hashes, problems: [], wanted: [] };
+  const named = new Set<PolicySection>();
+  for (const [name, value] of Object.entries(document)) {
+    const section = policySection(name);
+    if (section === null) {
+      const message = `is not a section of the policy${didYouMean(name.slice(0, 60), POLICY_SECTIONS)}`;
+      reading.problems.push({ path: name.slice(0, 60), message });
+      continue;
+    }
+    named.add(section);
+    if (section === "networks" || section === "delivery" || section === "settings")
+      readObject(reading, section, value);
+    else if (isListSection(section)) readList(reading, section, value);
+  }
+  if (reading.problems.length > 0) return { ok: false, problems: cutProblems(reading.problems) };
+  return { ok: true, value: { wanted: reading.wanted, named } };
+}

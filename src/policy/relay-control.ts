@@ -1,0 +1,83 @@
+// Requirement L2: may this client send to this recipient? Exactly one grant, recorded; never an open relay. No I/O.
+import { type Domain, domainOf, type MailAddress } from "../message/address.ts";
+import type { Client, Direction, Grant } from "../message/envelope.ts";
+import { type Reply, reply } from "./reply.ts";
+import type { DomainSettings, ListenerSettings, SenderSettings } from "./schema.ts";
+
+/** What relay control asks of the policy. */
+export interface RelayFacts {
+  domain(name: Domain): DomainSettings | null;
+  userSender(login: string): SenderSettings | null;
+  ipSender(ip: string): SenderSettings | null;
+  /** A trusted network proper, without IP senders. */
+  localNetwork(ip: string): string | null;
+}
+
+export type RelayAnswer =
+  | { readonly granted: true; readonly grant: Grant; readonly direction: Direction }
+  | { readonly granted: false; readonly reply: Reply };
+
+/**
+ * The grant that lets this client send anywhere by this listener, or null for an outsider.
+ * The listener's `relay` decides which grants count; a login comes before the network it was made from.
+ */
+export function standingGrant(facts: RelayFacts, listener: ListenerSettings, client: Client): Grant | null {
+  if (client.login !== null && listener.relay.includes("authenticated")) {
+    const sender = facts.userSender(client.login);
+    if (sender?.login !== undefined) return { by: "authenticated-sender", sender: sender.login };
+  }
+  if (listener.auth === "required" || !listener.relay.includes("trusted-networks")) return null;
+  const sender = facts.ipSender(client.ip);
+  if (sender?.range !== undefined) return { by: "ip-sender", sender: sender.range };
+  const network = facts.localNetwork(client.ip);
+  return network === null ? null : { by: "trusted-network", network };
+}
+
+/**
+ * An address that asks the next server to send the mail on somewhere else: percent hack, bang path, or a source route
+ * inside quotes. Our own servers trust what we hand them, so they must never see one. (RFC 5321 §3.6.1, §F.2)
+ */
+function routesOnward(recipient: MailAddress): boolean {
+  const at = recipient.lastIndexOf("@");
+  for (let i = 0; i < at; i++) {
+    const code = recipient.charCodeAt(i);
+    if (code === 0x25 || code === 0x21 || code === 0x40) return true;
+  }
+  return false;
+}
+
+function denied(client: Client, why: string): RelayAnswer {
+  return { granted: false, reply: reply(550, "7.1", "Relaying denied", `client ${client.ip}: ${why}`) };
+}
+
+/** Answers RCPT TO. */
+export function mayRelay(
+  facts: RelayFacts,
+  listener: ListenerSettings,
+  client: Client,
+  recipient: MailAddress,
+): RelayAnswer {
+  if (listener.auth === "required" && client.login === null) {
+    return {
+      granted: false,
+      reply: reply(530, "7.0", "Authentication required", `client ${client.ip} has not logged in`),
+    };
+  }
+  const name = domainOf(recipient);
+  if (name.startsWith("[")) return denied(client, `"${recipient}" names a host by address, not a domain`);
+  const ours = facts.domain(name);
+  if (ours !== null && routesOnward(recipient)) {
+    return denied(client, `"${recipient}" asks our server to send the mail on`);
+  }
+  const grant = standingGrant(facts, listener, client);
+  if (grant !== null) return { granted: true, grant, direction: ours === null ? "outbound" : "internal" };
+  if (ours !== null && listener.auth !== "required") {
+    return { granted: true, grant: { by: "relay-domain", domain: ours.name }, direction: "inbound" };
+  }
+  return denied(
+    client,
+    client.login === null
+      ? `not logged in, in no trusted network that counts on listener ${listener.name}, and ${name} is not one of our domains`
+      : `login "${client.login}" may not relay by listener ${listener.name}`,
+  );
+}

@@ -1,0 +1,174 @@
+// The one way to change settings: console, API and plan/apply all end here. Owns the present snapshot; changes go one after the other.
+import type { Clock } from "../observe/clock.ts";
+import type { Log } from "../observe/log.ts";
+import { createSnapshot } from "./create-snapshot.ts";
+import { crossCheck } from "./cross-check.ts";
+import { DEFAULT_LISTENERS } from "./default-listeners.ts";
+import { type Draft, draftChange } from "./draft-change.ts";
+import { planChanges } from "./plan-changes.ts";
+import { DEFAULT_ITEMS, isListSection, itemId, type PolicyItems, policyOf } from "./policy-document.ts";
+import type { PolicyStore } from "./policy-store.ts";
+import type { Actor, PlanResult, PolicyProblem, PolicySection, Settings } from "./settings.ts";
+import type { PolicySnapshot } from "./snapshot.ts";
+import { readStored, removalOf, type StoredPolicy, storedChanges, withoutItem } from "./stored-items.ts";
+
+export interface SettingsParts {
+  readonly store: PolicyStore;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** A policy document for a gateway that has no settings yet. Without listeners in it, the default ones are made. */
+  readonly initial?: unknown;
+}
+
+/** The initial document cannot be used; `problems` says why, field by field. */
+export class InitialPolicyError extends Error {
+  override readonly name = "InitialPolicyError";
+  readonly problems: readonly PolicyProblem[];
+  constructor(problems: readonly PolicyProblem[]) {
+    super(`The initial policy cannot be used: ${problems.map((p) => `${p.path}: ${p.message}`).join("; ")}`);
+    this.problems = problems;
+  }
+}
+
+const SYSTEM: Actor = { name: "first start", via: "system", ip: null };
+
+function planResult(draft: Draft): PlanResult {
+  return draft.ok ? { ok: true, changes: draft.changes, warnings: draft.warnings } : draft;
+}
+
+class RunningSettings implements Settings {
+  readonly #parts: SettingsParts;
+  readonly #listeners = new Set<(now: PolicySnapshot, before: PolicySnapshot) => void>();
+  /** Stored items this version cannot use; they can still be removed. */
+  #refused: StoredPolicy["refused"];
+  #items: PolicyItems;
+  #snapshot: PolicySnapshot;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: SettingsParts, { items, refused }: StoredPolicy) {
+    this.#parts = parts;
+    this.#items = items;
+    this.#refused = refused;
+    this.#snapshot = createSnapshot(policyOf(items), 1);
+  }
+
+  current(): PolicySnapshot {
+    return this.#snapshot;
+  }
+
+  onChange(listener: (now: PolicySnapshot, before: PolicySnapshot) => void): () => void {
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+    };
+  }
+
+  async plan(document: unknown, options: { readonly prune: boolean }): Promise<PlanResult> {
+    return planResult(await draftChange(this.#items, document, { ...options, hash: false, wholeFile: true }));
+  }
+
+  apply(document: unknown, options: { readonly prune: boolean; readonly actor: Actor }): Promise<PlanResult> {
+    return this.#change(document, { prune: options.prune, wholeFile: true }, options.actor);
+  }
+
+  put(section: PolicySection, input: unknown, actor: Actor): Promise<PlanResult> {
+    const document = { [section]: isListSection(section) ? [input] : input };
+    return this.#change(document, { prune: false, wholeFile: false }, actor);
+  }
+
+  remove(section: PolicySection, key: string, actor: Actor): Promise<boolean> {
+    return this.#inTurn(async () => {
+      const id = itemId(section, key);
+      const refused = this.#refused.get(id);
+      if (refused !== undefined) {
+        await this.#parts.store.save([removalOf(refused)], actor, this.#parts.clock.now());
+        this.#refused = new Map([...this.#refused].filter(([other]) => other !== id));
+        return true;
+      }
+      if (!isListSection(section) || !this.#items.has(id)) return false;
+      await this.#save(withoutItem(this.#items, section, key), actor);
+      return true;
+    });
+  }
+
+  #change(
+    document: unknown,
+    options: { readonly prune: boolean; readonly wholeFile: boolean },
+    actor: Actor,
+  ): Promise<PlanResult> {
+    return this.#inTurn(async () => {
+      const draft = await draftChange(this.#items, document, { ...options, hash: true });
+      if (draft.ok && draft.changes.length > 0) await this.#save(draft.items, actor);
+      return planResult(draft);
+    });
+  }
+
+  /** Runs after all changes before it; one that fails does not stop the next. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work);
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  /** Stores, then swaps: a change that could not be stored is not in force, and what is in force survives a restart. */
+  async #save(items: PolicyItems, actor: Actor): Promise<void> {
+    const changes = planChanges(this.#items, items);
+    await this.#parts.store.save(storedChanges(changes, items), actor, this.#parts.clock.now());
+    const before = this.#snapshot;
+    this.#refused = new Map([...this.#refused].filter(([id]) => !items.has(id)));
+    this.#items = items;
+    this.#snapshot = createSnapshot(policyOf(items), before.version + 1);
+    for (const change of changes) {
+      const fields = {
+        section: change.section,
+        key: change.key,
+        kind: change.kind,
+        actor: actor.name,
+        via: actor.via,
+      };
+      this.#parts.log.info({ ...fields, words: change.words }, "policy changed");
+    }
+    for (const listener of this.#listeners) {
+      try {
+        listener(this.#snapshot, before);
+      } catch (error) {
+        this.#parts.log.error({ err: error }, "a part of the gateway could not take over changed settings");
+      }
+    }
+  }
+}
+
+/** What a gateway starts with that has no settings yet. */
+async function firstItems(initial: unknown): Promise<PolicyItems> {
+  const defaults = new Map(DEFAULT_ITEMS);
+  for (const value of DEFAULT_LISTENERS) {
+    defaults.set(itemId("listener", value.name), { section: "listener", key: value.name, value });
+  }
+  if (initial === undefined) return defaults;
+  const draft = await draftChange(defaults, initial, { prune: false, hash: true, wholeFile: true });
+  if (!draft.ok) throw new InitialPolicyError(draft.problems);
+  return draft.items;
+}
+
+/**
+ * Loads the settings and makes them changeable.
+ * @throws InitialPolicyError when there are none yet and `initial` cannot be used; StoreError when the store fails.
+ */
+export async function createSettings(parts: SettingsParts): Promise<Settings> {
+  const stored = await parts.store.load();
+  if (stored.length === 0) {
+    const items = await firstItems(parts.initial);
+    await parts.store.save(storedChanges(planChanges(new Map(), items), items), SYSTEM, parts.clock.now());
+    return new RunningSettings(parts, { items, refused: new Map() });
+  }
+  const { items, refused } = readStored(stored);
+  for (const { section, key, problems } of refused.values()) {
+    parts.log.error(
+      { section, key, problems },
+      "a stored setting cannot be used by this version and is ignored; save it anew",
+    );
+  }
+  for (const warning of crossCheck(policyOf(items), new Map()).warnings)
+    parts.log.warn({ warning }, "policy warning");
+  return new RunningSettings(parts, { items, refused });
+}

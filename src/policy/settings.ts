@@ -1,0 +1,50 @@
+// The contract of the one way to change settings: all three doors (console, API, plan/apply) end here. `createSettings` is in `run-settings.ts`.
+import type { Policy } from "./schema.ts";
+import type { PolicySnapshot } from "./snapshot.ts";
+
+/** The sections that hold a list, keyed by `itemKey`, and those that hold one object (key `""`). */
+export type PolicySection = keyof Policy;
+
+/** One difference between what is and what is wanted. `before`/`after` are the stored forms, secrets replaced by `***`. */
+export interface PolicyChange {
+  readonly section: PolicySection;
+  readonly key: string;
+  readonly kind: "add" | "change" | "remove";
+  readonly before: unknown;
+  readonly after: unknown;
+  /** `domain example.test: routes[0].port 25 → 2600`. */
+  readonly words: readonly string[];
+}
+
+/** What is wrong with an input, field by field: `path` as written in the file (`domain[0].routes[1].port`). */
+export interface PolicyProblem {
+  readonly path: string;
+  readonly message: string;
+}
+
+export type PlanResult =
+  | { readonly ok: true; readonly changes: readonly PolicyChange[]; readonly warnings: readonly string[] }
+  | { readonly ok: false; readonly problems: readonly PolicyProblem[] };
+
+/** Who changes something, for the audit log. */
+export interface Actor {
+  /** `admin@example.org`, `api token NAME`, `command line`. */
+  readonly name: string;
+  readonly via: "console" | "api" | "cli" | "system";
+  readonly ip: string | null;
+}
+
+export interface Settings {
+  /** The present snapshot. */
+  current(): PolicySnapshot;
+  /** Called after each swap, with the new and the old snapshot. Returns the way to stop. */
+  onChange(listener: (now: PolicySnapshot, before: PolicySnapshot) => void): () => void;
+  /** What a policy document (parsed TOML or JSON; any subset of sections) would change. `prune` removes list items it does not name. */
+  plan(document: unknown, options: { readonly prune: boolean }): Promise<PlanResult>;
+  /** Checks the same and carries it out: one transaction with its audit entries, then the swap. */
+  apply(document: unknown, options: { readonly prune: boolean; readonly actor: Actor }): Promise<PlanResult>;
+  /** Adds or replaces one item (a form, the API): input in the policy file's form. */
+  put(section: PolicySection, input: unknown, actor: Actor): Promise<PlanResult>;
+  /** Removes one item of a list. False: there was none. */
+  remove(section: PolicySection, key: string, actor: Actor): Promise<boolean>;
+}

@@ -1,0 +1,88 @@
+// Between stored rows and the items in force. An item this version refuses is set aside, never changed and never fatal. No I/O.
+import { shippedRule } from "../rules/shipped-rules.ts";
+import {
+  DEFAULT_ITEMS,
+  itemId,
+  type PolicyItem,
+  type PolicyItems,
+  policySection,
+} from "./policy-document.ts";
+import type { StoredChange, StoredItem } from "./policy-store.ts";
+import { parseItem } from "./read-document.ts";
+import type { PolicyChange, PolicySection } from "./settings.ts";
+
+/** A stored item that this version cannot use, and why. */
+export interface RefusedItem extends StoredItem {
+  readonly problems: readonly string[];
+}
+
+export interface StoredPolicy {
+  readonly items: PolicyItems;
+  /** By `itemId`. */
+  readonly refused: ReadonlyMap<string, RefusedItem>;
+}
+
+/** Reads what is stored. */
+export function readStored(stored: readonly StoredItem[]): StoredPolicy {
+  const items = new Map(DEFAULT_ITEMS);
+  const refused = new Map<string, RefusedItem>();
+  for (const row of stored) {
+    const section = policySection(row.section);
+    const answer =
+      section === null
+        ? {
+            ok: false as const,
+            problems: [{ path: row.section, message: "is not a section this version knows" }],
+          }
+        : parseItem(section, row.value, row.section);
+    if (answer.ok) items.set(itemId(answer.value.section, answer.value.key), answer.value);
+    else {
+      const problems = answer.problems.map((problem) => `${problem.path}: ${problem.message}`);
+      refused.set(`${row.section} ${row.key}`, { ...row, problems });
+    }
+  }
+  return { items, refused };
+}
+
+/** Pairs each change, whose values are redacted, with the value to store. */
+export function storedChanges(changes: readonly PolicyChange[], items: PolicyItems): readonly StoredChange[] {
+  return changes.map((change) => ({
+    section: change.section,
+    key: change.key,
+    value: items.get(itemId(change.section, change.key))?.value ?? null,
+    change,
+  }));
+}
+
+/** The change that removes an item nobody can read. */
+export function removalOf({ section: name, key }: RefusedItem): StoredChange {
+  const section = policySection(name) ?? "settings";
+  const words = [`${name} ${key}: removed`];
+  return {
+    section: name,
+    key,
+    value: null,
+    change: { section, key, kind: "remove", before: null, after: null, words },
+  };
+}
+
+/** The items without one. The name of an own rule that goes is taken out of the domains and senders that use it. */
+export function withoutItem(items: PolicyItems, section: PolicySection, key: string): PolicyItems {
+  const unnamed = section === "rule" && shippedRule(key) === null ? key : null;
+  const next = new Map<string, PolicyItem>();
+  for (const [id, item] of items) {
+    if (id === itemId(section, key)) continue;
+    next.set(id, unnamed === null ? item : withoutRule(item, unnamed));
+  }
+  return next;
+}
+
+function withoutRule(item: PolicyItem, name: string): PolicyItem {
+  if (item.section === "domain" && item.value.rules?.includes(name)) {
+    return { ...item, value: { ...item.value, rules: item.value.rules.filter((rule) => rule !== name) } };
+  }
+  if (item.section === "sender" && item.value.rules.includes(name)) {
+    return { ...item, value: { ...item.value, rules: item.value.rules.filter((rule) => rule !== name) } };
+  }
+  return item;
+}

@@ -1,0 +1,234 @@
+// The rules that come with the product. A name can stand for several parts, each with its own condition, asked in this order.
+// They are ordinary rules: switched on by name per domain or sender, and changed by a [[rule]] of the same name.
+import type { Direction } from "../message/envelope.ts";
+import { type Expression, parseExpression } from "./expression.ts";
+import type { Rule } from "./rule.ts";
+import { SUBJECT_MARKS } from "./subject-marks.ts";
+import type { RuleAction } from "./verdict.ts";
+
+/** One condition of a shipped rule. */
+export interface ShippedPart {
+  readonly directions: readonly Direction[];
+  readonly when: string;
+  readonly action: RuleAction;
+  readonly replyCode: number;
+  readonly replyText: string;
+  /** Note for the configurable header, and the marks of the subject. */
+  readonly note?: string;
+  readonly prefix?: string;
+  readonly suffix?: string;
+}
+
+export interface ShippedRule {
+  readonly name: string;
+  readonly description: string;
+  readonly mode: "enforce" | "observe";
+  readonly priority: number;
+  /** `always`: holds for everybody, named or not. `default`: for domains that name no rules. */
+  readonly switchedOn: "always" | "default" | "by name";
+  readonly parts: readonly ShippedPart[];
+}
+
+const RECEIVED: readonly Direction[] = ["inbound", "internal"];
+const PROVEN = '(spf.result == "pass" and spf.aligned or dkim.result == "pass" and dkim.aligned)';
+
+/** All shipped rules by priority. */
+export const SHIPPED_RULES: readonly ShippedRule[] = [
+  {
+    name: "check-failed",
+    description: "Puts mail off while a check is broken, so that nothing passes because something broke",
+    mode: "enforce",
+    priority: 100,
+    switchedOn: "always",
+    parts: [
+      {
+        directions: [],
+        when: "scan.failed",
+        action: "tempfail",
+        replyCode: 451,
+        replyText: "The message could not be checked now, please try again later",
+      },
+    ],
+  },
+  {
+    name: "virus",
+    description: "Refuses mail with malware and keeps it in quarantine",
+    mode: "enforce",
+    priority: 200,
+    switchedOn: "default",
+    parts: [
+      {
+        directions: [],
+        when: "eicar.found or clamd.found",
+        action: "quarantine",
+        replyCode: 550,
+        replyText: "Message refused: it contains malware",
+      },
+    ],
+  },
+  {
+    name: "spam",
+    description: "Keeps spam in quarantine; spam of our own senders is refused",
+    mode: "enforce",
+    priority: 300,
+    switchedOn: "default",
+    parts: [
+      {
+        directions: RECEIVED,
+        when: "gtube.found",
+        action: "quarantine",
+        replyCode: 250,
+        replyText: "Message accepted",
+      },
+      {
+        directions: ["outbound"],
+        when: "gtube.found",
+        action: "reject",
+        replyCode: 550,
+        replyText: "Message refused: it is spam",
+      },
+    ],
+  },
+  {
+    name: "dmarc",
+    description: "Does what the domain in From asks for when DMARC fails: refuses or quarantines",
+    mode: "enforce",
+    priority: 400,
+    switchedOn: "default",
+    parts: [
+      {
+        directions: ["inbound"],
+        when: 'dmarc.result == "fail" and dmarc.policy == "reject"',
+        action: "reject",
+        replyCode: 550,
+        replyText: "Message refused by the DMARC policy of the domain in From",
+      },
+      {
+        directions: ["inbound"],
+        when: 'dmarc.result == "fail" and dmarc.policy == "quarantine"',
+        action: "quarantine",
+        replyCode: 250,
+        replyText: "Message accepted",
+      },
+    ],
+  },
+  {
+    // Requirement I8.
+    name: "authenticated-senders-only",
+    description: "Refuses mail whose From address is not proven by SPF or DKIM of the same domain",
+    mode: "enforce",
+    priority: 500,
+    switchedOn: "by name",
+    parts: [
+      {
+        directions: ["inbound"],
+        when: `not ${PROVEN} and (spf.result == "temperror" or dkim.result == "temperror")`,
+        action: "tempfail",
+        replyCode: 451,
+        replyText: "The sender could not be verified now, please try again later",
+      },
+      {
+        directions: ["inbound"],
+        when: `not ${PROVEN}`,
+        action: "reject",
+        replyCode: 550,
+        replyText: "Message refused: its From address is not proven by SPF or DKIM",
+      },
+    ],
+  },
+  {
+    name: "dangerous-attachments",
+    description: "Keeps mail with programs and scripts in quarantine; the own sender of such mail is told",
+    mode: "enforce",
+    priority: 600,
+    switchedOn: "default",
+    parts: [
+      {
+        directions: RECEIVED,
+        when: "attachments.dangerous",
+        action: "quarantine",
+        replyCode: 250,
+        replyText: "Message accepted",
+      },
+      {
+        directions: ["outbound"],
+        when: "attachments.dangerous",
+        action: "quarantine",
+        replyCode: 550,
+        replyText: "Message refused: an attachment is of a dangerous kind",
+      },
+    ],
+  },
+  {
+    name: "ambiguous-structure",
+    description:
+      "Watches for mail that programs read in different ways, a means of hiding things from scanners",
+    mode: "observe",
+    priority: 700,
+    switchedOn: "by name",
+    parts: [
+      {
+        directions: [],
+        when: "structure.ambiguous",
+        action: "quarantine",
+        replyCode: 250,
+        replyText: "Message accepted",
+      },
+    ],
+  },
+  {
+    name: "subject-marks",
+    description: "Marks the subject of mail whose sender is not proven, with a note in the header",
+    mode: "enforce",
+    priority: 800,
+    switchedOn: "by name",
+    parts: SUBJECT_MARKS,
+  },
+];
+
+/** What holds for a domain that names no rules. */
+export const DEFAULT_RULES: readonly string[] = SHIPPED_RULES.filter((r) => r.switchedOn === "default").map(
+  (r) => r.name,
+);
+
+const BY_NAME: ReadonlyMap<string, ShippedRule> = new Map(SHIPPED_RULES.map((rule) => [rule.name, rule]));
+const CONDITIONS = new Map<string, Expression>();
+
+/** The shipped rule of that name, or null. */
+export function shippedRule(name: string): ShippedRule | null {
+  return BY_NAME.get(name) ?? null;
+}
+
+function conditionOf(when: string): Expression {
+  const known = CONDITIONS.get(when);
+  if (known !== undefined) return known;
+  const parsed = parseExpression(when);
+  if (!parsed.ok)
+    throw new Error(`shipped condition ${JSON.stringify(when)} cannot be parsed: ${parsed.reason}`);
+  CONDITIONS.set(when, parsed.value);
+  return parsed.value;
+}
+
+/** The parts of a shipped rule as rules. `noteHeader` is the header that takes the notes (setting `note_header`). */
+export function rulesOfShipped(shipped: ShippedRule, noteHeader: string): readonly Rule[] {
+  return shipped.parts.map((part) => ({
+    name: shipped.name,
+    description: shipped.description,
+    shipped: true,
+    mode: shipped.mode,
+    priority: shipped.priority,
+    scope: { directions: part.directions, domains: [], addresses: [], senders: [] },
+    when: part.when,
+    condition: conditionOf(part.when),
+    action: part.action,
+    replyCode: part.replyCode,
+    replyText: part.replyText,
+    edits: [
+      ...(part.prefix === undefined
+        ? []
+        : [{ kind: "subject" as const, prefix: part.prefix, suffix: part.suffix ?? "" }]),
+      ...(part.note === undefined ? [] : [{ kind: "add" as const, name: noteHeader, value: part.note }]),
+    ],
+    target: null,
+  }));
+}

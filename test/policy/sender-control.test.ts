@@ -1,0 +1,111 @@
+// Which sender addresses a login may use, in the envelope and in From; and outsiders who claim to be one of us (L3, O10).
+import { describe, expect, test } from "bun:test";
+import { address, CHEAP_HASH, client, snapshotOf } from "./policy-fixtures.ts";
+
+const snapshot = await snapshotOf({
+  listener: [
+    { name: "mx", listen: "127.0.0.1:2525", relay: ["trusted-networks"] },
+    {
+      name: "mx-guarded",
+      listen: "127.0.0.1:2526",
+      relay: ["trusted-networks"],
+      refuse_outsiders_claiming_local: true,
+    },
+    {
+      name: "submission",
+      listen: "127.0.0.1:2527",
+      auth: "required",
+      relay: ["authenticated"],
+      refuse_outsiders_claiming_local: true,
+    },
+  ],
+  networks: { trusted: ["10.0.0.0/8"] },
+  domain: [{ name: "example.test" }, { name: "other.test" }],
+  sender: [
+    {
+      login: "alice@example.test",
+      domain: "example.test",
+      password_hash: CHEAP_HASH,
+      send_as: ["Sales@example.test", "@Other.test"],
+    },
+    { login: "gone@example.test", domain: "example.test", password_hash: CHEAP_HASH, enabled: false },
+  ],
+});
+
+function listener(name: string): NonNullable<ReturnType<typeof snapshot.listener>> {
+  const found = snapshot.listener(name);
+  if (found === null) throw new Error(name);
+  return found;
+}
+
+function refused(by: string, who: ReturnType<typeof client>, reversePath: string | null): string | null {
+  return (
+    snapshot.refuseSender(listener(by), who, reversePath === null ? null : address(reversePath))?.text ?? null
+  );
+}
+
+function refusedFrom(by: string, who: ReturnType<typeof client>, ...from: readonly string[]): string | null {
+  return snapshot.refuseHeaderFrom(listener(by), who, from.map(address))?.text ?? null;
+}
+
+const alice = client({ login: "alice@example.test" });
+
+describe("a login", () => {
+  test.each(["alice@example.test", "ALICE@example.test", "sales@example.test", "anyone@other.test"])(
+    "may use %s",
+    (from) => {
+      expect(refused("submission", alice, from)).toBeNull();
+      expect(refusedFrom("submission", alice, from)).toBeNull();
+    },
+  );
+  test.each([
+    "bob@example.test",
+    "alice@sub.other.test",
+    "alice+tag@example.test",
+    "ceo@elsewhere.example.org",
+    "sales@example.test.evil.example",
+  ])("may not use %s", (from) => {
+    expect(refused("submission", alice, from)).toBe("Sender address not allowed for this login");
+    expect(refusedFrom("submission", alice, from)).toBe("From address not allowed for this login");
+  });
+  test("may not send without a sender", () => {
+    expect(refused("submission", alice, null)).toBe(
+      "Mail without a sender address is not accepted from a login",
+    );
+  });
+  test("must write one From", () => {
+    expect(refusedFrom("submission", alice)).toBe("The message must have exactly one From address");
+    expect(refusedFrom("submission", alice, "alice@example.test", "sales@example.test")).toBe(
+      "The message must have exactly one From address",
+    );
+  });
+  test("that is unknown or switched off may use nothing", () => {
+    for (const login of ["gone@example.test", "nobody@example.test"]) {
+      const who = client({ login });
+      expect(refused("submission", who, login)).toBe("Sender address not allowed for this login");
+      expect(refusedFrom("submission", who, login)).toBe("Sender address not allowed for this login");
+    }
+  });
+});
+
+describe("without a login", () => {
+  test("anything goes on a listener that does not mind", () => {
+    expect(refused("mx", client(), "boss@example.test")).toBeNull();
+    expect(refusedFrom("mx", client(), "boss@example.test")).toBeNull();
+  });
+  test("an outsider may not claim to be us on a guarded one", () => {
+    expect(refused("mx-guarded", client(), "boss@example.test")).toContain(
+      "must be sent through its own servers",
+    );
+    expect(refusedFrom("mx-guarded", client(), "x@elsewhere.example.org", "boss@example.test")).toContain(
+      "its own servers",
+    );
+  });
+  test("others, bounces and our own network are not concerned", () => {
+    expect(refused("mx-guarded", client(), "x@elsewhere.example.org")).toBeNull();
+    expect(refused("mx-guarded", client(), null)).toBeNull();
+    expect(refusedFrom("mx-guarded", client())).toBeNull();
+    expect(refused("mx-guarded", client({ ip: "10.0.0.5" }), "boss@example.test")).toBeNull();
+    expect(refusedFrom("mx-guarded", client({ ip: "10.0.0.5" }), "boss@example.test")).toBeNull();
+  });
+});
