@@ -1,0 +1,92 @@
+// Puts the checks together for the composition root. The scan pool is made once; the checker is made anew when the hooks' settings change.
+
+import { mailauthResolver } from "../dns/mailauth-resolver.ts";
+import type { Resolver } from "../dns/resolver.ts";
+import { type ClamdHook, createClamdCheck } from "../hooks/clamd.ts";
+import type { Log } from "../observe/log.ts";
+import type { Finding } from "../rules/fact.ts";
+import type { Check, Checker } from "./check.ts";
+import { createChecker } from "./run-checks.ts";
+import { createContentChecks, createMailAuthentication, createMessageScan } from "./scan-checks.ts";
+import { createScanPool, type ScanPool } from "./scan-pool.ts";
+
+export interface GatewayChecksOptions {
+  readonly resolver: Resolver;
+  /** Our own name, for SPF macros. */
+  readonly hostname: string;
+  readonly log: Log;
+  readonly hooks: readonly ClamdHook[];
+  /** Told of each failed check, for metrics. */
+  readonly onFailure?: (check: string, reason: string) => void;
+}
+
+export interface GatewayChecks extends Checker {
+  /** Uses other hooks from the next message on. */
+  useHooks(hooks: readonly ClamdHook[]): void;
+  /** Cleaned HTML, text and parts of a message for the viewer. */
+  readonly view: ScanPool["view"];
+}
+
+/** All checks, ready to run; the scan workers start with the first message that needs them. */
+export function createChecks(options: GatewayChecksOptions): GatewayChecks {
+  const { log, onFailure } = options;
+  const pool = createScanPool({ resolve: mailauthResolver(options.resolver), log });
+  const scan = createMessageScan({ pool, hostname: options.hostname });
+  const builtIn = [...createContentChecks(scan), ...createMailAuthentication(scan)];
+  let checker = checkerWith(options.hooks);
+
+  function checkerWith(hooks: readonly ClamdHook[]): Checker {
+    const checks = [...builtIn, ...clamdChecks(hooks)];
+    return createChecker({ checks, log, ...(onFailure === undefined ? {} : { onFailure }) });
+  }
+
+  return {
+    run: (input, wanted) => checker.run(input, withWholeAuthentication(wanted)),
+    useHooks(hooks) {
+      checker = checkerWith(hooks);
+    },
+    view: (raw) => pool.view(raw),
+    close: () => pool.close(),
+  };
+}
+
+const AUTHENTICATION = ["spf.result", "dkim.result", "dmarc.result", "arc.result"];
+const widened = new WeakMap<ReadonlySet<string>, ReadonlySet<string>>();
+
+/**
+ * DMARC needs SPF and DKIM, and `Authentication-Results` and the log should say all that was found out: who wants one
+ * result gets them all, at the price of one pass. The policy hands out the same sets again and again, so each is widened once.
+ */
+function withWholeAuthentication(wanted: ReadonlySet<string>): ReadonlySet<string> {
+  const known = widened.get(wanted);
+  if (known !== undefined) return known;
+  const any = [...wanted].some((fact) => /^(?:spf|dkim|dmarc|arc)\./.test(fact));
+  const all = any ? new Set([...wanted, ...AUTHENTICATION]) : wanted;
+  widened.set(wanted, all);
+  return all;
+}
+
+/** Several daemons are one check, so that the "nothing found" of one never hides what another found. */
+function clamdChecks(hooks: readonly ClamdHook[]): readonly Check[] {
+  const checks = hooks.map(createClamdCheck);
+  const [first] = checks;
+  if (first === undefined || checks.length === 1) return checks;
+  return [
+    {
+      name: first.name,
+      facts: first.facts,
+      timeoutMs: Math.max(...checks.map((check) => check.timeoutMs)),
+      async run(input) {
+        const results = await Promise.allSettled(checks.map((check) => check.run(input)));
+        const answers: (readonly Finding[])[] = [];
+        for (const result of results) if (result.status === "fulfilled") answers.push(result.value);
+        const found = answers.find((findings) =>
+          findings.some(({ fact, value }) => fact === "clamd.found" && value === true),
+        );
+        const failed = results.find((result) => result.status === "rejected");
+        if (found === undefined && failed !== undefined) throw failed.reason;
+        return found ?? answers[0] ?? [];
+      },
+    },
+  ];
+}

@@ -1,0 +1,101 @@
+// The checks that run in scan workers: attachments, eicar, gtube, structure, spf, dkim, dmarc, arc. All that are asked about one message go
+// to a worker together, in one round trip.
+
+import type { Finding } from "../rules/fact.ts";
+import { ATTACHMENT_FACTS } from "./attachments.ts";
+import { AUTHENTICATION_FACTS, type AuthenticationCheck } from "./authenticate-message.ts";
+import type { Check, CheckInput } from "./check.ts";
+import type { ContentCheck } from "./scan-message.ts";
+import type { ScanAnswer, ScanPool } from "./scan-pool.ts";
+import type { FindingsByCheck } from "./scan-protocol.ts";
+import { STRUCTURE_FACTS } from "./structure.ts";
+
+export interface ScanCheckOptions {
+  readonly pool: Pick<ScanPool, "scan">;
+  /** Our own name, for SPF macros. */
+  readonly hostname: string;
+  /** Longer than the pool's own budgets, whose words say more. Default 45 s. */
+  readonly timeoutMs?: number;
+}
+
+const CONTENT_FACTS: Readonly<Record<ContentCheck, readonly string[]>> = {
+  attachments: ATTACHMENT_FACTS,
+  eicar: ["eicar.found"],
+  gtube: ["gtube.found"],
+  structure: STRUCTURE_FACTS,
+};
+
+/** What was asked about one message in the present turn of the event loop, before it goes to the pool. */
+interface Batch {
+  readonly content: ContentCheck[];
+  readonly wanted: AuthenticationCheck[];
+  readonly answer: Promise<ScanAnswer>;
+}
+
+/** The checks that need nothing but the message itself. */
+export function createContentChecks(scan: MessageScan): readonly Check[] {
+  return entriesOf(CONTENT_FACTS).map(([name, facts]) => ({
+    name,
+    facts,
+    timeoutMs: scan.timeoutMs,
+    async run(input) {
+      const batch = scan.batchOf(input);
+      batch.content.push(name);
+      return findingsOf(await (await batch.answer).parsed, name);
+    },
+  }));
+}
+
+/** SPF, DKIM, DMARC and ARC (requirement I5). */
+export function createMailAuthentication(scan: MessageScan): readonly Check[] {
+  return entriesOf(AUTHENTICATION_FACTS).map(([name, facts]) => ({
+    name,
+    facts,
+    timeoutMs: scan.timeoutMs,
+    async run(input) {
+      const batch = scan.batchOf(input);
+      batch.wanted.push(name);
+      return findingsOf(await (await batch.answer).authenticated, name);
+    },
+  }));
+}
+
+export interface MessageScan {
+  readonly timeoutMs: number;
+  batchOf(input: CheckInput): Batch;
+}
+
+/** Gathers what the checks ask about a message within one turn, so that it is handed over once. */
+export function createMessageScan({ pool, hostname, timeoutMs = 45_000 }: ScanCheckOptions): MessageScan {
+  const open = new Map<Uint8Array, Batch>();
+  return {
+    timeoutMs,
+    batchOf({ raw, envelope }) {
+      const known = open.get(raw);
+      if (known !== undefined) return known;
+      const content: ContentCheck[] = [];
+      const wanted: AuthenticationCheck[] = [];
+      const answer = Promise.resolve().then(() => {
+        open.delete(raw);
+        const { ip, helo } = envelope.client;
+        const client = { ip, helo, sender: envelope.reversePath ?? "", hostname };
+        return pool.scan({ raw, content, authentication: wanted.length === 0 ? null : { client, wanted } });
+      });
+      const batch = { content, wanted, answer };
+      open.set(raw, batch);
+      return batch;
+    },
+  };
+}
+
+function findingsOf(byCheck: FindingsByCheck, name: string): readonly Finding[] {
+  const found = byCheck.find(([check]) => check === name);
+  if (found === undefined) throw new Error(`the scan worker did not answer for ${name}`);
+  return found[1];
+}
+
+function entriesOf<Name extends string>(
+  facts: Readonly<Record<Name, readonly string[]>>,
+): [Name, readonly string[]][] {
+  return Object.entries(facts) as [Name, readonly string[]][];
+}

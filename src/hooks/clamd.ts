@@ -1,0 +1,105 @@
+// ClamAV's daemon as a check, by its INSTREAM command (clamd(8)). One connection per message. It says what it found and decides nothing.
+import { connect, type NetConnectOpts, type Socket } from "node:net";
+import type { Check } from "../checks/check.ts";
+import type { Finding } from "../rules/fact.ts";
+
+export interface ClamdHook {
+  readonly name: string;
+  /** `host:port` or `unix:/path`. */
+  readonly address: string;
+  readonly timeoutMs: number;
+}
+
+// "stream: NAME FOUND" with room to spare; a longer answer comes from something that is no clamd.
+const MAX_REPLY = 4096;
+
+/** The check `clamd`: facts `clamd.found` and `clamd.signature`. Its run rejects when the daemon gives no clear answer. */
+export function createClamdCheck(hook: ClamdHook): Check {
+  return {
+    name: "clamd",
+    facts: ["clamd.found", "clamd.signature"],
+    timeoutMs: hook.timeoutMs,
+    async run({ raw, signal }) {
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(raw.length);
+      const frames = raw.length === 0 ? [] : [length, raw];
+      const reply = await converse(hook, [Buffer.from("zINSTREAM\0"), ...frames, Buffer.alloc(4)], signal);
+      return findingsOf(reply, hook);
+    },
+  };
+}
+
+/** Asks the daemon whether it is there. @throws Error that says what was tried and what is wrong. */
+export async function pingClamd(hook: ClamdHook): Promise<void> {
+  const reply = await converse(hook, [Buffer.from("zPING\0")], AbortSignal.timeout(hook.timeoutMs));
+  if (reply !== "PONG") throw new Error(`${where(hook)} answered ${quoted(reply)} to PING; is this a clamd?`);
+}
+
+function findingsOf(reply: string, hook: ClamdHook): readonly Finding[] {
+  if (reply === "stream: OK") return [{ check: "clamd", fact: "clamd.found", value: false }];
+  const signature = /^stream: (.{1,200}) FOUND$/.exec(reply)?.[1];
+  if (signature !== undefined) {
+    return [
+      { check: "clamd", fact: "clamd.found", value: true, words: `ClamAV found ${signature}` },
+      { check: "clamd", fact: "clamd.signature", value: signature },
+    ];
+  }
+  if (/size limit exceeded/i.test(reply)) {
+    throw new Error(
+      `the message is larger than ${where(hook)} takes; raise StreamMaxLength in its clamd.conf`,
+    );
+  }
+  throw new Error(`${where(hook)} answered ${quoted(reply)}, which is no verdict`);
+}
+
+function where(hook: ClamdHook): string {
+  return `clamd "${hook.name}" at ${hook.address}`;
+}
+
+function quoted(text: string): string {
+  return `"${text.slice(0, 120).replace(/[^\x20-\x7e]/g, "?")}"`;
+}
+
+function connectOptions(address: string): NetConnectOpts {
+  if (address.startsWith("unix:")) return { path: address.slice("unix:".length) };
+  const colon = address.lastIndexOf(":");
+  return { host: address.slice(0, colon).replace(/^\[|\]$/g, ""), port: Number(address.slice(colon + 1)) };
+}
+
+/** Sends the frames and resolves to the answer without its NUL. The socket is gone when this settles. */
+function converse(hook: ClamdHook, frames: readonly Uint8Array[], signal: AbortSignal): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  let answer = "";
+  const socket: Socket = connect(connectOptions(hook.address));
+  const giveUp = () => reject(new Error(`${where(hook)} gave no answer in time`));
+  if (signal.aborted) giveUp();
+  signal.addEventListener("abort", giveUp, { once: true });
+  socket.setEncoding("latin1");
+  socket.on("connect", () => {
+    socket.cork();
+    for (const frame of frames) socket.write(frame);
+    socket.uncork();
+  });
+  socket.on("data", (text: string) => {
+    answer += text;
+    const end = answer.indexOf("\0");
+    if (end >= 0) resolve(answer.slice(0, end).trim());
+    else if (answer.length > MAX_REPLY)
+      reject(new Error(`${where(hook)} answers without end; is this a clamd?`));
+  });
+  socket.on("error", (cause) => {
+    const reason = "code" in cause ? String(cause.code) : cause.message;
+    reject(
+      new Error(`${where(hook)} cannot be asked (${reason}); is it running, and is this its address?`, {
+        cause,
+      }),
+    );
+  });
+  socket.on("close", () => {
+    reject(new Error(`${where(hook)} closed the connection after ${quoted(answer)} without a whole answer`));
+  });
+  return promise.finally(() => {
+    signal.removeEventListener("abort", giveUp);
+    socket.destroy();
+  });
+}
