@@ -1,0 +1,34 @@
+// The contract of one delivery attempt: what the queue hands over and what it gets back.
+import type { RecipientDsn } from "../message/envelope.ts";
+import type { Outcome } from "./outcome.ts";
+import type { Destination } from "./route.ts";
+
+/** One message for one destination. All recipients share the same header edits, so they get the same bytes. */
+export interface Attempt {
+  readonly messageId: string;
+  readonly destination: Destination;
+  /** Empty string for the null reverse-path. */
+  readonly reversePath: string;
+  readonly recipients: readonly {
+    readonly n: number;
+    readonly address: string;
+    readonly dsn: RecipientDsn | null;
+  }[];
+  /** The message with CRLF line ends, our headers included, not dot-stuffed. */
+  readonly message: Uint8Array;
+  readonly smtpUtf8: boolean;
+  readonly eightBit: boolean;
+  readonly requireTls: boolean;
+  readonly dsnRet: "FULL" | "HDRS" | null;
+  readonly dsnEnvid: string | null;
+}
+
+/** Delivers. Never throws for anything the network does: every recipient gets an Outcome. */
+export interface Deliverer {
+  /** One outcome per recipient of the attempt, in its order. */
+  attempt(attempt: Attempt): Promise<readonly Outcome[]>;
+  /** How many attempts for this destination may run side by side, those under way included; 0 once it is closed. */
+  capacity(destinationKey: string): number;
+  /** Closes idle connections and waits for busy ones, at most `graceMs`. */
+  close(graceMs: number): Promise<void>;
+}

@@ -1,0 +1,272 @@
+// Does a domain's own mail server know a recipient? Asked by SMTP call-out, answers kept (requirement I2).
+// "unsure" means that no server said yes or no: what follows from it is the session's decision.
+import { randomBytes } from "node:crypto";
+import { type AnswerCache, createAnswerCache } from "../dns/answer-cache.ts";
+import { createGate, type Gate } from "../dns/gate.ts";
+import type { Resolver } from "../dns/resolver.ts";
+import { addressKey } from "../message/address.ts";
+import type { Clock } from "../observe/clock.ts";
+import type { Log } from "../observe/log.ts";
+import { type ConnectionPool, createConnectionPool, type Link } from "./connection-pool.ts";
+import { createDeadlineWatch, type DeadlineWatch } from "./deadline-watch.ts";
+import { isUnsafeAddress } from "./envelope-commands.ts";
+import { openSession } from "./open-session.ts";
+import type { ProbeResult } from "./recipient-probe.ts";
+import type { RemoteReply } from "./remote-reply.ts";
+import { type Host, hostAddresses, resolveHosts, routeKeys } from "./resolve-hosts.ts";
+import type { Destination, Route } from "./route.ts";
+import { DEFAULT_TIMEOUTS, type DeliveryTimeouts } from "./timeouts.ts";
+
+/** `words` is empty, or says that the server takes every address. `text` is the server's reply or our own words. */
+export type RecipientKnown =
+  | { readonly known: "yes"; readonly words: string }
+  | { readonly known: "no"; readonly text: string }
+  | { readonly known: "unsure"; readonly text: string };
+
+export interface RecipientQuestion {
+  readonly address: string;
+  readonly routes: readonly Route[];
+  /** How long a yes is kept; a no and an "unsure" are kept shorter. */
+  readonly cacheMs: number;
+}
+
+export interface RecipientVerifier {
+  /** Never rejects; bounded by about 30 seconds. */
+  verify(question: RecipientQuestion): Promise<RecipientKnown>;
+  close(): Promise<void>;
+}
+
+const TOTAL_MS = 20_000;
+const CONNECT_MS = 5000;
+const STEP_MS = 10_000;
+const TIMEOUTS: DeliveryTimeouts = {
+  ...DEFAULT_TIMEOUTS,
+  greeting: STEP_MS,
+  command: STEP_MS,
+  rcpt: STEP_MS,
+  attempt: TOTAL_MS,
+};
+const CONNECTIONS_PER_DOMAIN = 10;
+const MAX_WAITING_PER_DOMAIN = 500;
+const MAX_ADDRESSES_TRIED = 4;
+/** A mailbox made just now should work soon. */
+const MAX_NO_MS = 300_000;
+const UNSURE_MS = 10_000;
+const CATCH_ALL_MS = 3_600_000;
+const CACHE = { maxEntries: 20_000, maxBytes: 10_000_000, maxEntryBytes: 4000 } as const;
+const TAKES_ALL = "the mail server takes every address of this domain";
+
+interface Parts {
+  readonly resolver: Resolver;
+  readonly hostname: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly timeouts: DeliveryTimeouts;
+  readonly deadlines: DeadlineWatch;
+  readonly pool: ConnectionPool;
+  readonly kept: AnswerCache<RecipientKnown>;
+  /** Whether a domain's server takes every address. */
+  readonly catchAll: AnswerCache<boolean>;
+  /** Domains whose servers could not be reached a moment ago, with the words. */
+  readonly unreachable: AnswerCache<string>;
+  readonly gates: Map<string, Gate>;
+}
+
+function verdictOf(reply: RemoteReply): RecipientKnown {
+  const code = reply.code ?? 0;
+  if (code >= 200 && code < 300) return { known: "yes", words: "" };
+  // A security or policy status (RFC 3463 X.7.*) speaks of us, not of the mailbox: a server that blocks us must not make
+  // every address look unknown.
+  const ofPolicy = reply.enhanced?.startsWith("5.7.") === true;
+  if (code >= 500 && !ofPolicy) return { known: "no", text: reply.text };
+  return { known: "unsure", text: reply.text };
+}
+
+/** An address nobody has: a server that takes it takes all. */
+function inventedAddress(domain: string): string {
+  return `gatepost-check-${randomBytes(8).toString("hex")}@${domain}`;
+}
+
+async function openTo(parts: Parts, host: Host, address: string, deadlineAt: number): Promise<Link | string> {
+  const server = `${host.name} [${address}]:${host.port}`;
+  const opened = await openSession({
+    address,
+    port: host.port,
+    serverName: host.name,
+    hostname: parts.hostname,
+    tls: host.tls,
+    mustVerify: false,
+    login: null,
+    connectTimeoutMs: Math.min(CONNECT_MS, parts.timeouts.greeting),
+    deadlineAt,
+    timeouts: parts.timeouts,
+    trusted: null,
+    deadlines: parts.deadlines,
+  });
+  if (!opened.ok) return `${server}: ${opened.failure.reply?.text ?? opened.failure.words}`;
+  return { session: opened.session, routeKey: host.routeKey, server, openedAt: parts.clock.now() };
+}
+
+/** Asks over resting connections, then over new ones, until a server has answered. A string: none could be reached. */
+async function askServers(
+  parts: Parts,
+  destination: Destination,
+  addresses: readonly string[],
+): Promise<ProbeResult | string> {
+  const { pool, resolver, hostname } = parts;
+  const deadlineAt = performance.now() + parts.timeouts.attempt;
+  const askOver = async (link: Link): Promise<ProbeResult> => {
+    link.session.attemptDeadlineAt = deadlineAt;
+    const result = await link.session.probe(addresses);
+    pool.give(destination.key, link);
+    return result;
+  };
+  const wanted = { routeKeys: routeKeys(destination, "opportunistic"), fits: () => true };
+  for (let link = pool.take(destination.key, wanted); link !== null; ) {
+    const result = await askOver(link);
+    if (result.replies[0] !== null && result.replies[0]?.code !== 421) return result;
+    link = pool.take(destination.key, wanted);
+  }
+  const hosts = await resolveHosts(destination, { resolver, hostname, mxTls: "opportunistic", mxPort: 25 });
+  if ("result" in hosts) return hosts.words;
+  let words = "its servers have no address";
+  let tried = 0;
+  for (const host of hosts) {
+    const found = await hostAddresses(host.name, resolver);
+    if (!found.ok) words = found.words;
+    for (const address of found.ok ? found.addresses : []) {
+      if (tried++ >= MAX_ADDRESSES_TRIED || performance.now() > deadlineAt) return words;
+      const link = await openTo(parts, host, address, deadlineAt);
+      if (typeof link === "string") {
+        words = link;
+        continue;
+      }
+      pool.adopt(destination.key, link);
+      const result = await askOver(link);
+      if (result.replies[0] !== null) return result;
+      words = `${link.server}: ${result.trouble ?? "no reply"}`;
+    }
+  }
+  return words;
+}
+
+/** Asks about an address, and once an hour about an invented one of the same domain as well. */
+async function callOut(parts: Parts, address: string, destination: Destination): Promise<RecipientKnown> {
+  const domain = address.slice(address.lastIndexOf("@") + 1);
+  const isKnown = parts.catchAll.get(destination.key) !== undefined;
+  const result = await askServers(
+    parts,
+    destination,
+    isKnown ? [address] : [address, inventedAddress(domain)],
+  );
+  if (typeof result === "string") {
+    parts.unreachable.put(destination.key, result, { ttlMs: UNSURE_MS, bytes: result.length });
+    return { known: "unsure", text: result };
+  }
+  const [reply, invented] = result.replies;
+  if (reply === undefined || reply === null) return { known: "unsure", text: result.trouble ?? "no reply" };
+  if (!isKnown && invented !== undefined && invented !== null) {
+    const takesAll = verdictOf(invented).known === "yes";
+    parts.catchAll.put(destination.key, takesAll, { ttlMs: CATCH_ALL_MS, bytes: 1 });
+    if (takesAll)
+      parts.log.warn({ domain }, "recipients cannot be verified: the mail server takes every address");
+  }
+  const verdict = verdictOf(reply);
+  const takesAll = parts.catchAll.get(destination.key) === true;
+  return verdict.known === "yes" && takesAll ? { known: "yes", words: TAKES_ALL } : verdict;
+}
+
+function keepMs(verdict: RecipientKnown, cacheMs: number): number {
+  switch (verdict.known) {
+    case "yes":
+      return cacheMs;
+    case "no":
+      return Math.min(cacheMs, MAX_NO_MS);
+    case "unsure":
+      return Math.min(cacheMs, UNSURE_MS);
+  }
+}
+
+/** One question with its place in the caches. */
+interface Asked {
+  readonly question: RecipientQuestion;
+  readonly key: string;
+  readonly destination: Destination;
+}
+
+async function ask(parts: Parts, { question, key, destination }: Asked): Promise<RecipientKnown> {
+  const down = parts.unreachable.get(destination.key);
+  if (down !== undefined) return { known: "unsure", text: down };
+  let gate = parts.gates.get(destination.key);
+  if (gate === undefined) {
+    gate = createGate({ limit: CONNECTIONS_PER_DOMAIN, maxWaiting: MAX_WAITING_PER_DOMAIN });
+    parts.gates.set(destination.key, gate);
+  }
+  if (!(await gate.enter(parts.timeouts.attempt / 2))) {
+    return { known: "unsure", text: "too many recipients are being verified at once" };
+  }
+  try {
+    const verdict = await callOut(parts, question.address, destination);
+    const text = verdict.known === "yes" ? verdict.words : verdict.text;
+    parts.kept.put(key, verdict, {
+      ttlMs: keepMs(verdict, question.cacheMs),
+      bytes: key.length + text.length,
+    });
+    return verdict;
+  } catch (error) {
+    parts.log.error({ err: error }, "a recipient could not be verified: the gateway failed");
+    return { known: "unsure", text: "the gateway failed; its log says why" };
+  } finally {
+    gate.leave();
+  }
+}
+
+/** Makes the verifier. Concurrent questions for one address are one question; connections are used again. */
+export function createRecipientVerifier(options: {
+  readonly resolver: Resolver;
+  readonly hostname: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly timeouts?: DeliveryTimeouts;
+}): RecipientVerifier {
+  const timeouts = options.timeouts ?? TIMEOUTS;
+  const deadlines = createDeadlineWatch(Math.min(1000, ...Object.values(timeouts).map((ms) => ms / 4)));
+  const { clock } = options;
+  const small = { clock, ...CACHE, maxEntries: 2000 };
+  const parts: Parts = {
+    ...options,
+    timeouts,
+    deadlines,
+    pool: createConnectionPool({
+      maxPerDestination: () => CONNECTIONS_PER_DOMAIN,
+      idleMs: timeouts.idle,
+      clock,
+      deadlines,
+    }),
+    kept: createAnswerCache<RecipientKnown>({ clock, ...CACHE }),
+    catchAll: createAnswerCache<boolean>(small),
+    unreachable: createAnswerCache<string>(small),
+    gates: new Map(),
+  };
+  const underWay = new Map<string, Promise<RecipientKnown>>();
+  return {
+    verify(question) {
+      const { address, routes } = question;
+      if (isUnsafeAddress(address)) {
+        return Promise.resolve({ known: "no", text: "The address contains control characters" });
+      }
+      const domain = address.slice(address.lastIndexOf("@") + 1).toLowerCase();
+      const ways = routes.map((route) => `${route.host}:${route.port}`).join();
+      const destination: Destination = { kind: "routes", key: `${domain}|${ways}`, routes };
+      const key = `${addressKey(address)}|${ways}`;
+      const known = parts.kept.get(key);
+      if (known !== undefined) return Promise.resolve(known);
+      const running = underWay.get(key);
+      if (running !== undefined) return running;
+      const answer = ask(parts, { question, key, destination }).finally(() => underWay.delete(key));
+      underWay.set(key, answer);
+      return answer;
+    },
+    close: () => parts.pool.close(0),
+  };
+}

@@ -1,0 +1,276 @@
+// The deliverer. One attempt: a resting connection if there is one, else the servers in order, until every recipient is settled.
+// It never rejects for anything the network does. When to try again is the queue's business.
+import type { Resolver } from "../dns/resolver.ts";
+import type { Clock } from "../observe/clock.ts";
+import type { Log } from "../observe/log.ts";
+import type { Attempt, Deliverer } from "./attempt.ts";
+import { type ConnectionPool, createConnectionPool, type Link } from "./connection-pool.ts";
+import { createDeadlineWatch, type DeadlineWatch } from "./deadline-watch.ts";
+import { createDownList, type DownList } from "./down-list.ts";
+import { openSession } from "./open-session.ts";
+import type { Outcome } from "./outcome.ts";
+import { joinTroubles, outcomeOfTrouble, type Trouble } from "./outcomes.ts";
+import {
+  type Host,
+  hostAddresses,
+  mxAddresses,
+  type NoHosts,
+  resolveHosts,
+  routeKeys,
+} from "./resolve-hosts.ts";
+import type { TlsPolicy } from "./route.ts";
+import { sendOver, setUnsafeAside } from "./send-over.ts";
+import { DEFAULT_TIMEOUTS, type DeliveryTimeouts } from "./timeouts.ts";
+
+/** What the deliverer takes from the delivery settings; asked several times in each attempt: it must cost nothing. */
+export interface DeliverySettingsLike {
+  /** TLS policy of destinations found by MX. */
+  readonly tls: TlsPolicy;
+  readonly maxConnectionsPerDestination: number;
+  readonly connectTimeoutMs: number;
+}
+
+export interface DelivererOptions {
+  readonly resolver: Resolver;
+  /** Our name for EHLO and for the detection of loops. */
+  readonly hostname: string;
+  readonly settings: () => DeliverySettingsLike;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly timeouts?: DeliveryTimeouts;
+  /** Further certificates (PEM) to trust for `verified`. */
+  readonly trusted?: readonly string[];
+  /** For tests: another port than 25 for servers found by MX, which may then be on this machine. */
+  readonly mxPort?: number;
+}
+
+const MAX_ADDRESSES_PER_ATTEMPT = 12;
+const SMTP_PORT = 25;
+const WATCH_MS = 1000;
+/** A slow but honest peer gets a second for this many bytes on top of the attempt's time. */
+const BYTES_PER_SECOND = 10_000;
+
+type Recipient = Attempt["recipients"][number];
+
+/** One address of one server. */
+interface Way {
+  readonly host: Host;
+  readonly address: string;
+}
+
+interface Parts {
+  readonly options: DelivererOptions;
+  readonly timeouts: DeliveryTimeouts;
+  readonly deadlines: DeadlineWatch;
+  readonly pool: ConnectionPool;
+  readonly down: DownList;
+}
+
+/** An attempt as it goes: what is settled, who is still open, what went wrong on the way. */
+interface Progress {
+  readonly attempt: Attempt;
+  /** By `performance.now()`. */
+  readonly deadlineAt: number;
+  readonly settled: Outcome[];
+  readonly troubles: Trouble[];
+  open: readonly Recipient[];
+}
+
+function fits(link: Link, attempt: Attempt): boolean {
+  return !attempt.requireTls || link.session.certificateProblem() === null;
+}
+
+async function useLink(parts: Parts, link: Link, progress: Progress): Promise<{ readonly stale: boolean }> {
+  link.session.attemptDeadlineAt = progress.deadlineAt;
+  const result = await sendOver(link, progress.attempt, progress.open);
+  parts.pool.give(progress.attempt.destination.key, link);
+  progress.settled.push(...result.settled);
+  progress.open = result.open;
+  if (result.trouble !== null && !result.stale) progress.troubles.push(result.trouble);
+  return { stale: result.stale };
+}
+
+/** Opens a connection to one address and sends over it. */
+async function tryAddress(parts: Parts, way: Way, progress: Progress): Promise<void> {
+  const { options, timeouts, deadlines, pool, down } = parts;
+  const { host, address } = way;
+  const { destination, requireTls } = progress.attempt;
+  const server = `${host.name} [${address}]:${host.port}`;
+  const opened = await openSession({
+    address,
+    port: host.port,
+    serverName: host.name,
+    hostname: options.hostname,
+    // REQUIRETLS wants a proven server (RFC 8689 §4.2.1).
+    tls: requireTls && host.tls !== "implicit" ? "verified" : host.tls,
+    mustVerify: requireTls,
+    login: host.login,
+    connectTimeoutMs: options.settings().connectTimeoutMs,
+    deadlineAt: progress.deadlineAt,
+    timeouts,
+    trusted: options.trusted ?? null,
+    deadlines,
+  });
+  if (!opened.ok) {
+    const { reply, words, connected } = opened.failure;
+    const said = reply?.text ?? words;
+    progress.troubles.push({
+      code: reply?.code ?? null,
+      enhanced: reply?.enhanced ?? null,
+      words: connected ? said : `${server}: ${said}`,
+      server: connected ? server : null,
+      tls: null,
+    });
+    down.mark(`${address}|${host.port}`);
+    return;
+  }
+  down.clear(`${address}|${host.port}`);
+  const { session } = opened;
+  const link: Link = { session, routeKey: host.routeKey, server, openedAt: options.clock.now() };
+  pool.adopt(destination.key, link);
+  await useLink(parts, link, progress);
+}
+
+/** The addresses of a host that may be tried, or why there are none. */
+async function waysTo(parts: Parts, host: Host): Promise<readonly Way[] | NoHosts> {
+  const { options } = parts;
+  const found = await hostAddresses(host.name, options.resolver);
+  if (!found.ok) {
+    const permanent = host.fromMx && !found.temporary;
+    return permanent
+      ? { result: "failed", enhanced: "5.4.4", words: found.words }
+      : { result: "deferred", enhanced: "4.4.3", words: found.words };
+  }
+  const isStranger = host.fromMx && options.mxPort === undefined;
+  const addresses = isStranger ? mxAddresses(host.name, found.addresses) : found.addresses;
+  return "result" in addresses ? addresses : addresses.map((address) => ({ host, address }));
+}
+
+/** Settles whoever is still open with what went wrong. */
+function settleRest(progress: Progress, noHosts: readonly NoHosts[]): void {
+  const joined = joinTroubles(progress.troubles);
+  // A server that could not be reached now may be there later: only if none could be tried at all is a failure final.
+  const final = joined === null && noHosts.every((reason) => reason.result === "failed");
+  const reason = noHosts.find((one) => one.result === "deferred") ?? noHosts[0];
+  const trouble: Trouble = joined ?? {
+    code: null,
+    enhanced: reason?.enhanced ?? null,
+    words: reason?.words ?? "No server was tried: the attempt's time is over",
+    server: null,
+    tls: null,
+  };
+  const result = final && reason !== undefined ? "failed" : "deferred";
+  for (const recipient of progress.open) {
+    // A connection that was refused with 5xx is tried again: the server may only dislike us now.
+    progress.settled.push(outcomeOfTrouble(recipient.n, result, trouble));
+  }
+  progress.open = [];
+}
+
+/** Servers in order; those that were down a moment ago only when no other took the message. */
+async function overServers(parts: Parts, progress: Progress): Promise<void> {
+  const { options, down } = parts;
+  const hosts = await resolveHosts(progress.attempt.destination, {
+    resolver: options.resolver,
+    hostname: options.hostname,
+    mxTls: options.settings().tls,
+    mxPort: options.mxPort ?? SMTP_PORT,
+  });
+  if ("result" in hosts) {
+    settleRest(progress, [hosts]);
+    return;
+  }
+  const noHosts: NoHosts[] = [];
+  const postponed: Way[] = [];
+  const mayGoOn = (): boolean =>
+    progress.open.length > 0 &&
+    parts.pool.capacity() > 0 &&
+    progress.troubles.length < MAX_ADDRESSES_PER_ATTEMPT &&
+    performance.now() < progress.deadlineAt;
+  for (const host of hosts) {
+    if (!mayGoOn()) break;
+    const ways = await waysTo(parts, host);
+    if ("result" in ways) {
+      noHosts.push(ways);
+      if (ways.stop === true) break;
+      continue;
+    }
+    for (const way of ways) {
+      if (down.has(`${way.address}|${way.host.port}`)) postponed.push(way);
+      else if (mayGoOn()) await tryAddress(parts, way, progress);
+    }
+  }
+  for (const way of postponed) if (mayGoOn()) await tryAddress(parts, way, progress);
+  settleRest(progress, noHosts);
+}
+
+function begin(attempt: Attempt, timeouts: DeliveryTimeouts): Progress {
+  const { settled, open } = setUnsafeAside(attempt);
+  const timeMs = timeouts.attempt + (attempt.message.byteLength / BYTES_PER_SECOND) * 1000;
+  return {
+    attempt,
+    deadlineAt: performance.now() + timeMs,
+    settled: [...settled],
+    troubles: [],
+    open,
+  };
+}
+
+async function run(parts: Parts, progress: Progress): Promise<void> {
+  const { attempt } = progress;
+  const { destination } = attempt;
+  const wanted = {
+    routeKeys: routeKeys(destination, parts.options.settings().tls),
+    fits: (link: Link) => fits(link, attempt),
+  };
+  while (progress.open.length > 0) {
+    const link = parts.pool.take(destination.key, wanted);
+    if (link === null) break;
+    const { stale } = await useLink(parts, link, progress);
+    if (!stale) break;
+  }
+  if (progress.open.length > 0) await overServers(parts, progress);
+}
+
+/** In the order of the attempt's recipients. Whoever has no outcome is deferred: after a bug only. */
+function inOrder(attempt: Attempt, outcomes: readonly Outcome[]): readonly Outcome[] {
+  const [only] = outcomes;
+  if (outcomes.length === 1 && attempt.recipients.length === 1 && only !== undefined) return outcomes;
+  const byNumber = new Map(outcomes.map((outcome) => [outcome.n, outcome]));
+  const words = "The gateway failed in this attempt; its log says why";
+  const trouble: Trouble = { code: null, enhanced: "4.3.0", words, server: null, tls: null };
+  return attempt.recipients.map(({ n }) => byNumber.get(n) ?? outcomeOfTrouble(n, "deferred", trouble));
+}
+
+/** Makes the deliverer. */
+export function createDeliverer(options: DelivererOptions): Deliverer {
+  const timeouts = options.timeouts ?? DEFAULT_TIMEOUTS;
+  const deadlines = createDeadlineWatch(Math.min(WATCH_MS, ...Object.values(timeouts).map((ms) => ms / 4)));
+  const pool = createConnectionPool({
+    maxPerDestination: () => options.settings().maxConnectionsPerDestination,
+    idleMs: timeouts.idle,
+    clock: options.clock,
+    deadlines,
+  });
+  const parts: Parts = { options, timeouts, deadlines, pool, down: createDownList(options.clock) };
+  return {
+    async attempt(attempt) {
+      const { key } = attempt.destination;
+      const progress = begin(attempt, timeouts);
+      pool.enter(key);
+      try {
+        await run(parts, progress);
+      } catch (error) {
+        options.log.error(
+          { err: error, message: attempt.messageId },
+          "a delivery attempt failed in the gateway",
+        );
+      } finally {
+        pool.leave(key);
+      }
+      return inOrder(attempt, progress.settled);
+    },
+    capacity: () => pool.capacity(),
+    close: (graceMs) => pool.close(graceMs),
+  };
+}
