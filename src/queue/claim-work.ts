@@ -1,0 +1,122 @@
+// Takes due mail of one destination from disk: marked "active" in one commit before any of it is dialled.
+
+import type { Destination } from "../delivery/route.ts";
+import type { Log } from "../observe/log.ts";
+import type { Statement } from "../store/database.ts";
+import type { Spool } from "../store/spool.ts";
+import type { EntryKey, SpooledEntry } from "../store/spool-entry.ts";
+import { changeDestination, type SeizeFrom, seize } from "../store/spool-writing.ts";
+import { plausibleTime } from "./back-off.ts";
+import type { QueueSettings } from "./queue-settings.ts";
+import { groupWork, keysOf, MAX_RECIPIENTS_PER_ATTEMPT, type Work } from "./work.ts";
+
+const MAX_ROWS = MAX_RECIPIENTS_PER_ATTEMPT;
+
+export interface Claim {
+  readonly works: readonly Work[];
+  /** When the next of the destination's mail is due; Infinity when nothing is left on disk. */
+  readonly nextDueAt: number;
+  /** Other destinations that got mail because routes have changed. */
+  readonly moved: readonly string[];
+}
+
+/** Claims due mail, at most `maxWorks` attempts. Rejects with StoreError, and nothing is taken. */
+export async function claimWork(
+  {
+    spool,
+    destinationFor,
+    settings,
+    log,
+  }: {
+    readonly spool: Spool;
+    readonly destinationFor: (address: string) => Destination;
+    readonly settings: () => QueueSettings;
+    readonly log: Log;
+  },
+  { key, now, maxWorks }: { readonly key: string; readonly now: number; readonly maxWorks: number },
+): Promise<Claim> {
+  const rows = await spool.waiting(key, MAX_ROWS);
+  const { retryMs } = settings();
+  const due = wholeMessages(rows).filter(
+    (entry) => plausibleTime(entry.recipient.nextAttemptAt, now, retryMs) <= now,
+  );
+  const moved = new Set<string>();
+  const moving: Statement[] = [];
+  const here: SpooledEntry[] = [];
+  for (const entry of due) {
+    const destination = destinationNow(entry, { destinationFor, log });
+    const detail = { ...entry.recipient.detail, destination };
+    if (destination.key === key) {
+      here.push({ message: entry.message, recipient: { ...entry.recipient, detail } });
+      continue;
+    }
+    moving.push(changeDestination({ seq: entry.message.seq, n: entry.recipient.n }, detail));
+    moved.add(destination.key);
+  }
+  const works = groupWork(here, null).slice(0, maxWorks);
+  const keys = works.flatMap(keysOf);
+  const taken = await seizeAll(spool, { keys, at: now, moving });
+  return {
+    works: taken ? works : [],
+    nextDueAt: nextDue(rows, taken ? keys : [], moved.size > 0 ? now : null),
+    moved: [...moved],
+  };
+}
+
+/** Where it goes now; where it went before when that cannot be told: one address must not stop a whole destination. */
+function destinationNow(
+  { message, recipient }: SpooledEntry,
+  parts: { readonly destinationFor: (address: string) => Destination; readonly log: Log },
+): Destination {
+  try {
+    return parts.destinationFor(recipient.address);
+  } catch (error) {
+    parts.log.error(
+      { err: error, id: message.id, recipient: recipient.address },
+      "no route; the old one is used",
+    );
+    return recipient.detail.destination;
+  }
+}
+
+/**
+ * Marks the rows as this process's own. False when one of them was held, dropped or settled since it was read:
+ * none is taken then, and the caller looks again.
+ */
+export async function seizeAll(
+  spool: Spool,
+  {
+    keys,
+    at,
+    moving = [],
+    from = "queued",
+  }: {
+    readonly keys: readonly EntryKey[];
+    readonly at: number;
+    readonly moving?: readonly Statement[];
+    readonly from?: SeizeFrom;
+  },
+): Promise<boolean> {
+  if (keys.length === 0) {
+    if (moving.length > 0) await spool.commit(moving);
+    return true;
+  }
+  const changed = await spool.commit([seize(keys, at, from), ...moving]);
+  return changed[0] === keys.length;
+}
+
+/** Without the last message when the limit may have cut through its recipients: they leave together next time. */
+function wholeMessages(rows: readonly SpooledEntry[]): readonly SpooledEntry[] {
+  const last = rows.at(-1);
+  if (last === undefined || rows.length < MAX_ROWS || rows[0]?.message.seq === last.message.seq) return rows;
+  return rows.filter((entry) => entry.message.seq !== last.message.seq);
+}
+
+/** The earliest time among what was left on disk. */
+function nextDue(rows: readonly SpooledEntry[], taken: readonly EntryKey[], atLeast: number | null): number {
+  const gone = new Set(taken.map(({ seq, n }) => `${seq} ${n}`));
+  const left = rows.find((entry) => !gone.has(`${entry.message.seq} ${entry.recipient.n}`));
+  if (left !== undefined) return left.recipient.nextAttemptAt;
+  if (rows.length === MAX_ROWS || atLeast !== null) return atLeast ?? 0;
+  return Number.POSITIVE_INFINITY;
+}

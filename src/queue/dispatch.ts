@@ -1,0 +1,347 @@
+// Decides what is dialled when: one lane per destination, each with its own places, back-off and timer.
+// It takes work from disk or straight from accept, runs attempts, and hands the results to `settle`. It settles nothing itself.
+
+import type { Deliverer } from "../delivery/attempt.ts";
+import type { Outcome } from "../delivery/outcome.ts";
+import type { Destination } from "../delivery/route.ts";
+import type { Clock } from "../observe/clock.ts";
+import type { Log } from "../observe/log.ts";
+import type { Statement } from "../store/database.ts";
+import type { Spool } from "../store/spool.ts";
+import type { UnreachableDestination } from "../store/spool-entry.ts";
+import { plausibleTime } from "./back-off.ts";
+import { createBodyBudget } from "./body-budget.ts";
+import { claimWork } from "./claim-work.ts";
+import { judgeLane, openLane } from "./judge-lane.ts";
+import { isIdle, type Lane, newLane } from "./lane.ts";
+import type { LostBodies } from "./lost-bodies.ts";
+import type { QueueSettings } from "./queue-settings.ts";
+import { type AttemptRun, runAttempt } from "./run-attempt.ts";
+import type { Work } from "./work.ts";
+
+// All attempts together; lanes get fewer places as it fills, so that slow destinations cannot take every one.
+const MAX_ATTEMPTS = 1000;
+// Work from accept that may wait in memory for a place, per lane, as a multiple of its places.
+const READY_FACTOR = 5;
+const NO_PLACES_WAIT_MS = 1000;
+const TROUBLE_WAIT_MS = 2000;
+
+/** An attempt that ended. */
+export interface EndedAttempt extends AttemptRun {
+  readonly work: Work;
+  /** When the destination is tried again; in the past when it is open. */
+  readonly closedUntil: number;
+  /** What the destination's back-off changes on disk; belongs into the unit that settles the recipients. */
+  readonly statements: readonly Statement[];
+  /** To be called once the result is on disk: the attempt's place is free for the next one from then on. */
+  readonly written: () => void;
+}
+
+export interface DispatcherOptions {
+  readonly spool: Spool;
+  readonly deliverer: Deliverer;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly settings: () => QueueSettings;
+  readonly random: () => number;
+  /** Where mail for an address goes now; routes may have changed since it was accepted. */
+  readonly destinationFor: (address: string) => Destination;
+  /** Writes the result. When it is written, `noteDue` is owed for the destination. */
+  readonly settle: (ended: EndedAttempt) => void;
+  /** Writes work back to disk that was taken but not dialled. When it is written, `noteDue` is owed for it. */
+  readonly handBack: (works: readonly Work[]) => void;
+  /** Work that must not be dialled after all: held or dropped while it waited in memory. */
+  readonly withdraw: (work: Work) => void;
+  /** False while the spool cannot be written. */
+  readonly mayBegin: () => boolean;
+  readonly onAlarm: (name: string, words: string | null) => void;
+  readonly lostBodies: LostBodies;
+}
+
+/** What is known at start from the disk. */
+export interface DispatcherState {
+  readonly waiting: readonly { readonly key: string; readonly nextAttemptAt: number }[];
+  readonly unreachable: readonly UnreachableDestination[];
+}
+
+/** Sends mail on its way. Begins nothing before `start`. */
+export class Dispatcher {
+  readonly #options: DispatcherOptions;
+  readonly #lanes = new Map<string, Lane>();
+  /** Everything marked "active" by this process that waits for a place or is being dialled. */
+  readonly #works = new Set<Work>();
+  readonly #budget = createBodyBudget();
+  /** Lanes that could go on but for a global limit, the longest waiting first. */
+  readonly #starved = new Set<Lane>();
+  #active = 0;
+  #running = false;
+  #faulty = false;
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options;
+  }
+
+  start(state: DispatcherState): void {
+    this.#running = true;
+    for (const { key, nextAttemptAt } of state.waiting) this.#lane(key).nextDueAt = nextAttemptAt;
+    for (const { key, failures, nextProbeAt, outcome } of state.unreachable) {
+      const lane = this.#lane(key);
+      lane.failures = failures;
+      lane.closedUntil = nextProbeAt;
+      lane.lastFailure = outcome;
+    }
+    this.wakeAll();
+  }
+
+  /** Begins nothing more; what was taken but not dialled goes back to disk. */
+  stop(): void {
+    this.#running = false;
+    for (const lane of this.#lanes.values()) {
+      lane.cancelTimer?.();
+      lane.cancelTimer = null;
+      this.#emptyReady(lane);
+    }
+  }
+
+  /** A promise that mail for this destination will be taken at once: it may be stored as "active". */
+  reserve(key: string, size: number): boolean {
+    if (!this.#running || !this.#options.mayBegin()) return false;
+    const lane = this.#lane(key);
+    const room = this.#options.deliverer.capacity(key) * READY_FACTOR;
+    if (lane.failures > 0 || lane.closedUntil > this.#options.clock.now()) return false;
+    if (lane.ready.length + lane.reserved >= room) return false;
+    if (!this.#budget.take(lane, size)) return false;
+    lane.reserved++;
+    return true;
+  }
+
+  /** Takes a promise back, because the message was not stored. */
+  release(key: string, size: number): void {
+    const lane = this.#lane(key);
+    lane.reserved--;
+    this.#budget.give(lane, size);
+    this.#pump(lane);
+  }
+
+  /** Work whose place was reserved and whose commit is through. */
+  enter(work: Work): void {
+    const lane = this.#lane(work.destination.key);
+    lane.reserved--;
+    work.paid = true;
+    lane.ready.push(work);
+    this.#works.add(work);
+    // The destination may have been closed, or the queue stopped, while the commit was under way.
+    if (!this.#running || lane.failures > 0) this.#emptyReady(lane);
+    else this.#pump(lane);
+  }
+
+  /** Mail for this destination stands on disk, due at that time. */
+  noteDue(key: string, at: number): void {
+    const lane = this.#lane(key);
+    if (at < lane.nextDueAt) lane.nextDueAt = at;
+    this.#pump(lane);
+  }
+
+  /** Forgets the back-off of one destination, or (null) of all; returns what forgets it on disk. */
+  resume(key: string | null): readonly Statement[] {
+    const lanes = key === null ? [...this.#lanes.values()] : [this.#lane(key)];
+    return lanes.flatMap((lane) => openLane(lane, this.#options.clock.now()));
+  }
+
+  works(): IterableIterator<Work> {
+    return this.#works.values();
+  }
+
+  /** When the destination is tried again if it backs off as a whole, else 0; with the failure that closed it. */
+  backOff(key: string): { readonly closedUntil: number; readonly lastFailure: Outcome | null } {
+    const lane = this.#lanes.get(key);
+    return { closedUntil: lane?.closedUntil ?? 0, lastFailure: lane?.lastFailure ?? null };
+  }
+
+  /** Looks at every lane again. */
+  wakeAll(): void {
+    for (const lane of [...this.#lanes.values()]) this.#pump(lane);
+  }
+
+  figures(): { readonly active: number; readonly lanes: number; readonly bodyBytes: number } {
+    return { active: this.#active, lanes: this.#lanes.size, bodyBytes: this.#budget.held() };
+  }
+
+  #lane(key: string): Lane {
+    let lane = this.#lanes.get(key);
+    if (lane === undefined) {
+      lane = newLane(key);
+      this.#lanes.set(key, lane);
+    }
+    return lane;
+  }
+
+  /** Starts what can be started, fetches what is due, sets the timer for the rest. */
+  #pump(lane: Lane): void {
+    lane.cancelTimer?.();
+    lane.cancelTimer = null;
+    if (!this.#running || !this.#options.mayBegin()) return;
+    const now = this.#options.clock.now();
+    const { retryMs } = this.#options.settings();
+    lane.closedUntil = plausibleTime(lane.closedUntil, now, retryMs);
+    lane.nextDueAt = plausibleTime(lane.nextDueAt, now, retryMs);
+    const places = this.#places(lane, now);
+    while (lane.active < places && lane.ready.length > 0 && this.#begin(lane));
+    const room = lane.failures > 0 ? lane.active + lane.ready.length === 0 : lane.ready.length < places;
+    if (places > 0 && room && !lane.claiming && lane.nextDueAt <= now) void this.#claim(lane);
+    this.#setTimer(lane, now);
+  }
+
+  #places(lane: Lane, now: number): number {
+    if (now < lane.closedUntil) return 0;
+    // A destination that could not be reached gets one attempt to show that it is back.
+    const wanted = lane.failures > 0 ? 1 : this.#options.deliverer.capacity(lane.key);
+    return Math.min(wanted, lane.active + Math.ceil((MAX_ATTEMPTS - this.#active) / 8));
+  }
+
+  /** Attempts and claims look at their lane when they end; the timer is for what only time brings. */
+  #setTimer(lane: Lane, now: number): void {
+    if (lane.active > 0 || lane.claiming) return;
+    const nextAt = Math.max(lane.ready.length > 0 ? now : lane.nextDueAt, lane.closedUntil);
+    if (nextAt <= now) this.#wakeAt(lane, NO_PLACES_WAIT_MS);
+    else if (nextAt < Number.POSITIVE_INFINITY) this.#wakeAt(lane, nextAt - now);
+    else if (lane.closedUntil > now) this.#wakeAt(lane, lane.closedUntil - now);
+    else this.#letGo(lane);
+  }
+
+  #wakeAt(lane: Lane, waitMs: number): void {
+    lane.cancelTimer = this.#options.clock.after(waitMs, () => {
+      lane.cancelTimer = null;
+      this.#pump(lane);
+    });
+  }
+
+  /** Nothing waits for the destination: what is known of it is forgotten. */
+  #letGo(lane: Lane): void {
+    const forget = openLane(lane, this.#options.clock.now());
+    if (isIdle(lane)) this.#lanes.delete(lane.key);
+    if (forget.length === 0) return;
+    this.#options.spool.commit(forget).catch((error: unknown) => {
+      // It only means one probe more after the next start.
+      this.#options.log.warn({ err: error, destination: lane.key }, "back-off not forgotten");
+    });
+  }
+
+  /** Starts the first ready work; false when a global limit forbids it for now. */
+  #begin(lane: Lane): boolean {
+    const work = lane.ready[0];
+    if (work === undefined) return false;
+    if (work.intent.kind !== "deliver") {
+      lane.ready.shift();
+      this.#forget(lane, work);
+      this.#options.withdraw(work);
+      return true;
+    }
+    if (this.#active >= MAX_ATTEMPTS || !this.#budget.pay(lane, work)) {
+      this.#starved.add(lane);
+      return false;
+    }
+    lane.ready.shift();
+    lane.active++;
+    this.#active++;
+    void this.#attempt(lane, work);
+    return true;
+  }
+
+  async #attempt(lane: Lane, work: Work): Promise<void> {
+    const run = await runAttempt(work, this.#options);
+    this.#noteFault(work, run);
+    // A fault of ours says nothing about the destination.
+    const judgement =
+      run.fault !== null
+        ? { closed: false, statements: [] }
+        : judgeLane(
+            lane,
+            { ...run, outcome: run.outcomes[0], messageId: work.message.id, kind: work.destination.kind },
+            { retryMs: this.#options.settings().retryMs, random: this.#options.random },
+          );
+    this.#forget(lane, work);
+    const { closedUntil } = lane;
+    const written = () => this.#freePlace(lane);
+    this.#options.settle({ ...run, work, closedUntil, statements: judgement.statements, written });
+    if (judgement.closed) this.#emptyReady(lane);
+    this.#feedStarved();
+  }
+
+  /**
+   * An attempt keeps its place until its result is on disk. A process that dies therefore leaves at most one attempt per
+   * place (that is, per connection a destination may have) of which the next process cannot know whether it delivered.
+   */
+  #freePlace(lane: Lane): void {
+    lane.active--;
+    this.#active--;
+    // Who waited for room comes before this lane's next.
+    this.#feedStarved();
+    this.#pump(lane);
+  }
+
+  #noteFault(work: Work, { fault, bodyLost }: AttemptRun): void {
+    const { lostBodies } = this.#options;
+    if (bodyLost) lostBodies.found(work.message.id, fault ?? "");
+    else lostBodies.readable(work.message.id);
+    if (bodyLost || (fault === null && !this.#faulty)) return;
+    this.#faulty = fault !== null;
+    const words =
+      fault === null
+        ? null
+        : `Message ${work.message.id} could not be handed to delivery and waits: ${fault}`;
+    this.#options.onAlarm("delivery", words);
+  }
+
+  /** Ready work goes back to disk: nothing can be dialled now, and what waits must not take up memory. */
+  #emptyReady(lane: Lane): void {
+    const works = lane.ready.splice(0);
+    for (const work of works) {
+      this.#forget(lane, work);
+      if (work.intent.kind !== "deliver") this.#options.withdraw(work);
+    }
+    const back = works.filter((work) => work.intent.kind === "deliver");
+    if (back.length > 0) this.#options.handBack(back);
+  }
+
+  #forget(lane: Lane, work: Work): void {
+    this.#works.delete(work);
+    this.#budget.refund(lane, work);
+  }
+
+  #feedStarved(): void {
+    for (const lane of [...this.#starved]) {
+      if (this.#active >= MAX_ATTEMPTS) return;
+      this.#starved.delete(lane);
+      this.#pump(lane);
+    }
+  }
+
+  async #claim(lane: Lane): Promise<void> {
+    const { clock, deliverer, log } = this.#options;
+    lane.claiming = true;
+    const before = lane.nextDueAt;
+    // Mail that is noted while we read may not be in what we read.
+    lane.nextDueAt = Number.POSITIVE_INFINITY;
+    const now = clock.now();
+    const maxWorks = lane.failures > 0 ? 1 : Math.max(1, deliverer.capacity(lane.key) * READY_FACTOR);
+    try {
+      const claim = await claimWork(this.#options, { key: lane.key, now, maxWorks });
+      lane.nextDueAt = Math.min(lane.nextDueAt, claim.nextDueAt);
+      for (const work of claim.works) {
+        lane.ready.push(work);
+        this.#works.add(work);
+      }
+      for (const key of claim.moved) this.noteDue(key, now);
+    } catch (error) {
+      log.warn(
+        { err: error, destination: lane.key },
+        "due mail could not be taken from the queue; tried again soon",
+      );
+      lane.nextDueAt = Math.min(lane.nextDueAt, before);
+      lane.closedUntil = Math.max(lane.closedUntil, now + TROUBLE_WAIT_MS);
+    }
+    lane.claiming = false;
+    this.#pump(lane);
+  }
+}

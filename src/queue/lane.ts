@@ -1,0 +1,73 @@
+// A lane: everything in memory about one destination. Lanes share nothing but two global limits, so none delays another.
+
+import type { Outcome } from "../delivery/outcome.ts";
+import type { Work } from "./work.ts";
+
+export interface Lane {
+  readonly key: string;
+  /** Attempts under way, until their results are on disk. */
+  active: number;
+  /** Octets of bodies held for it. */
+  bytes: number;
+  /** Work marked "active" in the spool that waits for a free place. */
+  readonly ready: Work[];
+  /** Work promised a place in `ready` once its commit is through. */
+  reserved: number;
+  /** When mail on disk is due next; Infinity when there is none. */
+  nextDueAt: number;
+  claiming: boolean;
+  /** Failed connections in a row; 0 when the destination was last known to answer. */
+  failures: number;
+  /** Messages whose connections were lost since the last answer. One may be to blame itself; several count as a failure. */
+  readonly strikes: Set<string>;
+  /** Nothing is tried before. */
+  closedUntil: number;
+  /** When `failures` changed last: attempts from before do not count again. */
+  judgedAt: number;
+  lastFailure: Outcome | null;
+  cancelTimer: (() => void) | null;
+}
+
+/** A lane nobody has used yet. */
+export function newLane(key: string): Lane {
+  return {
+    key,
+    active: 0,
+    bytes: 0,
+    ready: [],
+    reserved: 0,
+    nextDueAt: Number.POSITIVE_INFINITY,
+    claiming: false,
+    failures: 0,
+    strikes: new Set(),
+    closedUntil: 0,
+    judgedAt: 0,
+    lastFailure: null,
+    cancelTimer: null,
+  };
+}
+
+/** True when nothing is known or under way that would be lost with the lane. */
+export function isIdle(lane: Lane): boolean {
+  return (
+    lane.active === 0 &&
+    lane.ready.length === 0 &&
+    lane.reserved === 0 &&
+    !lane.claiming &&
+    lane.failures === 0 &&
+    lane.strikes.size === 0 &&
+    lane.nextDueAt === Number.POSITIVE_INFINITY
+  );
+}
+
+/** How the destination as a whole did in one attempt. */
+export type Reach = "answered" | "unreachable" | "lost";
+
+/** `unreachable`: no server was reached. `lost`: one was, and hung up or fell silent; maybe over this message alone. */
+export function reachOf(outcomes: readonly Outcome[]): Reach {
+  if (outcomes.length === 0 || !outcomes.every((outcome) => outcome.result === "deferred")) return "answered";
+  if (outcomes.every((outcome) => outcome.server === null && outcome.code === null)) return "unreachable";
+  // RFC 5321 §4.2.3: 421 is the server's "not now", whatever the command was.
+  if (outcomes.every((outcome) => outcome.code === null || outcome.code === 421)) return "lost";
+  return "answered";
+}

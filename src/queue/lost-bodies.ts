@@ -1,0 +1,53 @@
+// Messages in the queue whose body is gone or damaged: what an administrator must know of them until they are dropped or whole again.
+
+import type { Spool } from "../store/spool.ts";
+
+const NAMED = 5;
+
+export interface LostBodies {
+  /** The body of a message cannot be read, and trying again does not help. */
+  found(id: string, words: string): void;
+  /** It was read after all: somebody put it back. */
+  readable(id: string): void;
+  /** Looks which of them are still in the queue. Rejects with StoreError. */
+  review(): Promise<void>;
+}
+
+/** Makes the list; the alarm "lost-bodies" stands while something is on it. */
+export function createLostBodies({
+  spool,
+  onAlarm,
+}: {
+  readonly spool: Spool;
+  readonly onAlarm: (name: string, words: string | null) => void;
+}): LostBodies {
+  const lost = new Map<string, string>();
+
+  function tell(): void {
+    const [first] = lost.values();
+    if (first === undefined) {
+      onAlarm("lost-bodies", null);
+      return;
+    }
+    const ids = [...lost.keys()].slice(0, NAMED).join(", ");
+    const more = lost.size > NAMED ? ` and ${lost.size - NAMED} more` : "";
+    onAlarm(
+      "lost-bodies",
+      `What is left of ${lost.size === 1 ? "a message" : `${lost.size} messages`} in the queue cannot be delivered (${ids}${more}): ${first}. Put the file back from a backup and try again, or drop it.`,
+    );
+  }
+
+  return {
+    found(id, words) {
+      lost.set(id, words);
+      tell();
+    },
+    readable(id) {
+      if (lost.delete(id)) tell();
+    },
+    async review() {
+      for (const id of [...lost.keys()]) if ((await spool.ofMessage(id)).length === 0) lost.delete(id);
+      tell();
+    },
+  };
+}

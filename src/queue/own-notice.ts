@@ -1,0 +1,208 @@
+// Notices we send about mail in the queue: composed, and made ready for the unit that settles what they tell of.
+
+import type { Destination } from "../delivery/route.ts";
+import type { MailAddress } from "../message/address.ts";
+import type { Direction } from "../message/envelope.ts";
+import { newMessageId } from "../message/message-id.ts";
+import {
+  composeNotice,
+  MAX_RETURNED_BYTES,
+  type Notice,
+  type NoticeKind,
+  type NoticeMessage,
+} from "../notify/delivery-notice.ts";
+import type { Clock } from "../observe/clock.ts";
+import type { Log } from "../observe/log.ts";
+import { StoreError } from "../store/database.ts";
+import type { LogEvent } from "../store/log-record.ts";
+import type { SpooledMessage } from "../store/spool-entry.ts";
+import type { Reported } from "./plan-settlement.ts";
+import type { Intake, TakeIn } from "./take-in.ts";
+
+const FIRST_WAIT_MS = 1000;
+const MAX_WAIT_MS = 30_000;
+
+/** What a notice tells. */
+export interface NoticeOrder {
+  readonly kind: NoticeKind;
+  readonly message: SpooledMessage;
+  /** The start of the body as stored, or null when it cannot be read. */
+  readonly original: Uint8Array | null;
+  /** None: no notice. */
+  readonly recipients: readonly Reported[];
+  readonly triedUntil: number | null;
+}
+
+/** A notice ready to be committed together with what it tells of. */
+export interface PreparedNotice {
+  readonly intake: Intake;
+  readonly event: LogEvent;
+}
+
+/**
+ * Null when there is nobody to tell, or no notice can be composed (an alarm says so: the mail is settled whether we can write
+ * about it or not). While the disk takes no notice, it waits: nothing is settled without the notice it owes. Never rejects.
+ */
+export type PrepareNotice = (order: NoticeOrder) => Promise<PreparedNotice | null>;
+
+/** Makes the function that prepares notices. They leave with the null reverse-path and are never answered by notices. */
+export function createNotices(parts: {
+  readonly takeIn: TakeIn;
+  readonly clock: Clock;
+  readonly hostname: string;
+  readonly log: Log;
+  readonly destinationFor: (address: string) => Destination;
+  readonly onAlarm: (name: string, words: string | null) => void;
+}): PrepareNotice {
+  const { takeIn, clock, hostname, log, destinationFor, onAlarm } = parts;
+  return async (order) => {
+    if (order.recipients.length === 0) return null;
+    const { id } = order.message;
+    for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(waitMs * 2, MAX_WAIT_MS)) {
+      try {
+        return await prepare(order);
+      } catch (error) {
+        if (!(error instanceof StoreError)) {
+          log.error({ err: error, id, kind: order.kind }, "a notice to the sender could not be made");
+          onAlarm(
+            "notices",
+            `The sender of message ${id} could not be told what became of it: ${String(error)}`,
+          );
+          return null;
+        }
+        log.warn({ err: error, id, retryInMs: waitMs }, "a notice to the sender is not kept; tried again");
+        await new Promise<void>((resolve) => void clock.after(waitMs, resolve));
+      }
+    }
+  };
+
+  /** A mistake in the policy must not cost the sender the notice: its domain's own servers are a good guess. */
+  function destinationOf(sender: string): Destination {
+    try {
+      return destinationFor(sender);
+    } catch (error) {
+      const domain = sender.slice(sender.lastIndexOf("@") + 1);
+      log.error({ err: error, sender }, "no route for a notice; it goes by MX");
+      return { kind: "mx", key: `mx:${domain}`, domain };
+    }
+  }
+
+  /** Without the hostile original when that is what cannot be quoted. */
+  function compose(notice: Notice): NoticeMessage {
+    try {
+      return composeNotice(notice);
+    } catch (error) {
+      log.error(
+        { err: error, id: notice.originalId },
+        "a message cannot be quoted in its notice; it goes without",
+      );
+      return composeNotice({ ...notice, original: null });
+    }
+  }
+
+  async function prepare({
+    kind,
+    message,
+    original,
+    recipients,
+    triedUntil,
+  }: NoticeOrder): Promise<PreparedNotice> {
+    const now = clock.now();
+    const id = newMessageId(now);
+    const sender = message.envelope.reversePath;
+    const destination = destinationOf(sender);
+    const notice = compose({
+      kind,
+      hostname,
+      id,
+      now,
+      sender,
+      originalId: message.id,
+      arrivedAt: message.receivedAt,
+      envid: message.envelope.dsnEnvid,
+      ret: message.envelope.dsnRet,
+      original: original === null ? null : original.subarray(0, MAX_RETURNED_BYTES),
+      originalSize: message.size,
+      recipients: recipients.map(({ recipient, outcome }) => ({
+        address: recipient.address,
+        orcpt: recipient.detail.dsn?.orcpt ?? null,
+        outcome,
+      })),
+      triedUntil,
+    });
+    const intake = await takeIn({
+      id,
+      receivedAt: now,
+      envelope: {
+        reversePath: "",
+        smtpUtf8: notice.smtpUtf8,
+        eightBit: notice.eightBit,
+        requireTls: false,
+        dsnRet: null,
+        dsnEnvid: null,
+      },
+      body: notice.message,
+      recipients: [
+        {
+          n: 1,
+          address: sender,
+          detail: { destination, edits: [], dsn: null, mayBounce: false, quarantine: null },
+        },
+      ],
+    });
+    const direction: Direction = destination.kind === "routes" ? "internal" : "outbound";
+    return { intake, event: recordOf(notice, { id, now, hostname, sender, direction, about: message.id }) };
+  }
+}
+
+/** The notice in the message log: from nobody's connection, for the sender of the message it is about. */
+function recordOf(
+  notice: NoticeMessage,
+  about: {
+    readonly id: string;
+    readonly now: number;
+    readonly hostname: string;
+    readonly sender: string;
+    readonly direction: Direction;
+    readonly about: string;
+  },
+): LogEvent {
+  const reply = `250 2.0.0 Notice about message ${about.about}`;
+  return {
+    kind: "message",
+    record: {
+      id: about.id,
+      envelope: {
+        id: about.id,
+        listener: "",
+        client: { ip: "", port: 0, helo: about.hostname, hostname: null, tls: null, login: null },
+        reversePath: null,
+        smtpUtf8: notice.smtpUtf8,
+        body: notice.eightBit ? "8bitmime" : "7bit",
+        requireTls: false,
+        dsnRet: null,
+        dsnEnvid: null,
+        receivedAt: about.now,
+      },
+      recipients: [
+        {
+          n: 1,
+          // It was a parsed address when its message came in.
+          address: about.sender as MailAddress,
+          direction: about.direction,
+          grant: null,
+          state: "queued",
+          verdict: null,
+          reply,
+        },
+      ],
+      size: notice.message.length,
+      subject: notice.subject,
+      headerFrom: notice.headerFrom,
+      headerMessageId: `<${about.id}@${about.hostname}>`,
+      findings: [],
+      reply,
+      cause: null,
+    },
+  };
+}

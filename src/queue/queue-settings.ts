@@ -1,0 +1,8 @@
+// What the queue needs to know of the settings, in milliseconds. The composition root reads it from `[delivery]`.
+
+export interface QueueSettings {
+  /** Waits between tries; the last one repeats. At least one. */
+  readonly retryMs: readonly number[];
+  readonly giveUpAfterMs: number;
+  readonly delayNoticeAfterMs: number;
+}

@@ -1,0 +1,71 @@
+// The queue's contract: durable before 250, every recipient settled in the end. `createQueue` is in `run-queue.ts`.
+
+import type { Destination } from "../delivery/route.ts";
+import type { Envelope, RecipientDsn } from "../message/envelope.ts";
+import type { HeaderEdit } from "../message/header-edit.ts";
+import type { MessageRecord } from "../store/log-record.ts";
+
+/** What the queue does with one accepted recipient. */
+export type Disposition =
+  | { readonly kind: "deliver"; readonly destination: Destination; readonly edits: readonly HeaderEdit[] }
+  | {
+      readonly kind: "quarantine";
+      readonly destination: Destination;
+      readonly rule: string;
+      readonly words: string;
+    }
+  | { readonly kind: "discard" };
+
+export interface AcceptedRecipient {
+  /** Number within the message; the same number as in the MessageRecord. */
+  readonly n: number;
+  readonly address: string;
+  readonly dsn: RecipientDsn | null;
+  /** False when a failure must not be reported to the reverse-path (unauthenticated outsider): it is only logged. */
+  readonly mayBounce: boolean;
+  readonly disposition: Disposition;
+}
+
+/** An accepted message. `message` already has our trace headers on top; below them it is byte for byte what came. */
+export interface Acceptance {
+  readonly envelope: Omit<Envelope, "recipients">;
+  readonly recipients: readonly AcceptedRecipient[];
+  readonly message: Uint8Array;
+  readonly record: MessageRecord;
+}
+
+/** A line of the queue for people. */
+export interface QueueEntry {
+  readonly messageId: string;
+  readonly n: number;
+  readonly reversePath: string;
+  readonly recipient: string;
+  readonly destination: string;
+  readonly state: "queued" | "active" | "held" | "quarantine";
+  readonly tries: number;
+  readonly size: number;
+  readonly receivedAt: number;
+  readonly nextAttemptAt: number;
+  readonly expiresAt: number;
+  readonly lastReply: string | null;
+}
+
+export interface Queue {
+  /** Resolves after the commit: only then may 250 be sent. Rejects with StoreError, and nothing is kept. */
+  accept(acceptance: Acceptance): Promise<void>;
+  /** Writes a refused transaction to the message log; does not wait for the disk. */
+  record(record: MessageRecord): void;
+  list(options: { readonly limit: number; readonly offset: number }): Promise<readonly QueueEntry[]>;
+  counts(): Promise<{
+    readonly queued: number;
+    readonly held: number;
+    readonly oldestReceivedAt: number | null;
+  }>;
+  /** Try now. `null` means every entry. Resolves to the number of recipients concerned; the same for hold and drop. */
+  retry(messageId: string | null): Promise<number>;
+  hold(messageId: string | null): Promise<number>;
+  /** Settles without delivery and without a DSN, also what waits to be filed in the quarantine; the log says who did it. */
+  drop(messageId: string, by: string): Promise<number>;
+  /** Stops taking new work, waits for attempts under way (at most `graceMs`, then they are cut), leaves the rest on disk. */
+  close(graceMs: number): Promise<void>;
+}

@@ -1,0 +1,65 @@
+// One attempt from body to outcomes. Whatever goes wrong on our side becomes an outcome too: nothing here rejects.
+
+import type { Deliverer } from "../delivery/attempt.ts";
+import type { Outcome } from "../delivery/outcome.ts";
+import { applyEdits } from "../message/header-edit.ts";
+import type { Clock } from "../observe/clock.ts";
+import type { Log } from "../observe/log.ts";
+import { StoreError } from "../store/database.ts";
+import type { Spool } from "../store/spool.ts";
+import { type Reach, reachOf } from "./lane.ts";
+import { internalFailure } from "./plan-settlement.ts";
+import type { Work } from "./work.ts";
+
+export interface AttemptRun {
+  readonly startedAt: number;
+  readonly endedAt: number;
+  readonly outcomes: readonly Outcome[];
+  readonly reach: Reach;
+  /** The body as stored, or null when it could not be read. */
+  readonly body: Uint8Array | null;
+  /** What went wrong on our side, or null. Then the outcomes say nothing about the destination. */
+  readonly fault: string | null;
+  /** The fault is that the body is gone or damaged: no later attempt will do better. */
+  readonly bodyLost: boolean;
+}
+
+/** Reads the body if need be, makes the recipient's edits, and delivers. */
+export async function runAttempt(
+  work: Work,
+  options: {
+    readonly spool: Spool;
+    readonly deliverer: Deliverer;
+    readonly clock: Clock;
+    readonly log: Log;
+  },
+): Promise<AttemptRun> {
+  const { spool, deliverer, clock, log } = options;
+  const { envelope } = work.message;
+  const startedAt = clock.now();
+  let body = work.body;
+  try {
+    body ??= await spool.body(work.message);
+    const outcomes = await deliverer.attempt({
+      messageId: work.message.id,
+      destination: work.destination,
+      reversePath: envelope.reversePath,
+      recipients: work.recipients.map(({ n, address, detail }) => ({ n, address, dsn: detail.dsn })),
+      message: work.edits.length === 0 ? body : applyEdits(body, work.edits),
+      smtpUtf8: envelope.smtpUtf8,
+      eightBit: envelope.eightBit,
+      requireTls: envelope.requireTls,
+      dsnRet: envelope.dsnRet,
+      dsnEnvid: envelope.dsnEnvid,
+    });
+    const times = { startedAt, endedAt: clock.now() };
+    return { ...times, outcomes, reach: reachOf(outcomes), body, fault: null, bodyLost: false };
+  } catch (error) {
+    const fault = error instanceof Error ? error.message : String(error);
+    const bodyLost = error instanceof StoreError && error.kind === "lost";
+    const then = bodyLost ? "it is held" : "it is tried again later";
+    log.error({ err: error, id: work.message.id }, `attempt failed by our own fault; ${then}`);
+    const outcomes = work.recipients.map(({ n }) => internalFailure(n, fault));
+    return { startedAt, endedAt: clock.now(), outcomes, reach: "answered", body, fault, bodyLost };
+  }
+}

@@ -1,0 +1,246 @@
+// The queue at work: puts its parts together, takes mail in, starts where the last process stopped, and closes.
+
+import type { Deliverer } from "../delivery/attempt.ts";
+import type { Destination } from "../delivery/route.ts";
+import type { Clock } from "../observe/clock.ts";
+import type { Log } from "../observe/log.ts";
+import { type Statement, StoreError } from "../store/database.ts";
+import type { LogEvent, MessageRecord } from "../store/log-record.ts";
+import type { Spool } from "../store/spool.ts";
+import { forgetReleased, rememberReleased } from "../store/spool-writing.ts";
+import type { QuarantinedCopy } from "../vault/keep-in-quarantine.ts";
+import { createAdministration } from "./administer.ts";
+import { Dispatcher } from "./dispatch.ts";
+import { createQuarantineFiler } from "./file-quarantine.ts";
+import { createLostBodies } from "./lost-bodies.ts";
+import { mailOf, type ReleasedItem, releasedMail } from "./new-mail.ts";
+import { createOutbox, type WriteLog } from "./outbox.ts";
+import { createNotices } from "./own-notice.ts";
+import { stateEvent } from "./plan-settlement.ts";
+import type { Queue } from "./queue.ts";
+import type { QueueSettings } from "./queue-settings.ts";
+import { recoverInterrupted } from "./recover-interrupted.ts";
+import { createRefusalLog } from "./refusal-log.ts";
+import { createSettling } from "./settle-attempt.ts";
+import { createSettlementWriter } from "./settlement-writer.ts";
+import { createDeadlineSweep } from "./sweep-deadlines.ts";
+import { createTakeIn, type NewMail } from "./take-in.ts";
+import { createSpaceWatch } from "./watch-space.ts";
+
+// A quarantine item is long gone when its release is forgotten.
+const REMEMBER_RELEASED_MS = 400 * 86_400_000;
+// The log catches up at the next start if it cannot now.
+const LOG_GRACE_MS = 5000;
+const CLOSE_LOOK_MS = 20;
+/** From the cutting of connections to the last settlement on disk. */
+const CUT_GRACE_MS = 2000;
+
+export interface QueueOptions {
+  readonly spool: Spool;
+  readonly deliverer: Deliverer;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Read at each use, so that a change counts at once. */
+  readonly settings: () => QueueSettings;
+  /** Our own name, in the notices we send. */
+  readonly hostname: string;
+  /** Where mail for an address goes now: for our own notices, and for waiting mail after routes have changed. */
+  readonly destinationFor: (address: string) => Destination;
+  /** Writes events to the message log. */
+  readonly writeLog: WriteLog;
+  /** Files a copy in the quarantine, durable when it resolves; twice keeps one. */
+  readonly fileInQuarantine: (copy: QuarantinedCopy) => Promise<void>;
+  /** Raises (words) or clears (null) an alarm. */
+  readonly onAlarm: (name: string, words: string | null) => void;
+  /** Numbers from 0 up to 1 for the jitter; Math.random when left out. */
+  readonly random?: () => number;
+}
+
+/** The queue, and what the composition root calls besides. */
+export interface RunningQueue extends Queue {
+  /**
+   * Takes a message back from the quarantine, durable when it resolves; the same `id` is delivered once, however often and whenever
+   * it is called. Rejects with StoreError, and nothing is kept.
+   */
+  acceptReleased(item: ReleasedItem, message: Uint8Array): Promise<"released" | "already">;
+  /** For metrics. */
+  figures(): QueueFigures;
+}
+
+export interface QueueFigures {
+  /** Attempts under way. */
+  readonly active: number;
+  /** Destinations with mail. */
+  readonly lanes: number;
+  /** Octets of bodies held in memory for delivery. */
+  readonly bodyBytes: number;
+  /** Settlements that are not on disk yet. */
+  readonly unsettled: number;
+}
+
+/** Starts the queue on its spool: attempts that a crash interrupted are tried again, then everything due is. */
+export async function createQueue(options: QueueOptions): Promise<RunningQueue> {
+  const parts = assemble(options);
+  const { spool, clock, log } = options;
+  const { outbox, dispatcher, writer, sweep, filer, refusals, takeIn, lostBodies } = parts;
+  const space = createSpaceWatch(options);
+  let closed = false;
+  let taking = 0;
+  await start(options, parts);
+
+  /** One unit: the message, what must be true with it, and its events. Delivery begins after the commit. */
+  async function store(mail: NewMail, events: readonly LogEvent[], first: readonly Statement[] = []) {
+    taking++;
+    try {
+      const intake = await takeIn(mail);
+      try {
+        await outbox.commit([...first, ...intake.statements], events);
+      } catch (error) {
+        intake.abandoned();
+        throw error;
+      }
+      intake.stored();
+      space.written();
+    } catch (error) {
+      space.failed(error);
+      throw error;
+    } finally {
+      taking--;
+    }
+  }
+
+  function refuseWhenClosed(): void {
+    if (closed) throw new StoreError("failed", "the queue is closed: the gateway is stopping");
+  }
+
+  return {
+    ...createAdministration({ spool, dispatcher, writer, clock, lostBodies }),
+    async accept(acceptance) {
+      refuseWhenClosed();
+      const events: LogEvent[] = [{ kind: "message", record: acceptance.record }];
+      const mail = mailOf(acceptance);
+      // Discarded for everybody: the log keeps the record, and that is all.
+      if (mail.recipients.length === 0) await outbox.commit([], events);
+      else await store(mail, events);
+    },
+    record(record: MessageRecord) {
+      refusals.add(record);
+    },
+    async acceptReleased(item, message) {
+      refuseWhenClosed();
+      if (await spool.wasReleased(item.id)) return "already";
+      const at = clock.now();
+      const mail = releasedMail(item, { message, destination: options.destinationFor(item.recipient) });
+      const state = { state: "released" as const, at, nextAttemptAt: at, words: "Released from quarantine" };
+      const event = stateEvent({ message: { id: item.messageId } }, item.n, state);
+      try {
+        await store(mail, [event], [rememberReleased(item.id, at)]);
+        return "released";
+      } catch (error) {
+        // Two calls at once: the table lets one of them through.
+        const twice = error instanceof StoreError && error.kind === "constraint";
+        if (twice && (await spool.wasReleased(item.id))) return "already";
+        throw error;
+      }
+    },
+    figures: () => ({ ...dispatcher.figures(), unsettled: writer.pending() }),
+    async close(graceMs) {
+      if (closed) return;
+      closed = true;
+      dispatcher.stop();
+      space.stop();
+      const busy = () =>
+        taking + dispatcher.figures().active + parts.settling.pending() + writer.pending() > 0;
+      const ended = Promise.all([sweep.stop(), filer.stop(), until(() => !busy(), clock)]);
+      await Promise.race([ended, wait(graceMs, clock)]);
+      // Attempts that still hang are cut, and that they delivered nothing is written down.
+      if (busy()) {
+        await Promise.race([options.deliverer.close(0).then(() => ended), wait(CUT_GRACE_MS, clock)]);
+      }
+      if (busy()) {
+        const left = { active: dispatcher.figures().active, unsettled: writer.pending() };
+        log.warn(left, "queue closed with work under way; it is tried again at the next start");
+      }
+      await Promise.race([refusals.flush().then(() => outbox.drain()), wait(LOG_GRACE_MS, clock)]);
+      outbox.stop();
+    },
+  };
+}
+
+type Parts = ReturnType<typeof assemble>;
+
+/** Builds the parts. Some know each other both ways; they meet through functions that are called only after all exist. */
+function assemble(options: QueueOptions) {
+  const { spool, clock, log, settings, hostname, destinationFor, onAlarm } = options;
+  const random = options.random ?? Math.random;
+  const outbox = createOutbox(options);
+  const writer = createSettlementWriter({
+    spool,
+    outbox,
+    clock,
+    log,
+    onTrouble(words) {
+      onAlarm("spool", words);
+      if (words === null) dispatcher.wakeAll();
+    },
+    onRefused: (words) => onAlarm("settlement", words),
+  });
+  const lostBodies = createLostBodies({ spool, onAlarm });
+  const dispatcher: Dispatcher = new Dispatcher({
+    ...options,
+    random,
+    lostBodies,
+    settle: (attempt) => settling.ended(attempt),
+    handBack: (works) => settling.handedBack(works),
+    withdraw: (work) => settling.withdrawn(work),
+    mayBegin: () => !writer.inTrouble(),
+  });
+  const takeIn = createTakeIn({ spool, dispatcher, clock, settings, onQuarantine: () => filer.wake() });
+  const prepareNotice = createNotices({ takeIn, clock, hostname, log, destinationFor, onAlarm });
+  const settling = createSettling({ writer, dispatcher, prepareNotice, settings, clock, random });
+  const filer = createQuarantineFiler({ spool, writer, file: options.fileInQuarantine, clock, log, onAlarm });
+  const sweep = createDeadlineSweep({ spool, dispatcher, writer, prepareNotice, clock, log });
+  const refusals = createRefusalLog({ outbox, clock, log });
+  return { outbox, writer, dispatcher, takeIn, settling, filer, sweep, refusals, lostBodies };
+}
+
+/** First what the last process left undone, then everything that is due. */
+async function start({ spool, clock, log, settings }: QueueOptions, parts: Parts): Promise<void> {
+  const { outbox, dispatcher, sweep, filer, lostBodies } = parts;
+  const now = clock.now();
+  const { foreign, missing } = spool.atOpening;
+  if (foreign.length > 0) {
+    const files = foreign.slice(0, 100);
+    log.warn(
+      { count: foreign.length, files },
+      "body files of another, older spool.db lie in the spool; they are left alone",
+    );
+  }
+  for (const file of missing) lostBodies.found(messageIdOf(file), `its body file ${file} is missing`);
+  await recoverInterrupted({ spool, outbox, log, now, retryMs: settings().retryMs });
+  await spool.commit([forgetReleased(now - REMEMBER_RELEASED_MS)]);
+  const [waiting, unreachable] = await Promise.all([spool.waitingDestinations(), spool.unreachable()]);
+  outbox.start();
+  dispatcher.start({ waiting, unreachable });
+  sweep.start();
+  filer.wake();
+}
+
+/** The message a body file belongs to (`bodyFileName`). */
+function messageIdOf(file: string): string {
+  return file.slice(0, Math.max(0, file.indexOf("-")));
+}
+
+function wait(ms: number, clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    clock.after(ms, resolve);
+  });
+}
+
+/** Resolves when `done` answers true, looked at every few milliseconds. */
+function until(done: () => boolean, clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    const look = () => (done() ? resolve() : void clock.after(CLOSE_LOOK_MS, look));
+    look();
+  });
+}

@@ -1,0 +1,124 @@
+// Takes a message into the spool: the statements that store it, and what of it goes straight on to delivery once they are committed.
+
+import type { Clock } from "../observe/clock.ts";
+import type { Statement } from "../store/database.ts";
+import type { Spool } from "../store/spool.ts";
+import type {
+  RecipientDetail,
+  SpooledEnvelope,
+  SpooledMessage,
+  SpooledRecipient,
+} from "../store/spool-entry.ts";
+import { insertMessage, insertRecipient } from "../store/spool-writing.ts";
+import type { Dispatcher } from "./dispatch.ts";
+import { mayReport } from "./plan-settlement.ts";
+import type { QueueSettings } from "./queue-settings.ts";
+import { groupWork, type Work } from "./work.ts";
+
+/** A message that is to be stored: from a client, from ourselves, or from the quarantine. */
+export interface NewMail {
+  readonly id: string;
+  /** Milliseconds UTC. */
+  readonly receivedAt: number;
+  readonly envelope: SpooledEnvelope;
+  readonly body: Uint8Array;
+  readonly recipients: readonly {
+    readonly n: number;
+    readonly address: string;
+    readonly detail: RecipientDetail;
+  }[];
+}
+
+/** A message ready to be committed. Exactly one of `stored` and `abandoned` is called afterwards. */
+export interface Intake {
+  readonly statements: readonly Statement[];
+  /** After the commit: delivery begins. */
+  stored(): void;
+  /** The commit failed: nothing of the message is kept. */
+  abandoned(): void;
+}
+
+export type TakeIn = (mail: NewMail) => Promise<Intake>;
+
+/** Makes the function that prepares a message for its commit. It rejects with StoreError when a large body cannot be kept. */
+export function createTakeIn(parts: {
+  readonly spool: Spool;
+  readonly dispatcher: Dispatcher;
+  readonly clock: Clock;
+  readonly settings: () => QueueSettings;
+  readonly onQuarantine: () => void;
+}): TakeIn {
+  const { spool, dispatcher, clock, settings, onQuarantine } = parts;
+  return async (mail) => {
+    const seq = spool.nextMessageSeq();
+    const size = mail.body.length;
+    const bodyFile = spool.needsFile(size) ? await spool.keepBody(mail.id, seq, mail.body) : null;
+    const { id, receivedAt, envelope } = mail;
+    const message: SpooledMessage = { seq, id, receivedAt, size, envelope, bodyFile };
+    const now = clock.now();
+    const recipients = mail.recipients.map((recipient) =>
+      newRecipient(recipient, { envelope, now, settings: settings() }),
+    );
+
+    // Recorded as under way in the same commit, so that a message delivered at once costs no write of its own for that.
+    const atOnce: Work[] = [];
+    const waitsAt = new Set<string>();
+    const rows: SpooledRecipient[] = recipients.filter(({ state }) => state === "quarantine");
+    const toDeliver = recipients.filter(({ state }) => state === "active");
+    for (const work of groupWork(
+      toDeliver.map((recipient) => ({ message, recipient })),
+      mail.body,
+    )) {
+      if (dispatcher.reserve(work.destination.key, size)) {
+        atOnce.push(work);
+        rows.push(...work.recipients);
+      } else {
+        waitsAt.add(work.destination.key);
+        for (const recipient of work.recipients) rows.push({ ...recipient, state: "queued" });
+      }
+    }
+    return {
+      statements: [
+        insertMessage(message, bodyFile === null ? mail.body : null),
+        ...rows.map((row) => insertRecipient(seq, row, row.state === "active" ? now : null)),
+      ],
+      stored() {
+        for (const work of atOnce) dispatcher.enter(work);
+        for (const key of waitsAt) dispatcher.noteDue(key, now);
+        if (rows.some(({ state }) => state === "quarantine")) onQuarantine();
+      },
+      abandoned() {
+        for (const work of atOnce) dispatcher.release(work.destination.key, size);
+        if (bodyFile !== null) void spool.abandonBody(bodyFile, seq);
+      },
+    };
+  };
+}
+
+function newRecipient(
+  { n, address, detail }: NewMail["recipients"][number],
+  {
+    envelope,
+    now,
+    settings,
+  }: {
+    readonly envelope: SpooledEnvelope;
+    readonly now: number;
+    readonly settings: QueueSettings;
+  },
+): SpooledRecipient {
+  const recipient: SpooledRecipient = {
+    n,
+    state: detail.quarantine === null ? "active" : "quarantine",
+    address,
+    detail,
+    nextAttemptAt: now,
+    tries: 0,
+    deadlineAt: now + settings.giveUpAfterMs,
+    expiresAt: now + settings.giveUpAfterMs,
+    lastOutcome: null,
+  };
+  return settings.delayNoticeAfterMs < settings.giveUpAfterMs && mayReport(envelope, recipient, "DELAY")
+    ? { ...recipient, deadlineAt: now + settings.delayNoticeAfterMs }
+    : recipient;
+}
