@@ -1,0 +1,130 @@
+// MAIL: the reverse-path and its parameters begin a transaction (RFC 5321 §4.1.1.2).
+import { type Answer, answer } from "./answer.ts";
+import { tlsMissing } from "./ehlo.ts";
+import { decodeXtext, isAscii, mailboxAddress, type Parameters, parseParameters, splitPath } from "./path.ts";
+import { recordRefusedSender } from "./record-refusal.ts";
+import type { SessionServices } from "./services.ts";
+import { newTransaction, type Session } from "./session.ts";
+
+/** One connection may carry this many transactions; then the client connects again, perhaps to another gateway. */
+const MAX_TRANSACTIONS = 100_000;
+const MAX_ENVID_CHARACTERS = 100;
+
+const SENDER_OK = answer(250, "1.0", "Sender ok");
+const NOT_ASCII = answer(553, "6.7", "This address needs SMTPUTF8");
+
+interface MailParameters {
+  readonly smtpUtf8: boolean;
+  readonly body: "7bit" | "8bitmime";
+  readonly requireTls: boolean;
+  readonly dsnRet: "FULL" | "HDRS" | null;
+  readonly dsnEnvid: string | null;
+}
+
+const PLAIN_MAIL: MailParameters = {
+  smtpUtf8: false,
+  body: "7bit",
+  requireTls: false,
+  dsnRet: null,
+  dsnEnvid: null,
+};
+
+/** `argument` is what follows `MAIL FROM:`. */
+export function mail(session: Session, argument: string, services: SessionServices): Answer {
+  const refusal = refuseMail(session, services);
+  if (refusal !== null) return refusal;
+  const path = splitPath(argument);
+  if (path === null) return answer(501, "1.7", "Syntax: MAIL FROM:<address> [parameters]");
+  const reversePath = path.mailbox === "" ? null : mailboxAddress(path.mailbox);
+  if (reversePath === null && path.mailbox !== "") return answer(501, "1.7", "This is not a mail address");
+  const parameters = mailParameters(session, path.rest);
+  if ("reply" in parameters) return parameters;
+  if (!parameters.smtpUtf8 && !isAscii(path.mailbox)) return NOT_ASCII;
+  const snapshot = services.snapshot();
+  const start = { ...parameters, reversePath, snapshot };
+  const refused = snapshot.refuseSender(session.listener, session.client, reversePath);
+  if (refused !== null) {
+    recordRefusedSender(session, { transaction: newTransaction(start, services), reply: refused }, services);
+    return { reply: refused };
+  }
+  session.transactions++;
+  session.transaction = newTransaction(start, services);
+  return SENDER_OK;
+}
+
+function refuseMail(session: Session, services: SessionServices): Answer | null {
+  if (!session.introduced) return answer(503, "5.1", "Say EHLO first");
+  if (tlsMissing(session)) return answer(530, "7.0", "Start TLS first");
+  if (session.listener.auth === "required" && session.client.login === null)
+    return answer(530, "7.0", "Log in first");
+  if (session.transaction !== null) return answer(503, "5.1", "A transaction is under way; RSET ends it");
+  if (services.draining())
+    return { ...answer(421, "3.2", `${services.hostname} is shutting down, try again later`), next: "close" };
+  if (session.transactions >= MAX_TRANSACTIONS)
+    return { ...answer(421, "7.0", "Enough for one connection, connect again"), next: "close" };
+  return null;
+}
+
+function mailParameters(session: Session, text: string): MailParameters | Answer {
+  if (text === "") return PLAIN_MAIL;
+  const given = parseParameters(text);
+  if (typeof given === "string") return answer(501, "5.4", given);
+  const result: { -readonly [K in keyof MailParameters]: MailParameters[K] } = { ...PLAIN_MAIL };
+  for (const keyword of given.keys()) {
+    const wrong = takeParameter(keyword, given, result, session);
+    if (wrong !== null) return wrong;
+  }
+  return result;
+}
+
+function takeParameter(
+  keyword: string,
+  given: Parameters,
+  result: { -readonly [K in keyof MailParameters]: MailParameters[K] },
+  session: Session,
+): Answer | null {
+  const value = given.get(keyword) ?? true;
+  switch (keyword) {
+    case "SIZE":
+      return judgeSize(value, session.listener.max_message_bytes);
+    case "BODY": {
+      const body = value === true ? "" : value.toLowerCase();
+      if (body !== "7bit" && body !== "8bitmime") return answer(501, "5.4", "BODY is 7BIT or 8BITMIME");
+      result.body = body;
+      return null;
+    }
+    case "SMTPUTF8":
+      if (value !== true) return answer(501, "5.4", "SMTPUTF8 has no value");
+      result.smtpUtf8 = true;
+      return null;
+    case "REQUIRETLS":
+      // RFC 8689 §4.1
+      if (value !== true) return answer(501, "5.4", "REQUIRETLS has no value");
+      if (session.client.tls === null) return answer(530, "7.0", "REQUIRETLS needs TLS");
+      result.requireTls = true;
+      return null;
+    case "RET": {
+      const ret = value === true ? "" : value.toUpperCase();
+      if (ret !== "FULL" && ret !== "HDRS") return answer(501, "5.4", "RET is FULL or HDRS");
+      result.dsnRet = ret;
+      return null;
+    }
+    case "ENVID": {
+      const envid = value === true || value.length > MAX_ENVID_CHARACTERS ? null : decodeXtext(value);
+      if (envid === null) return answer(501, "5.4", "ENVID is xtext of at most 100 characters");
+      result.dsnEnvid = envid;
+      return null;
+    }
+    case "AUTH":
+      // RFC 4954 §5: whom the client vouches for. We take nobody's word for it and do not pass it on.
+      return value === true || decodeXtext(value) === null ? answer(501, "5.4", "AUTH is xtext") : null;
+    default:
+      return answer(555, "5.4", `The parameter ${keyword.slice(0, 40)} is not known here`);
+  }
+}
+
+/** RFC 1870 §4. */
+function judgeSize(value: string | true, maxBytes: number): Answer | null {
+  if (value === true || !/^\d{1,20}$/.test(value)) return answer(501, "5.4", "SIZE is a number of octets");
+  return Number(value) > maxBytes ? answer(552, "3.4", `At most ${maxBytes} octets are taken`) : null;
+}

@@ -1,0 +1,147 @@
+// RCPT: may this client send to this address, and does the address exist? (RFC 5321 §4.1.1.3)
+import { addressKey, domainOf, type MailAddress, parseAddress } from "../message/address.ts";
+import type { EnvelopeRecipient, RecipientDsn } from "../message/envelope.ts";
+import { formatReply, type Reply } from "../policy/reply.ts";
+import type { DomainSettings } from "../policy/schema.ts";
+import type { PolicySnapshot } from "../policy/snapshot.ts";
+import { type Answer, answer } from "./answer.ts";
+import { decodeXtext, isAscii, mailboxAddress, parseParameters, splitPath } from "./path.ts";
+import type { RecipientAnswer, SessionServices } from "./services.ts";
+import { addRecipient, MAX_REFUSED_KEPT, type Session, type Transaction } from "./session.ts";
+
+const RECIPIENT_OK = answer(250, "1.5", "Recipient ok");
+/** What the log says of an accepted recipient. */
+export const RECIPIENT_OK_TEXT = formatReply(RECIPIENT_OK.reply);
+const SYNTAX = answer(501, "1.3", "Syntax: RCPT TO:<address> [parameters]");
+const NOTIFY_WORDS = ["NEVER", "SUCCESS", "FAILURE", "DELAY"] as const;
+const MAX_ORCPT_CHARACTERS = 500;
+
+/** `argument` is what follows `RCPT TO:`. */
+export function rcpt(
+  session: Session,
+  argument: string,
+  services: SessionServices,
+): Answer | Promise<Answer> {
+  const { transaction, listener } = session;
+  if (transaction === null) return answer(503, "5.1", "MAIL comes first");
+  const path = splitPath(argument);
+  if (path === null || path.mailbox === "") return SYNTAX;
+  const postmaster = path.mailbox.toLowerCase() === "postmaster" ? postmasterOf(transaction.snapshot) : null;
+  const address = postmaster ?? mailboxAddress(path.mailbox);
+  if (address === null) return answer(501, "1.3", "This is not a mail address");
+  if (!transaction.smtpUtf8 && !isAscii(path.mailbox))
+    return answer(553, "6.7", "This address needs SMTPUTF8");
+  const dsn = recipientDsn(path.rest);
+  if (typeof dsn === "string") return answer(dsn.startsWith("The parameter") ? 555 : 501, "5.4", dsn);
+  const key = addressKey(address);
+  if (transaction.keys.has(key)) return RECIPIENT_OK;
+  if (transaction.recipients.length >= listener.max_recipients)
+    return answer(452, "5.3", "Too many recipients for one message, send the rest in another");
+  const relay = transaction.snapshot.mayRelay(listener, session.client, address);
+  if (!relay.granted && postmaster === null) return refuse(transaction, address, relay.reply);
+  const recipient: EnvelopeRecipient = relay.granted
+    ? { address, dsn, direction: relay.direction, grant: relay.grant }
+    : { address, dsn, direction: "inbound", grant: { by: "allow-list", entry: "postmaster" } };
+  const known = verify(recipient, transaction.snapshot, services);
+  return known instanceof Promise
+    ? known.then((answered) => settle(transaction, recipient, answered))
+    : settle(transaction, recipient, known);
+}
+
+const YES: RecipientAnswer = { known: "yes", text: "" };
+const NOT_LISTED: RecipientAnswer = { known: "no", text: "not in the list of the domain" };
+
+function verify(
+  recipient: EnvelopeRecipient,
+  snapshot: PolicySnapshot,
+  services: SessionServices,
+): RecipientAnswer | Promise<RecipientAnswer> {
+  if (recipient.direction === "outbound") return YES;
+  const domain = snapshot.domain(domainOf(recipient.address));
+  if (domain === null) return YES;
+  switch (domain.recipients.verify) {
+    case "catch-all":
+      return YES;
+    case "list":
+      return listOf(domain).has(addressKey(recipient.address)) ? YES : NOT_LISTED;
+    case "callout":
+    case "ldap":
+      return services.verifyRecipient(recipient.address, domain);
+  }
+}
+
+const lists = new WeakMap<readonly MailAddress[], ReadonlySet<string>>();
+
+function listOf(domain: DomainSettings): ReadonlySet<string> {
+  const { list } = domain.recipients;
+  let keys = lists.get(list);
+  if (keys === undefined) {
+    keys = new Set(list.map(addressKey));
+    lists.set(list, keys);
+  }
+  return keys;
+}
+
+function settle(transaction: Transaction, recipient: EnvelopeRecipient, found: RecipientAnswer): Answer {
+  // Our own users cannot try again as a mail server does, and a bounce can reach them: the queue waits for them.
+  const wait = found.known === "unsure" && recipient.direction === "internal";
+  if (found.known === "yes" || wait) {
+    addRecipient(transaction, recipient, addressKey(recipient.address));
+    return RECIPIENT_OK;
+  }
+  return found.known === "no"
+    ? refuse(transaction, recipient.address, answer(550, "1.1", "No such address here", found.text).reply)
+    : refuse(
+        transaction,
+        recipient.address,
+        answer(450, "1.1", "This address cannot be verified now, try again later", found.text).reply,
+      );
+}
+
+function refuse(transaction: Transaction, address: MailAddress, reply: Reply): Answer {
+  if (transaction.refused.length < MAX_REFUSED_KEPT) transaction.refused.push({ address, reply });
+  return { reply };
+}
+
+/** RFC 5321 §4.5.1: `postmaster` without a domain is always a recipient. */
+function postmasterOf(snapshot: PolicySnapshot): MailAddress | null {
+  const { settings, domain } = snapshot.policy;
+  if (settings.postmaster !== null) return settings.postmaster;
+  const first = domain.find((candidate) => candidate.enabled);
+  if (first === undefined) return null;
+  const parsed = parseAddress(`postmaster@${first.name}`);
+  return parsed.ok ? parsed.value : null;
+}
+
+/** RFC 3461 §4.1 and §4.2. A string is the reason why the parameters are wrong. */
+function recipientDsn(text: string): RecipientDsn | null | string {
+  if (text === "") return null;
+  const given = parseParameters(text);
+  if (typeof given === "string") return given;
+  for (const keyword of given.keys())
+    if (keyword !== "NOTIFY" && keyword !== "ORCPT")
+      return `The parameter ${keyword.slice(0, 40)} is not known here`;
+  const notify = given.has("NOTIFY") ? notifyWords(given.get("NOTIFY") ?? true) : null;
+  if (given.has("NOTIFY") && notify === null) return "NOTIFY is NEVER or some of SUCCESS,FAILURE,DELAY";
+  const orcpt = given.has("ORCPT") ? originalRecipient(given.get("ORCPT") ?? true) : null;
+  if (given.has("ORCPT") && orcpt === null) return "ORCPT is type;xtext of at most 500 characters";
+  return { notify, orcpt };
+}
+
+function notifyWords(value: string | true): RecipientDsn["notify"] {
+  const words = value === true ? [] : value.toUpperCase().split(",");
+  const known = NOTIFY_WORDS.filter((word) => words.includes(word));
+  if (known.length !== words.length || words.length === 0) return null;
+  return known.includes("NEVER") && known.length > 1 ? null : known;
+}
+
+function originalRecipient(value: string | true): string | null {
+  if (value === true || value.length > MAX_ORCPT_CHARACTERS) return null;
+  const semicolon = value.indexOf(";");
+  const type = value.slice(0, Math.max(0, semicolon));
+  // RFC 6533 §3: utf-8-addr-xtext also holds \x{…}, which is plain xtext text here.
+  const address = decodeXtext(value.slice(semicolon + 1));
+  return /^[A-Za-z0-9-]{1,40}$/.test(type) && address !== null && address !== ""
+    ? `${type};${address}`
+    : null;
+}

@@ -1,0 +1,118 @@
+// Writes what was refused in the dialogue to the message log: one record per transaction, bounded.
+import { domainOf, parseAddress } from "../message/address.ts";
+import type { Direction, Envelope } from "../message/envelope.ts";
+import { formatReply, type Reply } from "../policy/reply.ts";
+import type { MessageRecord, RecipientRecord } from "../store/log-record.ts";
+import { RECIPIENT_OK_TEXT } from "./rcpt.ts";
+import type { SessionServices } from "./services.ts";
+import type { RefusedRecipient, Session, Transaction } from "./session.ts";
+
+/** The envelope of a transaction without its recipients. */
+export function bareEnvelope(session: Session, transaction: Transaction): Omit<Envelope, "recipients"> {
+  return {
+    id: transaction.id,
+    listener: session.listener.name,
+    client: session.client,
+    reversePath: transaction.reversePath,
+    smtpUtf8: transaction.smtpUtf8,
+    body: transaction.body,
+    requireTls: transaction.requireTls,
+    dsnRet: transaction.dsnRet,
+    dsnEnvid: transaction.dsnEnvid,
+    receivedAt: transaction.startedAt,
+  };
+}
+
+/** Records of recipients refused at RCPT, numbered from `firstN`. */
+export function refusedRecords(transaction: Transaction, firstN: number): RecipientRecord[] {
+  return transaction.refused.map((refused, i) => ({
+    n: firstN + i,
+    address: refused.address,
+    direction: directionOf(transaction, refused),
+    grant: null,
+    state: "refused",
+    verdict: null,
+    reply: formatReply(refused.reply),
+  }));
+}
+
+/** What it would have been: inbound when the domain is ours. */
+function directionOf(transaction: Transaction, refused: RefusedRecipient): Direction {
+  const parsed = parseAddress(refused.address);
+  if (!parsed.ok) return "inbound";
+  return transaction.snapshot.domain(domainOf(parsed.value)) === null ? "outbound" : "inbound";
+}
+
+function emptyRecord(session: Session, transaction: Transaction, reply: Reply): MessageRecord {
+  return {
+    id: transaction.id,
+    envelope: bareEnvelope(session, transaction),
+    recipients: [],
+    size: 0,
+    subject: "",
+    headerFrom: "",
+    headerMessageId: "",
+    findings: [],
+    reply: formatReply(reply),
+    cause: reply.cause ?? null,
+  };
+}
+
+/** MAIL was refused. */
+export function recordRefusedSender(
+  session: Session,
+  what: { readonly transaction: Transaction; readonly reply: Reply },
+  services: SessionServices,
+): void {
+  services.metrics.message(what.reply.code >= 500 ? "refused" : "tempfailed");
+  services.queue.record(emptyRecord(session, what.transaction, what.reply));
+}
+
+/** The transaction ends without a message (RSET, QUIT, a lost connection): what was refused in it is logged. */
+export function endTransaction(session: Session, services: SessionServices): void {
+  const { transaction } = session;
+  session.transaction = null;
+  const last = transaction?.refused.at(-1);
+  if (transaction === null || last === undefined) return;
+  services.metrics.message(last.reply.code >= 500 ? "refused" : "tempfailed");
+  services.queue.record({
+    ...emptyRecord(session, transaction, last.reply),
+    recipients: refusedRecords(transaction, 0),
+  });
+}
+
+/** DATA was read and refused for all recipients. */
+export function recordRefusedMessage(
+  session: Session,
+  what: {
+    readonly transaction: Transaction;
+    readonly reply: Reply;
+    readonly details?: Partial<
+      Pick<MessageRecord, "size" | "subject" | "headerFrom" | "headerMessageId" | "findings">
+    >;
+    readonly recipients?: readonly RecipientRecord[];
+  },
+  services: SessionServices,
+): void {
+  const { transaction, reply, details, recipients } = what;
+  services.metrics.message(reply.code >= 500 ? "refused" : "tempfailed");
+  const taken =
+    recipients ??
+    transaction.recipients.slice(0, MAX_RECORDED).map((recipient, n) => ({
+      n,
+      address: recipient.address,
+      direction: recipient.direction,
+      grant: recipient.grant,
+      state: "refused" as const,
+      verdict: null,
+      reply: RECIPIENT_OK_TEXT,
+    }));
+  services.queue.record({
+    ...emptyRecord(session, transaction, reply),
+    ...details,
+    recipients: [...taken, ...refusedRecords(transaction, taken.length)],
+  });
+}
+
+/** Recipients of a refused message that are logged one by one. */
+const MAX_RECORDED = 1000;

@@ -1,0 +1,42 @@
+// What a session asks of the rest of the gateway. The composition root fills in `GatewayServices`; listeners add what they share.
+import type { Checker } from "../checks/check.ts";
+import type { MailAddress } from "../message/address.ts";
+import type { Clock } from "../observe/clock.ts";
+import type { Log } from "../observe/log.ts";
+import type { Metrics } from "../observe/metrics.ts";
+import type { DomainSettings } from "../policy/schema.ts";
+import type { PolicySnapshot } from "../policy/snapshot.ts";
+import type { Queue } from "../queue/queue.ts";
+import type { MemoryBudget } from "./memory-budget.ts";
+import type { PasswordCheck } from "./password-check.ts";
+
+/** Does the address exist? `text` says how it was found out, for the log. */
+export interface RecipientAnswer {
+  readonly known: "yes" | "no" | "unsure";
+  readonly text: string;
+}
+
+/** What the composition root provides. */
+export interface GatewayServices {
+  readonly hostname: string;
+  /** The present policy; a transaction keeps the one it began with. */
+  readonly snapshot: () => PolicySnapshot;
+  readonly checker: Pick<Checker, "run">;
+  readonly queue: Pick<Queue, "accept" | "record">;
+  /** Asked for domains with `verify = "callout"` or `"ldap"`; never rejects. */
+  readonly verifyRecipient: (address: MailAddress, domain: DomainSettings) => Promise<RecipientAnswer>;
+  /** The verified reverse name of a stranger, or null; never rejects. Null: names are not looked up. */
+  readonly reverseName: ((ip: string) => Promise<string | null>) | null;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** True from the moment the gateway begins to stop: no new transactions. */
+  readonly draining: () => boolean;
+  readonly metrics: Pick<Metrics, "message" | "connection" | "login">;
+}
+
+/** The same with what all listeners of the process share. */
+export interface SessionServices extends GatewayServices {
+  readonly passwords: PasswordCheck;
+  /** Octets of message bodies held in memory by all sessions together. */
+  readonly bodies: MemoryBudget;
+}

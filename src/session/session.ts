@@ -1,0 +1,107 @@
+// The state of a connection's dialogue and of the transaction in it. Plain data; the verbs change it.
+import type { MailAddress } from "../message/address.ts";
+import type { Client, EnvelopeRecipient } from "../message/envelope.ts";
+import { newMessageId } from "../message/message-id.ts";
+import type { Reply } from "../policy/reply.ts";
+import type { ListenerSettings } from "../policy/schema.ts";
+import type { PolicySnapshot } from "../policy/snapshot.ts";
+import type { Answer } from "./answer.ts";
+import type { SessionServices } from "./services.ts";
+
+/** The step an AUTH exchange waits for: takes the client's next line. */
+export type ExchangeStep = (line: string) => Answer | Promise<Answer>;
+
+export interface RefusedRecipient {
+  readonly address: string;
+  readonly reply: Reply;
+}
+
+/** A mail transaction, from an accepted MAIL to its end (RFC 5321 §3.3). */
+export interface Transaction {
+  readonly id: string;
+  readonly startedAt: number;
+  readonly snapshot: PolicySnapshot;
+  readonly reversePath: MailAddress | null;
+  readonly smtpUtf8: boolean;
+  readonly body: "7bit" | "8bitmime";
+  readonly requireTls: boolean;
+  readonly dsnRet: "FULL" | "HDRS" | null;
+  readonly dsnEnvid: string | null;
+  readonly recipients: EnvelopeRecipient[];
+  /** `addressKey` of each recipient: a repeated RCPT adds nothing. */
+  readonly keys: Set<string>;
+  /** At most `MAX_REFUSED_KEPT`; the others are only counted. */
+  readonly refused: RefusedRecipient[];
+}
+
+/** Refused recipients kept for the log per transaction; a harvester must not fill the memory. */
+export const MAX_REFUSED_KEPT = 100;
+
+export interface Session {
+  readonly listener: ListenerSettings;
+  client: Client;
+  /** The socket's own peer is in `proxy_from`, or named so by a PROXY header: XCLIENT is understood. */
+  mayXclient: boolean;
+  greeted: boolean;
+  /** HELO or EHLO was accepted since the last reset of the dialogue. */
+  introduced: boolean;
+  esmtp: boolean;
+  transaction: Transaction | null;
+  exchange: ExchangeStep | null;
+  /** Refused commands since the last accepted message. */
+  errors: number;
+  /** Commands since the last accepted message. */
+  commands: number;
+  transactions: number;
+  failedLogins: number;
+}
+
+/** A new dialogue with a client of which only address and TLS are known. */
+export function newSession(listener: ListenerSettings, client: Client): Session {
+  return {
+    listener,
+    client,
+    mayXclient: false,
+    greeted: false,
+    introduced: false,
+    esmtp: false,
+    transaction: null,
+    exchange: null,
+    errors: 0,
+    commands: 0,
+    transactions: 0,
+    failedLogins: 0,
+  };
+}
+
+/** What MAIL says of a transaction. */
+export type TransactionStart = Pick<
+  Transaction,
+  "reversePath" | "smtpUtf8" | "body" | "requireTls" | "dsnRet" | "dsnEnvid" | "snapshot"
+>;
+
+/** Begins a transaction under a new message id. */
+export function newTransaction(start: TransactionStart, services: SessionServices): Transaction {
+  const now = services.clock.now();
+  return { ...start, id: newMessageId(now), startedAt: now, recipients: [], keys: new Set(), refused: [] };
+}
+
+/** Adds a recipient once; false when it was there already. */
+export function addRecipient(transaction: Transaction, recipient: EnvelopeRecipient, key: string): boolean {
+  if (transaction.keys.has(key)) return false;
+  transaction.keys.add(key);
+  transaction.recipients.push(recipient);
+  return true;
+}
+
+/**
+ * Forgets all that the client said of itself: after STARTTLS (RFC 3207 §4.2) and XCLIENT it introduces itself anew.
+ * The error counts stay.
+ */
+export function forgetClient(session: Session, client: Client): void {
+  session.client = { ...client, helo: "", login: null };
+  session.introduced = false;
+  session.esmtp = false;
+  session.transaction = null;
+  session.exchange = null;
+}

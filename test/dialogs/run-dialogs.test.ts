@@ -1,0 +1,147 @@
+// Plays every *.dialog file of this folder against one gateway with the policy below.
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { openTrialGateway, type TrialGateway, trialPolicy } from "../listener/trial-gateway.ts";
+import { playDialog } from "./play-dialog.ts";
+
+const FOLDER = join(import.meta.dir);
+const PASSWORD = "correct horse battery staple";
+
+let gateway: TrialGateway;
+
+beforeAll(async () => {
+  const password_hash = await Bun.password.hash(PASSWORD, {
+    algorithm: "argon2id",
+    memoryCost: 1024,
+    timeCost: 1,
+  });
+  const relay = ["trusted-networks", "authenticated"];
+  const listen = "127.0.0.1:0";
+  const quick = { greeting_delay: 30 };
+  gateway = await openTrialGateway({
+    policy: trialPolicy({
+      listener: [
+        { name: "mx", listen, relay, max_message_bytes: 200_000, max_recipients: 50_000, ...quick },
+        {
+          name: "small",
+          listen,
+          relay,
+          max_message_bytes: 2000,
+          max_recipients: 5,
+          max_connections_per_client: 2,
+          idle_timeout: "1s",
+          ...quick,
+        },
+        {
+          name: "plain",
+          listen,
+          tls: "none",
+          auth: "optional",
+          auth_without_tls: true,
+          relay,
+          greeting_delay: 0,
+        },
+        { name: "must-tls", listen, tls: "starttls-required", auth: "optional", relay, ...quick },
+        { name: "submission", listen, auth: "required", relay: ["authenticated"], ...quick },
+        {
+          name: "submissions",
+          listen,
+          tls: "implicit",
+          auth: "required",
+          relay: ["authenticated"],
+          ...quick,
+        },
+        {
+          name: "proxied",
+          listen,
+          relay,
+          proxy_from: ["127.0.0.8/32"],
+          clients: ["127.0.0.8/32", "192.0.2.0/24", "2001:db8::/32", "198.51.100.0/24"],
+          ...quick,
+        },
+        { name: "proxied-tls", listen, tls: "implicit", relay, proxy_from: ["127.0.0.8/32"], ...quick },
+        { name: "proxied-only", listen, relay, proxy_from: ["127.0.0.8/32"], clients: ["192.0.2.0/24"] },
+        { name: "slow-greeting", listen, relay, greeting_delay: 400 },
+        { name: "private", listen, relay, clients: ["127.0.0.9/32"], ...quick },
+        { name: "huge", listen, relay, greeting_delay: 0 },
+      ],
+      networks: { trusted: ["127.0.0.9/32", "192.0.2.99/32"] },
+      domain: [
+        {
+          name: "example.test",
+          recipients: { verify: "catch-all" },
+          rules: [],
+          routes: [{ host: "192.0.2.25" }],
+        },
+        {
+          name: "listed.test",
+          recipients: { verify: "list", list: ["known@listed.test"] },
+          rules: [],
+          routes: [{ host: "192.0.2.25" }],
+        },
+        { name: "asked.test", rules: [], routes: [{ host: "192.0.2.25" }] },
+      ],
+      sender: [
+        { kind: "user", login: "alice@example.test", domain: "example.test", password_hash },
+        { kind: "user", login: "closed@example.test", domain: "example.test", password_hash, enabled: false },
+      ],
+      rule: [
+        { name: "junk", when: 'recipient.address starts with "junk"', action: "quarantine", code: 250 },
+        {
+          name: "junk550",
+          when: 'recipient.address starts with "bad"',
+          action: "quarantine",
+          code: 550,
+          reply: "Not wanted",
+        },
+        {
+          name: "refuse",
+          when: 'recipient.address starts with "no"',
+          action: "reject",
+          code: 554,
+          reply: "We said no",
+        },
+        {
+          name: "later",
+          when: 'recipient.address starts with "later"',
+          action: "tempfail",
+          code: 451,
+          reply: "Come again",
+        },
+        { name: "drop", when: 'recipient.address starts with "drop"', action: "discard" },
+        {
+          name: "copy",
+          when: 'recipient.address starts with "twice"',
+          action: "copy",
+          to: "archive@example.test",
+        },
+        {
+          name: "move",
+          when: 'recipient.address starts with "moved"',
+          action: "redirect",
+          to: "new@example.test",
+        },
+      ],
+    }),
+    verifyRecipient: (address) =>
+      address.startsWith("yes")
+        ? { known: "yes", text: "" }
+        : { known: address.startsWith("maybe") ? "unsure" : "no", text: "asked" },
+  });
+});
+
+afterAll(async () => {
+  await gateway[Symbol.asyncDispose]();
+});
+
+const files = readdirSync(FOLDER).filter((name) => name.endsWith(".dialog"));
+
+test("there are dialogues", () => {
+  expect(files.length).toBeGreaterThanOrEqual(70);
+});
+
+for (const name of files)
+  test(name, async () => {
+    await playDialog(readFileSync(join(FOLDER, name), "utf8"), gateway);
+  }, 20_000);
