@@ -1,0 +1,34 @@
+// Who did it: the actor of a change, and the audit entries of what is not a setting.
+import type { Actor } from "../policy/settings.ts";
+import { type ConsoleContext, clientIp } from "./console-env.ts";
+
+/** The actor of this request: a person in the console, or an API token. */
+export function actorOf(c: ConsoleContext): Actor {
+  const ip = clientIp(c) === "" ? null : clientIp(c);
+  const token = c.get("tokenName");
+  if (token !== null) return { name: `api token ${token}`, via: "api", ip };
+  return { name: c.get("signedIn")?.account.login ?? "guest", via: "console", ip };
+}
+
+/** Writes an audit entry for the request's actor. `actor` names somebody who is not logged in yet. */
+export async function audit(
+  c: ConsoleContext,
+  entry: {
+    readonly action: string;
+    readonly subject: string;
+    readonly detail?: string;
+    readonly actor?: string;
+  },
+): Promise<void> {
+  const actor = actorOf(c);
+  const services = c.get("services");
+  await services.accounts.audit({
+    at: services.clock.now(),
+    actor: entry.actor ?? actor.name,
+    via: actor.via,
+    ip: actor.ip,
+    action: entry.action,
+    subject: entry.subject,
+    detail: entry.detail ?? "",
+  });
+}

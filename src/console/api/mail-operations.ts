@@ -1,0 +1,288 @@
+// Mail over the API: the message log, the quarantine, the queue, and how the gateway is doing.
+import { z } from "zod";
+import { audit } from "../actor.ts";
+import type { ConsoleContext } from "../console-env.ts";
+import { cursorOf, cursorText, deleteItem, itemOf, releaseItem } from "../quarantine-actions.ts";
+import { actOnQueue, isMessageId, type QueueAction, retryWholeQueue } from "../queue-actions.ts";
+import { explainMessage } from "../words/explain-message.ts";
+import {
+  MESSAGE,
+  MESSAGE_PAGE,
+  QUARANTINE_ITEM,
+  QUARANTINE_PAGE,
+  QUEUE_PAGE,
+  RECIPIENT_STATE,
+  RECIPIENTS,
+  RELEASE_RESULT,
+  STATUS,
+} from "./mail-schemas.ts";
+import { notFound, type Operation, queryOf } from "./operation.ts";
+import { problem } from "./problem.ts";
+
+const limit = z.coerce.number().int().min(1).max(500).default(50).describe("Lines per page");
+const text = z.string().min(1).max(320).optional();
+const moment = z.coerce.number().int().nonnegative().optional();
+
+const messageQuery = z.object({
+  limit,
+  before: z.string().max(64).optional().describe("Lines before this id, newest first"),
+  text: text.describe("An address, a domain, an id, or words of the subject"),
+  sender: text,
+  recipient: text,
+  rule: text,
+  state: RECIPIENT_STATE.optional(),
+  since: moment.describe("Milliseconds since 1970, UTC"),
+  until: moment.describe("Milliseconds since 1970, UTC"),
+});
+
+const quarantineQuery = z.object({
+  limit,
+  before: z
+    .string()
+    .refine((cursor) => cursorOf(cursor) !== undefined, "is not a cursor; take `next` of the page before")
+    .optional(),
+  recipient: text,
+  domain: text,
+  rule: text,
+  state: z.enum(["kept", "released", "deleted", "expired"]).optional(),
+});
+
+const queueQuery = z.object({
+  limit,
+  before: z
+    .string()
+    .regex(/^\d{1,7}$/, "is not a cursor; take `next` of the page before")
+    .optional(),
+});
+
+/** Leaves out what is undefined, which filters with exact optional properties do not take. */
+function given<T extends object>(query: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}
+
+async function listMessages(c: ConsoleContext): Promise<Response> {
+  const query = queryOf(c, messageQuery);
+  if (!query.ok) return query.refusal;
+  const filter = given(query.value);
+  const found = await c.get("services").messageLog.search({ ...filter, limit: filter.limit + 1 });
+  const items = found.slice(0, filter.limit);
+  return c.json({ items, next: found.length > filter.limit ? (items.at(-1)?.id ?? null) : null });
+}
+
+async function getMessage(c: ConsoleContext): Promise<Response> {
+  const message = await c.get("services").messageLog.get(c.req.param("id") ?? "");
+  if (message === null) return notFound(c, "message");
+  return c.json({ ...message, explanation: explainMessage(message).sentence });
+}
+
+async function listQuarantine(c: ConsoleContext): Promise<Response> {
+  const query = queryOf(c, quarantineQuery);
+  if (!query.ok) return query.refusal;
+  const { before, ...filter } = given(query.value);
+  const cursor = cursorOf(before ?? "");
+  const found = await c.get("services").quarantine.list({
+    ...filter,
+    limit: filter.limit + 1,
+    ...(cursor === undefined ? {} : { before: cursor }),
+  });
+  const items = found.slice(0, filter.limit);
+  const last = items.at(-1);
+  return c.json({ items, next: found.length > filter.limit && last !== undefined ? cursorText(last) : null });
+}
+
+async function getQuarantineItem(c: ConsoleContext): Promise<Response> {
+  const item = await itemOf(c, c.req.param("id") ?? "");
+  return item === null ? notFound(c, "quarantined message") : c.json(item);
+}
+
+async function getQuarantineSource(c: ConsoleContext): Promise<Response> {
+  const item = await itemOf(c, c.req.param("id") ?? "");
+  const body = item === null ? null : await c.get("services").quarantine.body(item.id);
+  if (item === null || body === null) return notFound(c, "quarantined message");
+  await audit(c, { action: "quarantine download", subject: item.id, detail: `for ${item.recipient}` });
+  c.header("Content-Type", "message/rfc822");
+  c.header("Content-Disposition", `attachment; filename="${item.id}.eml"`);
+  return c.body(new Uint8Array(body));
+}
+
+async function postRelease(c: ConsoleContext): Promise<Response> {
+  const item = await itemOf(c, c.req.param("id") ?? "");
+  if (item === null) return notFound(c, "quarantined message");
+  const result = await releaseItem(c, item);
+  if (result !== "gone") return c.json({ result });
+  return problem(c, {
+    status: 410,
+    title: "It is no longer kept",
+    detail: "It was deleted, or its time was up.",
+  });
+}
+
+async function deleteQuarantined(c: ConsoleContext): Promise<Response> {
+  const item = await itemOf(c, c.req.param("id") ?? "");
+  if (item === null || !(await deleteItem(c, item))) return notFound(c, "quarantined message");
+  return c.body(null, 204);
+}
+
+async function listQueue(c: ConsoleContext): Promise<Response> {
+  const query = queryOf(c, queueQuery);
+  if (!query.ok) return query.refusal;
+  const offset = Number(query.value.before ?? 0);
+  const found = await c.get("services").queue.list({ limit: query.value.limit + 1, offset });
+  const items = found.slice(0, query.value.limit);
+  return c.json({ items, next: found.length > items.length ? String(offset + items.length) : null });
+}
+
+async function postQueue(c: ConsoleContext, action: QueueAction): Promise<Response> {
+  const id = c.req.param("id") ?? "";
+  const recipients = isMessageId(id) ? await actOnQueue(c, action, id) : 0;
+  return recipients === 0 ? notFound(c, "message in the queue") : c.json({ recipients });
+}
+
+async function getStatus(c: ConsoleContext): Promise<Response> {
+  const services = c.get("services");
+  return c.json({
+    version: services.version,
+    hostname: services.hostname,
+    ...services.figures(),
+    queue: await services.queue.counts(),
+    listeners: services.listeners(),
+    alarms: services.alarms(),
+  });
+}
+
+const QUEUE_SUMMARIES: Readonly<Record<QueueAction, string>> = {
+  retry: "Try a message again now",
+  hold: "Hold a message until somebody lets it go on",
+  drop: "Take a message out of the queue without delivery and without a notice",
+};
+
+const queueActions: readonly Operation[] = (["retry", "hold", "drop"] as const).map((action) => ({
+  method: "POST" as const,
+  path: `/queue/{id}/${action}`,
+  scope: "write" as const,
+  id: `${action}Message`,
+  tag: "queue",
+  summary: QUEUE_SUMMARIES[action],
+  answer: RECIPIENTS,
+  refusals: { 404: "The queue has no such message." },
+  handle: (c: ConsoleContext) => postQueue(c, action),
+}));
+
+const missing = { 404: "There is no such message." } as const;
+
+export const mailOperations: readonly Operation[] = [
+  {
+    method: "GET",
+    path: "/status",
+    scope: "read",
+    id: "getStatus",
+    tag: "status",
+    summary: "How the gateway is doing",
+    answer: STATUS,
+    handle: getStatus,
+  },
+  {
+    method: "GET",
+    path: "/messages",
+    scope: "read",
+    id: "listMessages",
+    tag: "messages",
+    summary: "Search the message log, newest first",
+    query: messageQuery,
+    answer: MESSAGE_PAGE,
+    refusals: { 422: "A query parameter is wrong." },
+    handle: listMessages,
+  },
+  {
+    method: "GET",
+    path: "/messages/{id}",
+    scope: "read",
+    id: "getMessage",
+    tag: "messages",
+    summary: "One message with every fact, verdict and attempt",
+    answer: MESSAGE,
+    refusals: missing,
+    handle: getMessage,
+  },
+  {
+    method: "GET",
+    path: "/quarantine",
+    scope: "read",
+    id: "listQuarantine",
+    tag: "quarantine",
+    summary: "Quarantined messages, newest first",
+    query: quarantineQuery,
+    answer: QUARANTINE_PAGE,
+    refusals: { 422: "A query parameter is wrong." },
+    handle: listQuarantine,
+  },
+  {
+    method: "GET",
+    path: "/quarantine/{id}",
+    scope: "read",
+    id: "getQuarantined",
+    tag: "quarantine",
+    summary: "One quarantined message",
+    answer: QUARANTINE_ITEM,
+    refusals: missing,
+    handle: getQuarantineItem,
+  },
+  {
+    method: "GET",
+    path: "/quarantine/{id}/message",
+    scope: "read",
+    id: "getQuarantinedSource",
+    tag: "quarantine",
+    summary: "The quarantined message itself",
+    answer: "message/rfc822",
+    refusals: missing,
+    handle: getQuarantineSource,
+  },
+  {
+    method: "POST",
+    path: "/quarantine/{id}/release",
+    scope: "write",
+    id: "releaseQuarantined",
+    tag: "quarantine",
+    summary: "Release for delivery; delivered once however often it is called",
+    answer: RELEASE_RESULT,
+    refusals: { ...missing, 410: "It was deleted, or its time was up." },
+    handle: postRelease,
+  },
+  {
+    method: "DELETE",
+    path: "/quarantine/{id}",
+    scope: "write",
+    id: "deleteQuarantined",
+    tag: "quarantine",
+    summary: "Delete for good",
+    answer: "nothing",
+    refusals: missing,
+    handle: deleteQuarantined,
+  },
+  {
+    method: "GET",
+    path: "/queue",
+    scope: "read",
+    id: "listQueue",
+    tag: "queue",
+    summary: "What waits for delivery",
+    query: queueQuery,
+    answer: QUEUE_PAGE,
+    refusals: { 422: "A query parameter is wrong." },
+    handle: listQueue,
+  },
+  {
+    method: "POST",
+    path: "/queue/retry",
+    scope: "write",
+    id: "retryQueue",
+    tag: "queue",
+    summary: "Try everything that waits now",
+    answer: RECIPIENTS,
+    handle: async (c) => c.json({ recipients: await retryWholeQueue(c) }),
+  },
+  ...queueActions,
+];

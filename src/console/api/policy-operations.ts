@@ -1,0 +1,276 @@
+// The policy over the API: lists, objects, plan and apply; the same door as the console's forms.
+import { z } from "zod";
+import { HIDDEN, itemKey } from "../../policy/policy-document.ts";
+import {
+  deliverySchema,
+  domainSchema,
+  hookSchema,
+  listenerSchema,
+  networksSchema,
+  ruleSchema,
+  senderSchema,
+  settingsSchema,
+} from "../../policy/schema.ts";
+import type { PlanResult, PolicyProblem } from "../../policy/settings.ts";
+import { actorOf } from "../actor.ts";
+import type { ConsoleContext } from "../console-env.ts";
+import { withoutSection } from "../forms/form-input.ts";
+import { jsonBody, type NamedSchema, notFound, type Operation } from "./operation.ts";
+import { problem } from "./problem.ts";
+
+type ListSection = "listener" | "domain" | "sender" | "rule" | "hook";
+type ObjectSection = "networks" | "delivery" | "settings";
+
+interface Noun {
+  /** `domains`: the path and the tag. */
+  readonly many: string;
+  /** `Domain`: the schema's name. */
+  readonly one: string;
+  readonly schema: z.ZodObject;
+}
+
+// The stored form knows hashes only; whoever writes may give the password itself.
+const senderInput = senderSchema.safeExtend({
+  password: z.string().optional().describe("A new password; left out, the present one stays."),
+});
+
+const LISTS: Readonly<Record<ListSection, Noun>> = {
+  listener: { many: "listeners", one: "Listener", schema: listenerSchema },
+  domain: { many: "domains", one: "Domain", schema: domainSchema },
+  sender: { many: "senders", one: "Sender", schema: senderInput },
+  rule: { many: "rules", one: "Rule", schema: ruleSchema },
+  hook: { many: "hooks", one: "Hook", schema: hookSchema },
+};
+
+const OBJECTS: Readonly<Record<ObjectSection, Noun>> = {
+  networks: { many: "networks", one: "Networks", schema: networksSchema },
+  delivery: { many: "delivery", one: "Delivery", schema: deliverySchema },
+  settings: { many: "settings", one: "Settings", schema: settingsSchema },
+};
+
+const changeSchema = z.object({
+  section: z.string(),
+  key: z.string(),
+  kind: z.enum(["add", "change", "remove"]),
+  before: z.unknown(),
+  after: z.unknown(),
+  words: z.array(z.string()),
+});
+
+const PLAN: NamedSchema = {
+  name: "Plan",
+  io: "output",
+  schema: z.object({ changes: z.array(changeSchema), warnings: z.array(z.string()) }),
+};
+
+const DOCUMENT: NamedSchema = {
+  name: "PolicyDocument",
+  io: "input",
+  schema: z.object({
+    document: z
+      .record(z.string(), z.unknown())
+      .describe("Any subset of the sections, as in the policy file."),
+    prune: z.boolean().default(false).describe("Remove list items the document does not name."),
+  }),
+};
+
+function inputSchema(noun: Noun): NamedSchema {
+  return { name: noun.one, schema: noun.schema, io: "input" };
+}
+
+function listSchema(noun: Noun): NamedSchema {
+  return {
+    name: `${noun.one}List`,
+    schema: z.object({ items: z.array(noun.schema), next: z.null() }),
+    io: "input",
+  };
+}
+
+/** A stored item without its secrets. */
+function shown(item: object): object {
+  const {
+    password_hash: _hash,
+    smarthost,
+    ...rest
+  } = item as { password_hash?: unknown; smarthost?: unknown };
+  if (typeof smarthost !== "object" || smarthost === null)
+    return smarthost === undefined ? rest : { ...rest, smarthost };
+  return { ...rest, smarthost: "password" in smarthost ? { ...smarthost, password: HIDDEN } : smarthost };
+}
+
+function refused(c: ConsoleContext, problems: readonly PolicyProblem[]): Response {
+  const detail = "Nothing was changed. `problems` says what is wrong, field by field.";
+  return problem(c, { status: 422, title: "The input was refused", detail, problems });
+}
+
+function planAnswer(c: ConsoleContext, result: PlanResult): Response {
+  return result.ok
+    ? c.json({ changes: result.changes, warnings: result.warnings })
+    : refused(c, result.problems);
+}
+
+function storedOf(c: ConsoleContext, section: ListSection): readonly object[] {
+  return c.get("services").settings.current().policy[section];
+}
+
+function keyOf(c: ConsoleContext): string {
+  return c.req.param("key") ?? "";
+}
+
+async function putItem(c: ConsoleContext, section: ListSection): Promise<Response> {
+  const body = jsonBody(c);
+  if (!body.ok) return body.refusal;
+  const input = body.value;
+  if (typeof input !== "object" || input === null || Array.isArray(input)) {
+    return refused(c, [{ path: "", message: "must be a JSON object" }]);
+  }
+  if (itemKey(section, { ...(section === "sender" ? { kind: "user" } : {}), ...input }) !== keyOf(c)) {
+    return refused(c, [
+      {
+        path: section === "sender" ? "login" : "name",
+        message: `must be the key in the address, "${keyOf(c)}"`,
+      },
+    ]);
+  }
+  const result = await c.get("services").settings.put(section, input, actorOf(c));
+  if (!result.ok) return refused(c, withoutSection(result.problems, section));
+  return c.json({ changes: result.changes, warnings: result.warnings });
+}
+
+function listOperations(section: ListSection, noun: Noun): readonly Operation[] {
+  const { many, one } = noun;
+  const name = one.toLowerCase();
+  const missing = { 404: `There is no such ${name}.` } as const;
+  return [
+    {
+      method: "GET",
+      path: `/${many}`,
+      scope: "read",
+      id: `list${one}s`,
+      tag: many,
+      summary: `All ${many}`,
+      answer: listSchema(noun),
+      handle: (c) => c.json({ items: storedOf(c, section).map(shown), next: null }),
+    },
+    {
+      method: "GET",
+      path: `/${many}/{key}`,
+      scope: "read",
+      id: `get${one}`,
+      tag: many,
+      summary: `One ${name}`,
+      answer: inputSchema(noun),
+      refusals: missing,
+      handle: (c) => {
+        const item = storedOf(c, section).find((stored) => itemKey(section, stored) === keyOf(c));
+        return item === undefined ? notFound(c, name) : c.json(shown(item));
+      },
+    },
+    {
+      method: "PUT",
+      path: `/${many}/{key}`,
+      scope: "write",
+      id: `put${one}`,
+      tag: many,
+      summary: `Add or replace a ${name}; what is left out gets its default`,
+      body: inputSchema(noun),
+      answer: PLAN,
+      refusals: { 422: "The input was refused; nothing was changed." },
+      handle: (c) => putItem(c, section),
+    },
+    {
+      method: "DELETE",
+      path: `/${many}/{key}`,
+      scope: "write",
+      id: `delete${one}`,
+      tag: many,
+      summary: `Remove a ${name}`,
+      answer: "nothing",
+      refusals: missing,
+      handle: async (c) => {
+        const removed = await c.get("services").settings.remove(section, keyOf(c), actorOf(c));
+        return removed ? c.body(null, 204) : notFound(c, name);
+      },
+    },
+  ];
+}
+
+function objectOperations(section: ObjectSection, noun: Noun): readonly Operation[] {
+  return [
+    {
+      method: "GET",
+      path: `/${noun.many}`,
+      scope: "read",
+      id: `get${noun.one}`,
+      tag: noun.many,
+      summary: `The ${noun.many} settings`,
+      answer: inputSchema(noun),
+      handle: (c) => c.json(shown(c.get("services").settings.current().policy[section])),
+    },
+    {
+      method: "PUT",
+      path: `/${noun.many}`,
+      scope: "write",
+      id: `put${noun.one}`,
+      tag: noun.many,
+      summary: `Change the ${noun.many} settings; what is left out stays`,
+      body: inputSchema(noun),
+      answer: PLAN,
+      refusals: { 422: "The input was refused; nothing was changed." },
+      handle: async (c) => {
+        const body = jsonBody(c);
+        if (!body.ok) return body.refusal;
+        const result = await c.get("services").settings.put(section, body.value, actorOf(c));
+        return result.ok ? planAnswer(c, result) : refused(c, withoutSection(result.problems, section));
+      },
+    },
+  ];
+}
+
+async function planOrApply(c: ConsoleContext, apply: boolean): Promise<Response> {
+  const body = jsonBody(c);
+  if (!body.ok) return body.refusal;
+  const parsed = z
+    .strictObject({ document: z.unknown(), prune: z.boolean().default(false) })
+    .safeParse(body.value);
+  if (!parsed.success || parsed.data.document === undefined) {
+    return refused(c, [{ path: "", message: 'must be {"document": {…}, "prune": false}' }]);
+  }
+  const { document, prune } = parsed.data;
+  const { settings } = c.get("services");
+  return planAnswer(
+    c,
+    apply
+      ? await settings.apply(document, { prune, actor: actorOf(c) })
+      : await settings.plan(document, { prune }),
+  );
+}
+
+const PLAN_OPERATIONS: readonly Operation[] = (["plan", "apply"] as const).map((verb) => ({
+  method: "POST" as const,
+  path: `/${verb}`,
+  // A plan says whether a password in the document is the one that is set: who may only read must not be able to try them out.
+  scope: "write" as const,
+  id: verb,
+  tag: "policy",
+  summary:
+    verb === "plan"
+      ? "What a policy document would change; changes nothing"
+      : "Carry a policy document out, all of it or nothing",
+  body: DOCUMENT,
+  answer: PLAN,
+  refusals: { 422: "The document was refused; nothing was changed." },
+  handle: (c: ConsoleContext) => planOrApply(c, verb === "apply"),
+}));
+
+export const policyOperations: readonly Operation[] = [
+  ...listOperations("domain", LISTS.domain),
+  ...listOperations("sender", LISTS.sender),
+  ...listOperations("listener", LISTS.listener),
+  ...listOperations("rule", LISTS.rule),
+  ...listOperations("hook", LISTS.hook),
+  ...objectOperations("networks", OBJECTS.networks),
+  ...objectOperations("delivery", OBJECTS.delivery),
+  ...objectOperations("settings", OBJECTS.settings),
+  ...PLAN_OPERATIONS,
+];

@@ -1,0 +1,26 @@
+// What the console embeds: files imported as text, or as a path inside the binary.
+declare module "*.css" {
+  const text: string;
+
+  export { text as default };
+}
+declare module "*.svg" {
+  const text: string;
+
+  export { text as default };
+}
+declare module "*.min.js" {
+  const text: string;
+
+  export { text as default };
+}
+declare module "*.client.js" {
+  const text: string;
+
+  export { text as default };
+}
+declare module "*.woff2" {
+  const path: string;
+
+  export { path as default };
+}

@@ -1,0 +1,111 @@
+// What needs a person, gathered for the overview, most pressing first. Reads only what is at hand; asks no database.
+import type { ConsoleServices } from "../services.ts";
+import { count, counted } from "../words/amount.ts";
+import { span } from "../words/time.ts";
+
+export interface Concern {
+  readonly tone: "bad" | "warn" | "info";
+  readonly title: string;
+  readonly words: string;
+  readonly href: string;
+  readonly action: string;
+}
+
+const OLD_QUEUE_MS = 60 * 60_000;
+
+interface State {
+  readonly services: ConsoleServices;
+  readonly counts: {
+    readonly queued: number;
+    readonly held: number;
+    readonly oldestReceivedAt: number | null;
+  };
+  readonly now: number;
+}
+
+/** Alarms and broken listeners first, then what waits too long, then what is not set up yet. */
+export function attentionOf(state: State): readonly Concern[] {
+  return [...broken(state), ...waiting(state), ...missing(state)];
+}
+
+function broken({ services, now }: State): readonly Concern[] {
+  const alarms = services.alarms().map(
+    (alarm): Concern => ({
+      tone: "bad",
+      title: alarm.words,
+      words: `Alarm ${alarm.name}, for ${span(now - alarm.since)}.`,
+      href: "/settings",
+      action: "Settings",
+    }),
+  );
+  const listeners = services
+    .listeners()
+    .filter((listener) => listener.state === "failed")
+    .map(
+      (listener): Concern => ({
+        tone: "bad",
+        title: `Listener ${listener.name} does not listen`,
+        words: listener.words,
+        href: `/listeners/${encodeURIComponent(listener.name)}/edit`,
+        action: "Edit",
+      }),
+    );
+  return [...alarms, ...listeners];
+}
+
+function waiting({ counts, now }: State): readonly Concern[] {
+  const concerns: Concern[] = [];
+  if (counts.oldestReceivedAt !== null && now - counts.oldestReceivedAt > OLD_QUEUE_MS && counts.queued > 0) {
+    concerns.push({
+      tone: "warn",
+      title: `Mail has waited for ${span(now - counts.oldestReceivedAt)}`,
+      words: `${counted(counts.queued, "recipient")} in the queue. The queue says what the far servers answered.`,
+      href: "/queue",
+      action: "Queue",
+    });
+  }
+  if (counts.held > 0) {
+    concerns.push({
+      tone: "warn",
+      title: `${counted(counts.held, "recipient")} held`,
+      words: "Held mail stays until someone lets it go on or drops it.",
+      href: "/queue",
+      action: "Queue",
+    });
+  }
+  return concerns;
+}
+
+function missing({ services }: State): readonly Concern[] {
+  const { policy } = services.settings.current();
+  const concerns: Concern[] = [];
+  if (policy.domain.length === 0) {
+    concerns.push({
+      tone: "info",
+      title: "Add your first domain",
+      words: "Until then every message from outside is refused: this gateway receives for nobody.",
+      href: "/domains/new",
+      action: "Add domain",
+    });
+  }
+  const noRoute = policy.domain.filter((domain) => domain.enabled && domain.routes.length === 0);
+  if (noRoute.length > 0) {
+    concerns.push({
+      tone: "warn",
+      title: `${noRoute[0]?.name ?? ""}${noRoute.length > 1 ? ` and ${count(noRoute.length - 1)} more` : ""} has no mail server`,
+      words: "Without a route its mail goes where its MX points, which may be this very gateway.",
+      href: `/domains/${encodeURIComponent(noRoute[0]?.name ?? "")}/edit`,
+      action: "Add route",
+    });
+  }
+  if (policy.settings.postmaster === null) {
+    concerns.push({
+      tone: "info",
+      title: "Name a postmaster",
+      words: "Notices to the administrator need an address to go to.",
+      href: "/settings/general",
+      action: "Set",
+    });
+  }
+  return concerns;
+}

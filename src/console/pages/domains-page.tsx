@@ -1,0 +1,238 @@
+// The relay domains: whom we receive for, where their mail goes, which recipients exist, which rules hold.
+import { type DomainSettings, domainSchema } from "../../policy/schema.ts";
+import { DEFAULT_RULES } from "../../rules/shipped-rules.ts";
+import type { ConsoleContext } from "../console-env.ts";
+import type { FieldGroup, Option } from "../forms/field.ts";
+import { Badge } from "../parts/badge.tsx";
+import { type Column, DataTable } from "../parts/data-table.tsx";
+import { consolePage } from "../parts/document.tsx";
+import { EmptyState } from "../parts/empty-state.tsx";
+import { Icon } from "../parts/icon.tsx";
+import { PageHeader } from "../parts/page-header.tsx";
+import { RowLinks } from "../parts/row-links.tsx";
+import { forAdministrator, type Route } from "../route.ts";
+import { counted } from "../words/amount.ts";
+import { itemRoutes } from "./policy-item-pages.tsx";
+import { ruleChoices } from "./rule-choices.ts";
+
+const VERIFY: readonly Option[] = [
+  { value: "callout", label: "Ask the mail server (call-out)" },
+  { value: "list", label: "By the list below" },
+  { value: "ldap", label: "By LDAP or Active Directory" },
+  { value: "catch-all", label: "Take every address" },
+];
+
+export const TLS_POLICIES: readonly Option[] = [
+  { value: "opportunistic", label: "When offered" },
+  { value: "required", label: "Required" },
+  { value: "verified", label: "Required, certificate verified" },
+  { value: "implicit", label: "From the first byte (implicit)" },
+  { value: "none", label: "Never" },
+];
+
+function groups(c: ConsoleContext): readonly FieldGroup[] {
+  return [
+    {
+      title: "Domain",
+      fields: [
+        {
+          kind: "text",
+          name: "name",
+          label: "Domain name",
+          placeholder: "example.org",
+          help: "The part after the @. Umlauts and other scripts are fine.",
+        },
+        { kind: "switch", name: "enabled", label: "Receive mail for this domain" },
+      ],
+    },
+    {
+      title: "Mail servers",
+      help: "Where mail for this domain is delivered. Lower priority first; equal ones share the load.",
+      fields: [
+        {
+          kind: "rows",
+          name: "routes",
+          label: "Routes",
+          add: "Add a server",
+          columns: [
+            { kind: "text", name: "host", label: "Host or address", placeholder: "mail.example.org" },
+            { kind: "number", name: "port", label: "Port", placeholder: "25", optional: true },
+            { kind: "number", name: "priority", label: "Priority", placeholder: "10", optional: true },
+            { kind: "choice", name: "tls", label: "Encryption", options: TLS_POLICIES },
+          ],
+        },
+      ],
+    },
+    {
+      title: "Recipients",
+      help: "Mail for addresses that do not exist is refused at once, so nobody gets a bounce for forged mail.",
+      fields: [
+        { kind: "choice", name: "recipients.verify", label: "How recipients are checked", options: VERIFY },
+        {
+          kind: "lines",
+          name: "recipients.list",
+          label: "Known addresses",
+          rows: 4,
+          placeholder: "info@example.org\nsales@example.org",
+          help: "One per line; used when recipients are checked by the list.",
+        },
+        {
+          kind: "duration",
+          name: "recipients.cache",
+          label: "Remember answers for",
+          help: "Like 30s, 10m, 4h or 5d.",
+        },
+      ],
+    },
+    {
+      title: "Rules",
+      help: "What is done with mail for this domain. Rules that always hold are not listed.",
+      fields: [
+        {
+          kind: "choice",
+          name: "rules_from",
+          label: "Rules of this domain",
+          options: [
+            { value: "default", label: `The shipped set: ${DEFAULT_RULES.join(", ")}` },
+            { value: "chosen", label: "Those ticked below" },
+          ],
+        },
+        {
+          kind: "choices",
+          name: "rules",
+          label: "Switched on",
+          options: ruleChoices(c.get("services").settings.current().policy),
+        },
+      ],
+    },
+  ];
+}
+
+function rulesOf(item: object): readonly string[] | null {
+  const rules: unknown = Reflect.get(item, "rules");
+  return Array.isArray(rules) ? rules.map(String) : null;
+}
+
+const VERIFY_WORDS: Readonly<Record<DomainSettings["recipients"]["verify"], string>> = {
+  callout: "asked of the mail server",
+  list: "by list",
+  ldap: "by LDAP",
+  "catch-all": "every address",
+};
+
+const COLUMNS: readonly Column<DomainSettings>[] = [
+  {
+    label: "Domain",
+    kind: "main",
+    cell: (domain) => (
+      <a class="row-title" href={`/domains/${encodeURIComponent(domain.name)}/edit`}>
+        {domain.name}
+      </a>
+    ),
+  },
+  {
+    label: "State",
+    kind: "tight",
+    cell: (domain) => (domain.enabled ? <Badge tone="good">On</Badge> : <Badge tone="quiet">Off</Badge>),
+  },
+  {
+    label: "Mail servers",
+    cell: (domain) =>
+      domain.routes.length === 0 ? (
+        <Badge tone="warn">by MX</Badge>
+      ) : (
+        <ul class="plain-list">
+          {domain.routes.map((route) => (
+            <li>
+              <span class="mono">
+                {route.host}:{route.port}
+              </span>{" "}
+              <span class="muted">
+                {route.priority}, TLS {route.tls}
+              </span>
+            </li>
+          ))}
+        </ul>
+      ),
+  },
+  {
+    label: "Recipients",
+    extra: true,
+    cell: (domain) =>
+      domain.recipients.verify === "list"
+        ? counted(domain.recipients.list.length, "address", "addresses")
+        : VERIFY_WORDS[domain.recipients.verify],
+  },
+  {
+    label: "Rules",
+    cell: (domain) => (
+      <span class="badges">
+        {domain.rules === null ? (
+          <span class="muted">shipped set</span>
+        ) : (
+          domain.rules.map((rule) => <code class="chip">{rule}</code>)
+        )}
+      </span>
+    ),
+  },
+  { label: "Actions", kind: "actions", cell: (domain) => <RowLinks base="/domains" itemKey={domain.name} /> },
+];
+
+function getDomains(c: ConsoleContext): Promise<Response> {
+  const { domain } = c.get("services").settings.current().policy;
+  return consolePage(
+    c,
+    { title: "Domains", nav: "domains" },
+    <>
+      <PageHeader
+        title="Domains"
+        lead="The domains this gateway receives mail for. Mail for any other domain from outside is refused."
+      >
+        <a class="button" href="/domains/new">
+          <Icon name="plus" /> Add domain
+        </a>
+      </PageHeader>
+      {domain.length === 0 ? (
+        <EmptyState
+          icon="domain"
+          title="No domain yet"
+          action={{ href: "/domains/new", label: "Add your first domain" }}
+        >
+          Name the domain and its mail server; then point the domain’s MX record at this gateway.
+        </EmptyState>
+      ) : (
+        <DataTable caption="Domains" columns={COLUMNS} rows={domain} rowId={(one) => `d-${one.name}`} />
+      )}
+    </>,
+  );
+}
+
+export const domainRoutes: readonly Route[] = [
+  forAdministrator.get("/domains", getDomains),
+  ...itemRoutes({
+    section: "domain",
+    base: "/domains",
+    nav: "domains",
+    noun: "domain",
+    listTitle: "Domains",
+    groups,
+    keyFields: ["name"],
+    blank: () => ({ ...domainSchema.parse({ name: "example.test" }), name: "" }),
+    fill(form, item) {
+      const rules = rulesOf(item);
+      form.set("rules_from", rules === null ? "default" : "chosen");
+      if (rules === null) for (const name of DEFAULT_RULES) form.append("rules", name);
+    },
+    finish(input) {
+      if (input.rules_from !== "chosen") input.rules = null;
+      delete input.rules_from;
+      return [];
+    },
+    lead: (stored) =>
+      stored === null
+        ? "Mail for this domain will be taken in, checked and delivered to its mail servers."
+        : "Changes hold from the next message on.",
+    removeWords:
+      "From then on mail for it is refused. Mail already accepted is still delivered; its messages stay in the log and the quarantine.",
+  }),
+];

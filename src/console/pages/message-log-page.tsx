@@ -1,0 +1,184 @@
+// The message log: every message, searchable, newest first, refreshing itself while it is looked at.
+import type { LogFilter } from "../../store/message-log.ts";
+import type { ConsoleContext } from "../console-env.ts";
+import { consolePage, zoneOf } from "../parts/document.tsx";
+import { EmptyState } from "../parts/empty-state.tsx";
+import { Icon } from "../parts/icon.tsx";
+import { liveRegion } from "../parts/live.ts";
+import { LogTable } from "../parts/log-table.tsx";
+import { PageHeader } from "../parts/page-header.tsx";
+import { Pagination } from "../parts/pagination.tsx";
+import { forAdministrator, type Route } from "../route.ts";
+import { isRecipientState, RECIPIENT_STATES, STATE_ORDER } from "../words/state.ts";
+import { fromLocalField } from "../words/time.ts";
+
+const PAGE_LINES = 50;
+const MAX_TEXT = 200;
+const FIELDS = ["q", "state", "rule", "sender", "recipient", "since", "until"] as const;
+type FieldName = (typeof FIELDS)[number];
+type Typed = Readonly<Record<FieldName, string>>;
+
+function typedIn(c: ConsoleContext): Typed {
+  const read = (name: FieldName) => (c.req.query(name) ?? "").trim().slice(0, MAX_TEXT);
+  return {
+    q: read("q"),
+    state: read("state"),
+    rule: read("rule"),
+    sender: read("sender"),
+    recipient: read("recipient"),
+    since: read("since"),
+    until: read("until"),
+  };
+}
+
+function filterOf(typed: Typed, zone: string, before: string): LogFilter {
+  const since = fromLocalField(typed.since, zone);
+  const until = fromLocalField(typed.until, zone);
+  return {
+    limit: PAGE_LINES + 1,
+    ...(typed.q === "" ? {} : { text: typed.q }),
+    ...(isRecipientState(typed.state) ? { state: typed.state } : {}),
+    ...(typed.rule === "" ? {} : { rule: typed.rule }),
+    ...(typed.sender === "" ? {} : { sender: typed.sender }),
+    ...(typed.recipient === "" ? {} : { recipient: typed.recipient }),
+    ...(since === null ? {} : { since }),
+    ...(until === null ? {} : { until }),
+    ...(before === "" ? {} : { before }),
+  };
+}
+
+function addressOf(typed: Typed, before: string | null): string {
+  const query = new URLSearchParams();
+  for (const name of FIELDS) if (typed[name] !== "") query.set(name, typed[name]);
+  if (before !== null) query.set("before", before);
+  return query.size === 0 ? "/messages" : `/messages?${query}`;
+}
+
+function Filters({ typed }: { readonly typed: Typed }) {
+  const more = typed.rule + typed.sender + typed.recipient + typed.since + typed.until !== "";
+  return (
+    <search>
+      <form
+        class="filters"
+        method="get"
+        action="/messages"
+        hx-get="/messages"
+        hx-trigger="submit, change, input changed delay:350ms from:#q"
+        hx-target="#results"
+        hx-select="#results"
+        hx-swap="outerHTML"
+        hx-replace-url="true"
+        hx-indicator="#progress"
+        hx-sync="this:replace"
+      >
+        <div class="filter-main">
+          <div class="search-field">
+            <Icon name="search" />
+            <input
+              id="q"
+              name="q"
+              type="search"
+              value={typed.q}
+              placeholder="Address, domain, id or words of the subject"
+              aria-label="Search the message log"
+              data-shortcut="/"
+            />
+          </div>
+          <select name="state" aria-label="State">
+            <option value="">All states</option>
+            {STATE_ORDER.map((state) => (
+              <option value={state} selected={state === typed.state}>
+                {RECIPIENT_STATES[state].label}
+              </option>
+            ))}
+          </select>
+          <button type="submit">Search</button>
+        </div>
+        <details class="filter-more" open={more}>
+          <summary>More filters</summary>
+          <div class="filter-grid">
+            <label>
+              Sender <input name="sender" value={typed.sender} placeholder="name@example.org" />
+            </label>
+            <label>
+              Recipient <input name="recipient" value={typed.recipient} placeholder="name@example.org" />
+            </label>
+            <label>
+              Rule <input name="rule" value={typed.rule} placeholder="virus" />
+            </label>
+            <label>
+              From <input name="since" type="datetime-local" value={typed.since} />
+            </label>
+            <label>
+              Until <input name="until" type="datetime-local" value={typed.until} />
+            </label>
+            <a class="button quiet" href="/messages">
+              Clear
+            </a>
+          </div>
+        </details>
+      </form>
+    </search>
+  );
+}
+
+async function getMessages(c: ConsoleContext): Promise<Response> {
+  const services = c.get("services");
+  const typed = typedIn(c);
+  const before = (c.req.query("before") ?? "").slice(0, 64);
+  const found = await services.messageLog.search(filterOf(typed, zoneOf(c), before));
+  const lines = found.slice(0, PAGE_LINES);
+  const older = found.length > PAGE_LINES ? addressOf(typed, lines.at(-1)?.id ?? null) : null;
+  const newest = addressOf(typed, null);
+  const region = before === "" ? liveRegion({ id: "results", url: newest, seconds: 5 }) : { id: "results" };
+  return consolePage(
+    c,
+    { title: "Message log", nav: "messages" },
+    <>
+      <PageHeader
+        title="Message log"
+        lead="Every message that came to the gateway, and why it went where it went."
+      >
+        {before === "" && (
+          <span class="live-mark" title="New messages appear by themselves">
+            <span class="live-dot" aria-hidden="true" /> Live
+          </span>
+        )}
+      </PageHeader>
+      <Filters typed={typed} />
+      <div {...region}>
+        {lines.length === 0 ? (
+          <NothingFound filtered={newest !== "/messages"} />
+        ) : (
+          <>
+            <LogTable lines={lines} />
+            <Pagination
+              shown={lines.length}
+              noun="message"
+              older={older}
+              newest={before === "" ? null : newest}
+            />
+          </>
+        )}
+      </div>
+    </>,
+  );
+}
+
+function NothingFound({ filtered }: { readonly filtered: boolean }) {
+  return filtered ? (
+    <EmptyState
+      icon="search"
+      title="No message fits"
+      action={{ href: "/messages", label: "Clear the filters" }}
+    >
+      Try fewer words, a whole address, or a longer time.
+    </EmptyState>
+  ) : (
+    <EmptyState icon="mail" title="No mail yet" action={{ href: "/domains", label: "Look at the domains" }}>
+      Send a message through one of the listeners; it appears here within seconds.
+    </EmptyState>
+  );
+}
+
+export const messageLogRoutes: readonly Route[] = [forAdministrator.get("/messages", getMessages)];

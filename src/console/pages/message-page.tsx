@@ -1,0 +1,158 @@
+// One message: what became of it and why, in words first, then every fact, rule and attempt behind them.
+
+import type { LogMessage } from "../../store/message-log.ts";
+import type { ConsoleContext } from "../console-env.ts";
+import { StateBadge } from "../parts/badge.tsx";
+import { consolePage } from "../parts/document.tsx";
+import { Address, Foreign } from "../parts/foreign-text.tsx";
+import { Icon, type IconName } from "../parts/icon.tsx";
+import { liveRegion } from "../parts/live.ts";
+import { Moment } from "../parts/moment.tsx";
+import { Card, Details, PageHeader } from "../parts/page-header.tsx";
+import { forAdministrator, type Route } from "../route.ts";
+import { bytesInWords } from "../words/amount.ts";
+import { explainMessage, grantInWords, recipientSummary, recipientsNow } from "../words/explain-message.ts";
+import type { Tone } from "../words/state.ts";
+import { errorPage } from "./error-page.tsx";
+import { AttemptTimeline } from "./message-attempts.tsx";
+import { FactsTable } from "./message-facts.tsx";
+import { RecipientCards } from "./message-recipients.tsx";
+
+const TONE_ICONS: Readonly<Record<Tone, IconName>> = {
+  good: "good",
+  warn: "quarantine",
+  bad: "bad",
+  info: "clock",
+  held: "held",
+  quiet: "quiet",
+};
+
+function Why({ message }: { readonly message: LogMessage }) {
+  const { tone, sentence, rules } = explainMessage(message);
+  return (
+    <section class={`why tone-${tone}`} aria-label="Why">
+      <span class="why-icon">
+        <Icon name={TONE_ICONS[tone]} size={24} />
+      </span>
+      <div>
+        <p class="why-sentence">
+          <Foreign text={sentence} max={700} />
+        </p>
+        <p class="why-rule">
+          {rules.length === 0 ? (
+            "No rule decided; what no rule stops is accepted."
+          ) : (
+            <>
+              Decided by{" "}
+              {rules.map((rule, i) => (
+                <>
+                  {i > 0 && ", "}
+                  <a href={`/rules#rule-${encodeURIComponent(rule)}`}>{rule}</a>
+                </>
+              ))}
+            </>
+          )}
+        </p>
+      </div>
+    </section>
+  );
+}
+
+function EnvelopeCard({ message }: { readonly message: LogMessage }) {
+  const { record } = message;
+  const { client } = record.envelope;
+  const tls = client.tls === null ? "no TLS" : `${client.tls.protocol}, ${client.tls.cipher}`;
+  const grants = [...new Set(record.recipients.map((recipient) => grantInWords(recipient.grant)))];
+  return (
+    <Card title="How it came in">
+      <Details
+        rows={[
+          ["Received", <Moment at={record.envelope.receivedAt} style="full" />],
+          ["Envelope from", <Address text={record.envelope.reversePath ?? ""} />],
+          ["Header from", <Foreign text={record.headerFrom} empty="none" />],
+          ["Listener", <span class="mono">{record.envelope.listener}</span>],
+          ["Client", <ClientWords ip={client.ip} hostname={client.hostname} />],
+          ["Said HELO", <Foreign text={client.helo} max={100} empty="nothing" />],
+          ["Encryption", tls],
+          ["Log-in", client.login === null ? "none" : <Address text={client.login} />],
+          ["Let in because", <Foreign text={grants.join(" ")} max={400} empty="It was not." />],
+          ["Size", record.size === 0 ? "no message was sent" : bytesInWords(record.size)],
+          ["Message-ID", <Foreign text={record.headerMessageId} max={120} empty="none" />],
+          ["Answer to the client", <Foreign text={record.reply} max={300} />],
+          ["Id", <span class="mono">{record.id}</span>],
+        ]}
+      />
+    </Card>
+  );
+}
+
+function ClientWords({ ip, hostname }: { readonly ip: string; readonly hostname: string | null }) {
+  return (
+    <>
+      <span class="mono">{ip}</span>
+      {hostname !== null && (
+        <span class="muted">
+          {" "}
+          (<Foreign text={hostname} max={100} />)
+        </span>
+      )}
+    </>
+  );
+}
+
+async function getMessage(c: ConsoleContext): Promise<Response> {
+  const id = c.req.param("id") ?? "";
+  const message = await c.get("services").messageLog.get(id);
+  if (message === null) {
+    return errorPage(
+      c,
+      404,
+      "No such message",
+      `The log has no message ${id.slice(0, 40)}. It may be past its keeping time.`,
+    );
+  }
+  const { record } = message;
+  const states = [...new Set(recipientsNow(message).map((recipient) => recipient.state))];
+  return consolePage(
+    c,
+    { title: "Message", nav: "messages" },
+    <>
+      <PageHeader
+        crumb={{ href: "/messages", label: "Message log" }}
+        title={
+          <Foreign
+            text={record.subject}
+            max={180}
+            empty={record.size === 0 ? "Refused before the message" : "(no subject)"}
+          />
+        }
+        lead={
+          <>
+            <Address text={record.envelope.reversePath ?? ""} /> · {recipientSummary(recipientsNow(message))}
+          </>
+        }
+      >
+        <span class="badges">
+          {states.map((state) => (
+            <StateBadge state={state} />
+          ))}
+        </span>
+      </PageHeader>
+      <div {...liveRegion({ id: "message", url: `/messages/${encodeURIComponent(record.id)}`, seconds: 10 })}>
+        <Why message={message} />
+        <div class="message-grid">
+          <div class="message-main">
+            <RecipientCards message={message} />
+            <AttemptTimeline message={message} />
+            <FactsTable findings={record.findings} />
+          </div>
+          <div class="message-side">
+            <EnvelopeCard message={message} />
+          </div>
+        </div>
+      </div>
+    </>,
+  );
+}
+
+export const messageRoutes: readonly Route[] = [forAdministrator.get("/messages/:id", getMessage)];

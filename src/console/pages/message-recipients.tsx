@@ -1,0 +1,124 @@
+// The recipients of a message: where each stands, what the rules said of its copy, observed ones included.
+
+import type { RuleOutcome, Verdict } from "../../rules/verdict.ts";
+import type { RecipientRecord } from "../../store/log-record.ts";
+import type { LogMessage } from "../../store/message-log.ts";
+import { ActionBadge, Badge, RuleName, StateBadge } from "../parts/badge.tsx";
+import { Address, Foreign } from "../parts/foreign-text.tsx";
+import { Icon } from "../parts/icon.tsx";
+import { Moment } from "../parts/moment.tsx";
+import { Card } from "../parts/page-header.tsx";
+import { ACTION_WORDS, RECIPIENT_STATES } from "../words/state.ts";
+
+const MAX_RECIPIENTS = 100;
+
+function Outcome({ outcome }: { readonly outcome: RuleOutcome }) {
+  const observed = outcome.mode === "observe";
+  return (
+    <li class={outcome.applied ? "outcome" : "outcome unapplied"}>
+      <span class="outcome-head">
+        <RuleName name={outcome.rule} />
+        <ActionBadge action={outcome.action} />
+        {observed && <Badge tone="quiet">observed only</Badge>}
+        {!observed && !outcome.applied && <Badge tone="quiet">after the decision</Badge>}
+      </span>
+      <span class="outcome-words">
+        <Foreign text={outcome.words.replace(/\.$/, "")} max={400} />.
+        {observed && ` It would have ${ACTION_WORDS[outcome.action]}.`}
+      </span>
+    </li>
+  );
+}
+
+function Changes({ verdict }: { readonly verdict: Verdict }) {
+  const changes = [
+    ...(verdict.redirectTo === null ? [] : [`redirected to ${verdict.redirectTo}`]),
+    ...verdict.copyTo.map((address) => `copy to ${address}`),
+    ...verdict.edits.map((edit) =>
+      edit.kind === "add" ? `header ${edit.name}: ${edit.value}` : `subject “${edit.prefix}…${edit.suffix}”`,
+    ),
+  ];
+  if (changes.length === 0) return null;
+  return (
+    <p class="recipient-changes">
+      <Icon name="pencil" size={14} /> <Foreign text={changes.join("; ")} max={400} />
+    </p>
+  );
+}
+
+function Recipient({
+  recipient,
+  message,
+}: {
+  readonly recipient: RecipientRecord;
+  readonly message: LogMessage;
+}) {
+  const now = message.states.find((state) => state.n === recipient.n);
+  const state = now?.state ?? recipient.state;
+  const outcomes = recipient.verdict?.outcomes ?? [];
+  return (
+    <li class="recipient">
+      <div class="recipient-head">
+        <strong>
+          <Address text={recipient.address} />
+        </strong>
+        <StateBadge state={state} />
+      </div>
+      <p class="recipient-words">
+        <Foreign
+          text={now?.words || recipient.verdict?.words || `The message ${RECIPIENT_STATES[state].words}.`}
+          max={400}
+        />
+        {now?.nextAttemptAt != null && (
+          <>
+            {" "}
+            Next attempt <Moment at={now.nextAttemptAt} style="relative" />.
+          </>
+        )}
+      </p>
+      {recipient.verdict !== null && <Changes verdict={recipient.verdict} />}
+      <p class="recipient-reply">
+        <span class="muted">We answered</span>{" "}
+        <code>
+          <Foreign text={recipient.reply} max={200} empty="nothing" />
+        </code>
+      </p>
+      {outcomes.length > 0 && (
+        <ul class="outcomes" aria-label="Rules that matched">
+          {outcomes.map((outcome) => (
+            <Outcome outcome={outcome} />
+          ))}
+        </ul>
+      )}
+      {state === "quarantined" && (
+        <p>
+          <a
+            class="button quiet"
+            href={`/quarantine/${encodeURIComponent(`${message.record.id}-${recipient.n}`)}`}
+          >
+            <Icon name="eye" /> Open in quarantine
+          </a>
+        </p>
+      )}
+    </li>
+  );
+}
+
+export function RecipientCards({ message }: { readonly message: LogMessage }) {
+  const { recipients } = message.record;
+  if (recipients.length === 0) return null;
+  return (
+    <Card title={recipients.length === 1 ? "Recipient" : `${recipients.length} recipients`} flush>
+      <ul class="recipients">
+        {recipients.slice(0, MAX_RECIPIENTS).map((recipient) => (
+          <Recipient recipient={recipient} message={message} />
+        ))}
+      </ul>
+      {recipients.length > MAX_RECIPIENTS && (
+        <p class="card-foot muted">
+          and {recipients.length - MAX_RECIPIENTS} more recipients; the API lists all of them.
+        </p>
+      )}
+    </Card>
+  );
+}

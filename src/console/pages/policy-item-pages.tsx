@@ -1,0 +1,185 @@
+// Adding, changing and removing one item of a policy list: the same way for domains, senders, listeners, rules and hooks.
+import type { Child } from "hono/jsx";
+import { itemKey } from "../../policy/policy-document.ts";
+import type { PolicyProblem } from "../../policy/settings.ts";
+import { actorOf } from "../actor.ts";
+import type { ConsoleContext } from "../console-env.ts";
+import type { FieldGroup, OptionalObject } from "../forms/field.ts";
+import { formOf } from "../forms/form-input.ts";
+import { PolicyForm } from "../forms/policy-form.tsx";
+import { type SaveResult, savePolicyForm } from "../forms/save-policy.ts";
+import { confirmPage } from "../parts/confirm-page.tsx";
+import { consolePage } from "../parts/document.tsx";
+import { Foreign } from "../parts/foreign-text.tsx";
+import type { PageName } from "../parts/navigation.tsx";
+import { leaveNotice } from "../parts/notice.tsx";
+import { PageHeader } from "../parts/page-header.tsx";
+import { forAdministrator, type Route } from "../route.ts";
+import { errorPage } from "./error-page.tsx";
+
+export type ListSection = "listener" | "domain" | "sender" | "rule" | "hook";
+type Input = Record<string, unknown>;
+
+export interface ItemPages {
+  readonly section: ListSection;
+  /** `/domains`. */
+  readonly base: string;
+  readonly nav: PageName;
+  /** `domain`, in titles. */
+  readonly noun: string;
+  readonly listTitle: string;
+  /** The fields; `stored` is the item being changed, or null for a new one. */
+  readonly groups: (c: ConsoleContext, stored: object | null) => readonly FieldGroup[];
+  /** What a new form holds. */
+  readonly blank: (c: ConsoleContext) => object;
+  /** Fields that name the item and cannot change. */
+  readonly keyFields: readonly string[];
+  readonly optionalObjects?: readonly OptionalObject[];
+  /** Fills fields that are not plain paths of the item. */
+  readonly fill?: (form: URLSearchParams, item: object) => void;
+  /** The reverse of `fill`; may add problems. */
+  readonly finish?: (input: Input, c: ConsoleContext) => readonly PolicyProblem[];
+  /** Why an item of that key cannot be added or changed here, or null. */
+  readonly lead?: (stored: object | null) => Child;
+  readonly aside?: (c: ConsoleContext) => Child;
+  /** What removing means. */
+  readonly removeWords: string;
+}
+
+function storedItems(c: ConsoleContext, section: ListSection): readonly object[] {
+  return c.get("services").settings.current().policy[section];
+}
+
+function storedItem(c: ConsoleContext, section: ListSection, key: string): object | null {
+  return storedItems(c, section).find((item) => itemKey(section, item) === key) ?? null;
+}
+
+function keyOf(c: ConsoleContext): string {
+  return c.req.param("key") ?? "";
+}
+
+function noSuchItem(c: ConsoleContext, pages: ItemPages): Promise<Response> {
+  return errorPage(c, 404, `No such ${pages.noun}`, `There is no ${pages.noun} “${keyOf(c).slice(0, 80)}”.`);
+}
+
+interface Shown {
+  readonly stored: object | null;
+  readonly form: URLSearchParams;
+  readonly problems: readonly PolicyProblem[];
+}
+
+function showForm(c: ConsoleContext, pages: ItemPages, shown: Shown): Promise<Response> {
+  const { stored } = shown;
+  const key = stored === null ? "" : itemKey(pages.section, stored);
+  const title = stored === null ? `Add ${pages.noun}` : key;
+  const query = stored === null ? new URL(c.req.url).search : "";
+  return consolePage(
+    c,
+    { title, nav: pages.nav, status: shown.problems.length > 0 ? 422 : 200 },
+    <>
+      <PageHeader
+        crumb={{ href: pages.base, label: pages.listTitle }}
+        title={<Foreign text={title} />}
+        lead={pages.lead?.(stored)}
+      />
+      <div class="form-page">
+        <PolicyForm
+          action={
+            stored === null ? `${pages.base}/new${query}` : `${pages.base}/${encodeURIComponent(key)}/edit`
+          }
+          groups={pages.groups(c, stored)}
+          form={shown.form}
+          problems={shown.problems}
+          submit={stored === null ? `Add ${pages.noun}` : "Save changes"}
+          cancel={pages.base}
+          fixed={stored === null ? [] : pages.keyFields}
+        />
+        {pages.aside && <aside class="form-aside">{pages.aside(c)}</aside>}
+      </div>
+    </>,
+  );
+}
+
+function filled(c: ConsoleContext, pages: ItemPages, item: object): URLSearchParams {
+  const form = formOf(pages.groups(c, item), item);
+  pages.fill?.(form, item);
+  return form;
+}
+
+async function isTaken(c: ConsoleContext, pages: ItemPages, input: Input): Promise<boolean> {
+  const key = itemKey(pages.section, input);
+  return key !== "" && storedItem(c, pages.section, key) !== null;
+}
+
+async function save(c: ConsoleContext, pages: ItemPages, stored: object | null): Promise<Response> {
+  const key = stored === null ? null : itemKey(pages.section, stored);
+  const result: SaveResult = await savePolicyForm(c, {
+    section: pages.section,
+    groups: pages.groups(c, stored),
+    ...(pages.optionalObjects === undefined ? {} : { optionalObjects: pages.optionalObjects }),
+    stored,
+    finish: async (input) => {
+      const problems = [...(pages.finish?.(input, c) ?? [])];
+      const path = pages.keyFields[0] ?? "";
+      if (key === null && (await isTaken(c, pages, input)))
+        problems.push({
+          path,
+          message: `there is one already; change it from the list of ${pages.listTitle.toLowerCase()}`,
+        });
+      if (key !== null && itemKey(pages.section, input) !== key)
+        problems.push({ path, message: "cannot be changed; add a new one and remove this one" });
+      return problems;
+    },
+  });
+  if (result.kind === "again")
+    return showForm(c, pages, { stored, form: result.form, problems: result.problems });
+  leaveNotice(c, result.notice.tone, result.notice.text);
+  return c.redirect(pages.base, 303);
+}
+
+async function remove(c: ConsoleContext, pages: ItemPages): Promise<Response> {
+  const key = keyOf(c);
+  const removed = await c.get("services").settings.remove(pages.section, key, actorOf(c));
+  if (!removed) return noSuchItem(c, pages);
+  leaveNotice(c, "good", `The ${pages.noun} ${key} was removed.`);
+  return c.redirect(pages.base, 303);
+}
+
+function askRemove(c: ConsoleContext, pages: ItemPages): Promise<Response> {
+  const key = keyOf(c);
+  if (storedItem(c, pages.section, key) === null) return noSuchItem(c, pages);
+  return confirmPage(c, {
+    nav: pages.nav,
+    title: `Remove ${pages.noun} ${key}?`,
+    words: <p>{pages.removeWords}</p>,
+    action: `${pages.base}/${encodeURIComponent(key)}/remove`,
+    submit: `Remove ${pages.noun}`,
+    cancel: pages.base,
+  });
+}
+
+/** The routes of one list section but the list itself. */
+export function itemRoutes(pages: ItemPages): readonly Route[] {
+  const { base } = pages;
+  const withStored =
+    (work: (c: ConsoleContext, stored: object) => Promise<Response>) => (c: ConsoleContext) => {
+      const stored = storedItem(c, pages.section, keyOf(c));
+      return stored === null ? noSuchItem(c, pages) : work(c, stored);
+    };
+  return [
+    forAdministrator.get(`${base}/new`, (c) =>
+      showForm(c, pages, { stored: null, form: filled(c, pages, pages.blank(c)), problems: [] }),
+    ),
+    forAdministrator.post(`${base}/new`, (c) => save(c, pages, null)),
+    forAdministrator.get(
+      `${base}/:key/edit`,
+      withStored((c, stored) => showForm(c, pages, { stored, form: filled(c, pages, stored), problems: [] })),
+    ),
+    forAdministrator.post(
+      `${base}/:key/edit`,
+      withStored((c, stored) => save(c, pages, stored)),
+    ),
+    forAdministrator.get(`${base}/:key/remove`, (c) => askRemove(c, pages)),
+    forAdministrator.post(`${base}/:key/remove`, (c) => remove(c, pages)),
+  ];
+}

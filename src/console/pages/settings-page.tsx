@@ -1,0 +1,201 @@
+// Networks, delivery and general settings: one form each over one object of the policy.
+import type { PolicyProblem } from "../../policy/settings.ts";
+import type { ConsoleContext } from "../console-env.ts";
+import type { FieldGroup, OptionalObject } from "../forms/field.ts";
+import { formOf } from "../forms/form-input.ts";
+import { PolicyForm } from "../forms/policy-form.tsx";
+import { savePolicyForm } from "../forms/save-policy.ts";
+import { consolePage } from "../parts/document.tsx";
+import { leaveNotice } from "../parts/notice.tsx";
+import { forAdministrator, type Route } from "../route.ts";
+import { TLS_POLICIES } from "./domains-page.tsx";
+import { SettingsHeader, type SettingsTab } from "./settings-tabs.tsx";
+
+interface ObjectPage {
+  readonly section: "networks" | "delivery" | "settings";
+  readonly path: SettingsTab;
+  readonly title: string;
+  readonly groups: readonly FieldGroup[];
+  readonly optionalObjects?: readonly OptionalObject[];
+}
+
+const NETWORKS: ObjectPage = {
+  section: "networks",
+  path: "/settings",
+  title: "Networks",
+  groups: [
+    {
+      title: "Trusted networks",
+      help: "Your own servers and LAN. Clients in them may send to anybody without logging in, so name nothing you do not run.",
+      fields: [
+        {
+          kind: "lines",
+          name: "trusted",
+          label: "Addresses and ranges",
+          rows: 6,
+          placeholder: "10.0.0.0/8\n192.0.2.25",
+          help: "One per line, IPv4 or IPv6.",
+        },
+      ],
+    },
+  ],
+};
+
+const DELIVERY: ObjectPage = {
+  section: "delivery",
+  path: "/settings/delivery",
+  title: "Delivery",
+  optionalObjects: [{ path: "smarthost", leading: "smarthost.host", absent: "null" }],
+  groups: [
+    {
+      title: "Smart host",
+      help: "Mail to the outside goes through this server. Without one it goes straight to the servers its MX records name.",
+      fields: [
+        {
+          kind: "text",
+          name: "smarthost.host",
+          label: "Host",
+          placeholder: "smtp.provider.example",
+          optional: true,
+          help: "Empty: deliver by MX.",
+        },
+        { kind: "number", name: "smarthost.port", label: "Port", placeholder: "587", optional: true },
+        { kind: "choice", name: "smarthost.tls", label: "Encryption", options: TLS_POLICIES, optional: true },
+        { kind: "text", name: "smarthost.user", label: "User", optional: true },
+        {
+          kind: "password",
+          name: "smarthost.password",
+          label: "Password",
+          help: "Never shown again. Empty: unchanged.",
+        },
+      ],
+    },
+    {
+      title: "Delivery by MX",
+      fields: [
+        { kind: "choice", name: "tls", label: "Encryption", options: TLS_POLICIES },
+        { kind: "number", name: "max_connections_per_destination", label: "Connections per destination" },
+        {
+          kind: "duration",
+          name: "connect_timeout",
+          label: "Give up connecting after",
+          help: "Like 30s or 1m.",
+        },
+      ],
+    },
+    {
+      title: "When a server does not answer",
+      fields: [
+        {
+          kind: "lines",
+          name: "retry",
+          label: "Waits between attempts",
+          rows: 7,
+          help: "One per line; the last repeats.",
+        },
+        { kind: "duration", name: "delay_notice_after", label: "Tell the sender of the delay after" },
+        {
+          kind: "duration",
+          name: "give_up_after",
+          label: "Give up after",
+          help: "RFC 5321 asks for four to five days.",
+        },
+      ],
+    },
+  ],
+};
+
+const GENERAL: ObjectPage = {
+  section: "settings",
+  path: "/settings/general",
+  title: "General",
+  groups: [
+    {
+      title: "People",
+      fields: [
+        {
+          kind: "text",
+          name: "postmaster",
+          label: "Postmaster",
+          placeholder: "postmaster@example.org",
+          optional: true,
+          help: "Gets notices to the administrator.",
+        },
+      ],
+    },
+    {
+      title: "Keeping",
+      fields: [
+        { kind: "duration", name: "quarantine_keep", label: "Keep quarantined mail for", help: "Like 30d." },
+        { kind: "duration", name: "log_keep", label: "Keep the message log for", help: "Like 90d." },
+      ],
+    },
+    {
+      title: "Checks",
+      fields: [
+        {
+          kind: "duration",
+          name: "check_timeout",
+          label: "Time for all checks of a message",
+          help: "A check that takes longer counts as failed.",
+        },
+        {
+          kind: "text",
+          name: "note_header",
+          label: "Header for notes",
+          help: "Where marks and notes of the rules are written.",
+        },
+      ],
+    },
+  ],
+};
+
+function show(
+  c: ConsoleContext,
+  page: ObjectPage,
+  form: URLSearchParams,
+  problems: readonly PolicyProblem[],
+): Promise<Response> {
+  return consolePage(
+    c,
+    { title: page.title, nav: "settings", status: problems.length > 0 ? 422 : 200 },
+    <>
+      <SettingsHeader current={page.path} />
+      <div class="form-page">
+        <PolicyForm
+          action={page.path}
+          groups={page.groups}
+          form={form}
+          problems={problems}
+          submit="Save changes"
+        />
+      </div>
+    </>,
+  );
+}
+
+async function save(c: ConsoleContext, page: ObjectPage): Promise<Response> {
+  const result = await savePolicyForm(c, {
+    section: page.section,
+    groups: page.groups,
+    ...(page.optionalObjects === undefined ? {} : { optionalObjects: page.optionalObjects }),
+    stored: null,
+    finish: (input) => {
+      if (page.section === "settings") input.postmaster ??= null;
+      return [];
+    },
+  });
+  if (result.kind === "again") return show(c, page, result.form, result.problems);
+  leaveNotice(c, result.notice.tone, result.notice.text);
+  return c.redirect(page.path, 303);
+}
+
+function routesOf(page: ObjectPage): readonly Route[] {
+  const stored = (c: ConsoleContext) => c.get("services").settings.current().policy[page.section];
+  return [
+    forAdministrator.get(page.path, (c) => show(c, page, formOf(page.groups, stored(c)), [])),
+    forAdministrator.post(page.path, (c) => save(c, page)),
+  ];
+}
+
+export const settingsRoutes: readonly Route[] = [NETWORKS, DELIVERY, GENERAL].flatMap(routesOf);

@@ -1,0 +1,66 @@
+// What the console does with quarantined messages, for pages and API alike: who may, and what the audit log gets.
+import { domainOf, type MailAddress } from "../message/address.ts";
+import type { QuarantineFilter, QuarantineItem } from "../store/quarantine-item.ts";
+import { actorOf, audit } from "./actor.ts";
+import { accountOf, type ConsoleContext } from "./console-env.ts";
+
+/** May whoever asks see and handle mail for this recipient? Domain administrators: what came for their domains. */
+function mayHandle(c: ConsoleContext, recipient: string): boolean {
+  if (c.get("tokenName") !== null) return true;
+  const account = accountOf(c);
+  switch (account.role) {
+    case "administrator":
+      return true;
+    case "domain-administrator":
+      return account.domains.includes(domainOf(recipient.toLowerCase() as MailAddress));
+    case "user":
+      return false;
+  }
+}
+
+/** The item of that id, or null when there is none that whoever asks may see. */
+export async function itemOf(c: ConsoleContext, id: string): Promise<QuarantineItem | null> {
+  if (!/^[0-9a-z]{1,40}-\d{1,6}$/.test(id)) return null;
+  const item = await c.get("services").quarantine.get(id);
+  return item !== null && mayHandle(c, item.recipient) ? item : null;
+}
+
+/** Releases one item and says what came of it. */
+export async function releaseItem(
+  c: ConsoleContext,
+  item: QuarantineItem,
+): Promise<"released" | "already" | "gone"> {
+  const result = await c.get("services").quarantine.release(item.id, actorOf(c).name);
+  if (result === "released")
+    await audit(c, {
+      action: "quarantine release",
+      subject: item.id,
+      detail: `for ${item.recipient}, rule ${item.rule}`,
+    });
+  return result;
+}
+
+/** Deletes one item; false when it was gone already. */
+export async function deleteItem(c: ConsoleContext, item: QuarantineItem): Promise<boolean> {
+  const removed = await c.get("services").quarantine.remove(item.id, actorOf(c).name);
+  if (removed)
+    await audit(c, {
+      action: "quarantine delete",
+      subject: item.id,
+      detail: `for ${item.recipient}, rule ${item.rule}`,
+    });
+  return removed;
+}
+
+/** A place in the list, newest first: `RECEIVED_AT,ID`. */
+export function cursorText(item: { readonly receivedAt: number; readonly id: string }): string {
+  return `${item.receivedAt},${item.id}`;
+}
+
+/** Reads a `cursorText`; undefined when it is not one. */
+export function cursorOf(text: string): QuarantineFilter["before"] {
+  const match = /^(\d{1,16}),([0-9a-z]{1,40}-\d{1,6})$/.exec(text);
+  return match?.[1] === undefined || match[2] === undefined
+    ? undefined
+    : { receivedAt: Number(match[1]), id: match[2] };
+}

@@ -1,0 +1,162 @@
+// The answer to "why?": what became of a message and what decided it, in one sentence. Pure.
+import type { Grant } from "../../message/envelope.ts";
+import type { Verdict } from "../../rules/verdict.ts";
+import type { RecipientState } from "../../store/log-record.ts";
+import type { LogMessage } from "../../store/message-log.ts";
+import { counted, listed } from "./amount.ts";
+import { RECIPIENT_STATES, STATE_ORDER, type Tone } from "./state.ts";
+
+export interface Explanation {
+  readonly tone: Tone;
+  readonly sentence: string;
+  /** The rule that decided for at least one recipient, most severe first. */
+  readonly rules: readonly string[];
+}
+
+/** A recipient of the record with where it stands now. */
+export interface RecipientNow {
+  readonly n: number;
+  readonly address: string;
+  readonly state: RecipientState;
+  readonly rule: string | null;
+  readonly why: string;
+}
+
+/** Recipients with their present states; the record's own state where the log has nothing newer. */
+export function recipientsNow(message: LogMessage): readonly RecipientNow[] {
+  return message.record.recipients.map((recipient) => {
+    const now = message.states.find((state) => state.n === recipient.n);
+    return {
+      n: recipient.n,
+      address: recipient.address,
+      state: now?.state ?? recipient.state,
+      rule: recipient.verdict?.rule ?? null,
+      why: recipient.verdict === null ? "" : reasonOf(recipient.verdict),
+    };
+  });
+}
+
+/** What made the deciding rule match; the verdict's own sentence names action and rule again. */
+function reasonOf({ rule, words, outcomes }: Verdict): string {
+  return outcomes.find((outcome) => outcome.applied && outcome.rule === rule)?.words ?? words;
+}
+
+const SEVERITY: readonly RecipientState[] = [
+  "failed",
+  "refused",
+  "quarantined",
+  "held",
+  "queued",
+  "dropped",
+  "discarded",
+  "released",
+  "delivered",
+];
+
+function because(message: LogMessage, group: readonly RecipientNow[], state: RecipientState): string {
+  const first = group[0];
+  if (first === undefined) return "";
+  switch (state) {
+    case "delivered":
+    case "released":
+      return deliveredTo(message, group);
+    case "queued":
+    case "held":
+    case "failed":
+      return lastReply(message, group);
+    case "quarantined":
+    case "discarded":
+    case "refused":
+    case "dropped":
+      return ruleWords(first, message);
+  }
+}
+
+function ruleWords(recipient: RecipientNow, message: LogMessage): string {
+  if (recipient.rule !== null)
+    return ` by rule “${recipient.rule}”${recipient.why === "" ? "" : `: ${recipient.why}`}`;
+  if (message.record.cause !== null) return `: ${message.record.cause}`;
+  return recipient.why === "" ? "" : `: ${recipient.why}`;
+}
+
+function deliveredTo(message: LogMessage, group: readonly RecipientNow[]): string {
+  const numbers = new Set(group.map((recipient) => recipient.n));
+  for (const attempt of message.attempts.toReversed()) {
+    const outcome = attempt.outcomes.find((one) => numbers.has(one.n) && one.result === "delivered");
+    if (outcome?.server)
+      return ` to ${outcome.server}${outcome.tls === null ? " without TLS" : ` over ${outcome.tls.protocol}`}`;
+  }
+  return "";
+}
+
+function lastReply(message: LogMessage, group: readonly RecipientNow[]): string {
+  const numbers = new Set(group.map((recipient) => recipient.n));
+  for (const attempt of message.attempts.toReversed()) {
+    const outcome = attempt.outcomes.find((one) => numbers.has(one.n) && one.result !== "delivered");
+    if (outcome !== undefined)
+      return `: ${outcome.server === null ? "" : `${outcome.server} said `}“${outcome.text}”`;
+  }
+  const words = message.states.find((state) => numbers.has(state.n))?.words ?? "";
+  return words === "" ? "" : `: ${words}`;
+}
+
+/** One sentence on the whole message, the tone of its worst recipient, and the deciding rules. */
+export function explainMessage(message: LogMessage): Explanation {
+  const recipients = recipientsNow(message);
+  if (recipients.length === 0) {
+    const cause = message.record.cause ?? message.record.reply;
+    return { tone: "bad", sentence: `Refused before any recipient was accepted: ${cause}`, rules: [] };
+  }
+  const states = SEVERITY.filter((state) => recipients.some((recipient) => recipient.state === state));
+  const parts = STATE_ORDER.filter((state) => states.includes(state)).map((state) => {
+    const group = recipients.filter((recipient) => recipient.state === state);
+    const whom =
+      recipients.length === 1 || states.length === 1
+        ? recipients.length > 1 && states.length === 1
+          ? ` for all ${recipients.length} recipients`
+          : ""
+        : ` for ${listed(
+            group.map((recipient) => recipient.address),
+            2,
+          )}`;
+    return `${RECIPIENT_STATES[state].label}${whom}${because(message, group, state)}`;
+  });
+  const worst = states[0] ?? "delivered";
+  const sentence = parts
+    .map((part, i) => (i === 0 ? part : part.charAt(0).toLowerCase() + part.slice(1)))
+    .join("; ");
+  const ended = /[.!?”]$/.test(sentence) ? sentence : `${sentence}.`;
+  const ranked = recipients.toSorted((a, b) => SEVERITY.indexOf(a.state) - SEVERITY.indexOf(b.state));
+  const rules = [
+    ...new Set(ranked.flatMap((recipient) => (recipient.rule === null ? [] : [recipient.rule]))),
+  ];
+  return { tone: RECIPIENT_STATES[worst].tone, sentence: ended, rules };
+}
+
+/** Why this client was allowed to send to this recipient (L2). */
+export function grantInWords(grant: Grant | null): string {
+  if (grant === null) return "No permission to relay was given.";
+  switch (grant.by) {
+    case "relay-domain":
+      return `${grant.domain} is a domain of this gateway.`;
+    case "authenticated-sender":
+      return `The client logged in as ${grant.sender}.`;
+    case "trusted-network":
+      return `The client is in the trusted network ${grant.network}.`;
+    case "ip-sender":
+      return `The client's address belongs to the sender ${grant.sender}.`;
+    case "pop-before-smtp":
+      return `${grant.sender} read mail from this address in the last minutes.`;
+    case "allow-list":
+      return `The allow list has ${grant.entry}.`;
+  }
+}
+
+/** `3 recipients: 2 delivered, 1 quarantined`. */
+export function recipientSummary(recipients: readonly { readonly state: RecipientState }[]): string {
+  const parts = STATE_ORDER.flatMap((state) => {
+    const n = recipients.filter((recipient) => recipient.state === state).length;
+    return n === 0 ? [] : [`${n} ${RECIPIENT_STATES[state].label.toLowerCase()}`];
+  });
+  return `${counted(recipients.length, "recipient")}: ${parts.join(", ")}`;
+}
