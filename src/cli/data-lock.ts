@@ -1,0 +1,102 @@
+// One process owns a data directory: two would lose mail (libSQL, SQLite). The lock is a file with the owner's process id.
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { CommandError, EXIT, wordsOf } from "./terminal.ts";
+
+const LOCK_FILE = "gatepost.pid";
+
+/** The start time of a process in clock ticks since boot (proc(5), field 22), or null when it does not run. */
+function startTicks(pid: number): string | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** The process that holds a lock, or null when it is gone or its id now belongs to another program. */
+function ownerOf(path: string): number | null {
+  try {
+    const [pid, ticks] = readFileSync(path, "utf8").trim().split(" ");
+    const running = startTicks(Number(pid));
+    return running !== null && running === ticks ? Number(pid) : null;
+  } catch {
+    return null;
+  }
+}
+
+function occupied(directory: string, owner: number): CommandError {
+  return new CommandError(
+    EXIT.unavailable,
+    `Another gateway (process ${owner}) runs on the data directory "${directory}". Stop it first, or use another directory.`,
+  );
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : null;
+}
+
+/** Gives `whole` the name `path` unless that is taken. A lock appears with its owner in it, never empty. */
+function link(whole: string, path: string): boolean {
+  try {
+    linkSync(whole, path);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "EEXIST") return false;
+    throw error;
+  }
+}
+
+/** False when it was gone already. */
+function moved(from: string, to: string): boolean {
+  try {
+    renameSync(from, to);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return false;
+    throw error;
+  }
+}
+
+function takeLock(directory: string): void {
+  const path = join(directory, LOCK_FILE);
+  const own = `${path}.${process.pid}`;
+  const stale = `${own}.stale`;
+  writeFileSync(own, `${process.pid} ${startTicks(process.pid) ?? ""}\n`, { mode: 0o600 });
+  try {
+    while (!link(own, path)) {
+      const owner = ownerOf(path);
+      if (owner !== null) throw occupied(directory, owner);
+      // Moved before it is judged again: of two who find a stale lock, one moves it, and the other must not move that one's.
+      if (!moved(path, stale)) continue;
+      const other = ownerOf(stale);
+      if (other === null) continue;
+      link(stale, path);
+      throw occupied(directory, other);
+    }
+  } finally {
+    rmSync(own, { force: true });
+    rmSync(stale, { force: true });
+  }
+}
+
+/**
+ * Makes the data directory (mode 0700) and takes its lock; returns the way to give it back.
+ * A lock whose process is gone, or whose process id now belongs to another program, is taken over.
+ * Throws CommandError when the directory cannot be written or another gateway owns it.
+ */
+export function lockDataDirectory(directory: string): () => void {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    takeLock(directory);
+  } catch (error) {
+    if (error instanceof CommandError) throw error;
+    throw new CommandError(
+      EXIT.cannotCreate,
+      `The data directory "${directory}" cannot be used: ${wordsOf(error)}. Make it writable for the gateway's user, or set "data" in the boot file.`,
+      { cause: error },
+    );
+  }
+  return () => rmSync(join(directory, LOCK_FILE), { force: true });
+}

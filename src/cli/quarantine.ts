@@ -1,0 +1,62 @@
+// `gatepost quarantine list|release|delete`.
+import type { Config } from "../config/config.ts";
+import { askDaemon } from "./ask-daemon.ts";
+import { EXIT, formatTable, formatTime, type Terminal } from "./terminal.ts";
+
+const LIST_LIMIT = 1000;
+
+/** Lists what is kept, newest first. */
+export async function quarantineList(
+  config: Config,
+  options: { readonly json: boolean; readonly recipient: string | null },
+  terminal: Terminal,
+): Promise<number> {
+  const items = await askDaemon(config, "quarantine-list", {
+    ...(options.recipient === null ? {} : { recipient: options.recipient }),
+    limit: LIST_LIMIT,
+  });
+  if (options.json) {
+    for (const item of items) terminal.data(JSON.stringify(item));
+    return EXIT.ok;
+  }
+  if (items.length === 0) {
+    terminal.out("The quarantine is empty.");
+    return EXIT.ok;
+  }
+  const rows = items.map((item) => [
+    item.id,
+    item.state,
+    formatTime(item.receivedAt),
+    item.reversePath || "<>",
+    item.recipient,
+    item.rule,
+    item.subject,
+  ]);
+  terminal.out(formatTable([["ID", "STATE", "RECEIVED", "FROM", "TO", "RULE", "SUBJECT"], ...rows]));
+  return EXIT.ok;
+}
+
+/** Sends a quarantined message on to its recipient, once however often it is asked. */
+export async function quarantineRelease(config: Config, id: string, terminal: Terminal): Promise<number> {
+  switch (await askDaemon(config, "quarantine-release", { id })) {
+    case "released":
+      terminal.out(`Released ${id}; it is queued for delivery.`);
+      return EXIT.ok;
+    case "already":
+      terminal.out(`${id} was released before; it is not sent again.`);
+      return EXIT.ok;
+    case "gone":
+      terminal.err(`The quarantine has no message "${id}"; it may have been deleted or expired.`);
+      return EXIT.failed;
+  }
+}
+
+/** Deletes a quarantined message for good. */
+export async function quarantineDelete(config: Config, id: string, terminal: Terminal): Promise<number> {
+  if (await askDaemon(config, "quarantine-delete", { id })) {
+    terminal.out(`Deleted ${id}.`);
+    return EXIT.ok;
+  }
+  terminal.err(`The quarantine has no message "${id}"; it may have been deleted or expired.`);
+  return EXIT.failed;
+}

@@ -1,0 +1,97 @@
+// `gatepost serve`: runs the gateway until a signal ends it.
+import { type Config, ConfigError } from "../config/config.ts";
+import { tuneRuntime } from "../config/tune-runtime.ts";
+import { type Gateway, startGateway } from "../gateway.ts";
+import { InitialPolicyError } from "../policy/run-settings.ts";
+import { askDaemon } from "./ask-daemon.ts";
+import { lockDataDirectory } from "./data-lock.ts";
+import { CommandError, EXIT, type Terminal, wordsOf } from "./terminal.ts";
+
+/** What `serve` needs of the process: its signals. */
+export interface Signals {
+  on(signal: "SIGTERM" | "SIGINT" | "SIGHUP", handler: () => void): unknown;
+}
+
+/** Without its database nothing can be kept: attempts under way may finish, but nothing is waited for long. */
+const BROKEN_GRACE_MS = 5000;
+
+/** The lock knows processes of this machine's view alone: a gateway in another container answers on the socket. */
+async function refuseWhenAnswered(config: Config): Promise<void> {
+  try {
+    await askDaemon(config, "status", {});
+  } catch {
+    // Nobody is there, as it should be.
+    return;
+  }
+  throw new CommandError(
+    EXIT.unavailable,
+    `Another gateway answers on the data directory "${config.data}". Stop it first, or use another directory.`,
+  );
+}
+
+/** The boot file behind `npm start` and `npm run send-test`. */
+const FIRST_RUN_FILE = "/appliance/dev.toml";
+
+/** A line to copy that sends a test message to this gateway. */
+function sendTestCommand(config: Config): string {
+  const file = config.file === null ? "" : ` --config ${config.file}`;
+  // A compiled program's own modules lie in Bun's virtual folder.
+  if (Bun.main.startsWith("/$bunfs/")) return `${process.execPath} send-test${file}`;
+  if (config.file?.endsWith(FIRST_RUN_FILE) === true) return "npm run --silent send-test";
+  return `sh appliance/bun.sh src/main.ts send-test${file}`;
+}
+
+function welcome(gateway: Gateway, config: Config): string {
+  const lines = ["", `Gatepost ${gateway.version} is running.`, ""];
+  for (const listener of gateway.listeners()) {
+    lines.push(
+      `  ${listener.name.padEnd(14)} ${listener.listen.padEnd(22)} ${listener.state}${listener.words === "" ? "" : `: ${listener.words}`}`,
+    );
+  }
+  lines.push("", `  Console        ${gateway.consoleUrl}`);
+  const code = gateway.setupCode();
+  if (code !== null) lines.push(`  Set-up code    ${code}   (makes the first administrator)`);
+  lines.push("", "  Send a test message from another terminal:", `    ${sendTestCommand(config)}`, "");
+  return lines.join("\n");
+}
+
+/** Runs the gateway. Resolves to the exit code after SIGTERM or SIGINT has drained it; a second signal ends the wait. */
+export async function serve(config: Config, terminal: Terminal, signals: Signals): Promise<number> {
+  // What is kept here is other people's mail: readable by the gateway's user alone, also in a directory made by somebody else.
+  process.umask(0o077);
+  tuneRuntime();
+  const unlock = lockDataDirectory(config.data);
+  try {
+    await refuseWhenAnswered(config);
+    let gateway: Gateway;
+    try {
+      gateway = await startGateway(config);
+    } catch (error) {
+      const mistake = error instanceof ConfigError || error instanceof InitialPolicyError;
+      const code = mistake ? EXIT.config : EXIT.unavailable;
+      throw new CommandError(code, `Gatepost cannot start: ${wordsOf(error)}`, { cause: error });
+    }
+    terminal.err(welcome(gateway, config));
+    signals.on("SIGHUP", () => void gateway.reloadCertificates());
+    let impatient = () => {};
+    const secondSignal = new Promise<void>((resolve) => {
+      impatient = resolve;
+    });
+    const reason = await new Promise<"signal" | "broken">((resolve) => {
+      for (const signal of ["SIGTERM", "SIGINT"] as const) {
+        let signalled = false;
+        signals.on(signal, () => {
+          if (signalled) impatient();
+          signalled = true;
+          resolve("signal");
+        });
+      }
+      void gateway.broken.then(() => resolve("broken"));
+    });
+    const limit = reason === "broken" ? Bun.sleep(BROKEN_GRACE_MS) : secondSignal;
+    await Promise.race([gateway.close(), limit]);
+    return reason === "signal" ? EXIT.ok : EXIT.failed;
+  } finally {
+    unlock();
+  }
+}

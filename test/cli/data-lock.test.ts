@@ -1,0 +1,133 @@
+// One process owns a data directory: locks of the dead are taken over, those of the living are not.
+import { afterAll, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { lockDataDirectory } from "../../src/cli/data-lock.ts";
+import { CommandError, EXIT } from "../../src/cli/terminal.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "gatepost-lock-"));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+let made = 0;
+/** A data directory with this text in its lock file, or none. */
+function dataDirectory(lock: string | null): string {
+  const path = join(directory, String(++made));
+  if (lock === null) return path;
+  mkdirSync(path);
+  writeFileSync(join(path, "gatepost.pid"), lock);
+  return path;
+}
+
+function refusal(path: string): CommandError {
+  try {
+    lockDataDirectory(path);
+  } catch (error) {
+    if (error instanceof CommandError) return error;
+    throw error;
+  }
+  throw new Error("it was expected to be refused, and was not");
+}
+
+function startTicks(pid: number): string {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+}
+
+const own = `${process.pid} ${startTicks(process.pid)}\n`;
+
+test("makes the directory for its owner alone, writes the owner down whole, and gives the lock back", () => {
+  const path = join(dataDirectory(null), "deep/data");
+  const unlock = lockDataDirectory(path);
+  expect(statSync(path).mode & 0o777).toBe(0o700);
+  expect(readFileSync(join(path, "gatepost.pid"), "utf8")).toBe(own);
+  expect(readdirSync(path)).toEqual(["gatepost.pid"]);
+  unlock();
+  expect(readdirSync(path)).toEqual([]);
+});
+
+test("a living owner is refused with its process id, and keeps its lock", () => {
+  const child = Bun.spawn(["sleep", "60"]);
+  try {
+    const lock = `${child.pid} ${startTicks(child.pid)}\n`;
+    const path = dataDirectory(lock);
+    const error = refusal(path);
+    expect(error.exitCode).toBe(EXIT.unavailable);
+    expect(error.message).toContain(`process ${child.pid}`);
+    expect(error.message).toContain(path);
+    expect(readFileSync(join(path, "gatepost.pid"), "utf8")).toBe(lock);
+    expect(readdirSync(path)).toEqual(["gatepost.pid"]);
+  } finally {
+    child.kill();
+  }
+});
+
+test("the lock of a process that is gone is taken over", async () => {
+  const child = Bun.spawn(["sleep", "60"]);
+  const path = dataDirectory(`${child.pid} ${startTicks(child.pid)}\n`);
+  child.kill("SIGKILL");
+  await child.exited;
+  lockDataDirectory(path);
+  expect(readFileSync(join(path, "gatepost.pid"), "utf8")).toBe(own);
+});
+
+test("a process id that now belongs to another program does not keep the gateway from starting", () => {
+  const child = Bun.spawn(["sleep", "60"]);
+  try {
+    const path = dataDirectory(`${child.pid} 1\n`);
+    lockDataDirectory(path);
+    expect(readFileSync(join(path, "gatepost.pid"), "utf8")).toBe(own);
+  } finally {
+    child.kill();
+  }
+});
+
+test.each(["", "nonsense\n", "-1 -1\n", "1\n", "../../etc/passwd 3\n"])(
+  "a damaged lock %j is taken over",
+  (lock) => {
+    const path = dataDirectory(lock);
+    lockDataDirectory(path);
+    expect(readFileSync(join(path, "gatepost.pid"), "utf8")).toBe(own);
+  },
+);
+
+test("of many that start at once on a stale lock one gets it", async () => {
+  const path = dataDirectory("999999999 1\n");
+  const go = join(path, "go");
+  const program = `
+    const { existsSync } = await import("node:fs");
+    const { lockDataDirectory } = await import("./src/cli/data-lock.ts");
+    while (!existsSync(${JSON.stringify(go)})) {}
+    try { lockDataDirectory(${JSON.stringify(path)}); console.log("mine"); } catch (error) { console.log("refused"); }
+    await new Promise((resolve) => process.stdin.once("data", resolve));`;
+  const children = Array.from({ length: 4 }, () =>
+    Bun.spawn([process.execPath, "-e", program], {
+      cwd: join(import.meta.dirname, "../.."),
+      stdin: "pipe",
+      stdout: "pipe",
+    }),
+  );
+  try {
+    await Bun.sleep(300);
+    writeFileSync(go, "");
+    const answers = await Promise.all(
+      children.map(async ({ stdout }) => {
+        const { value } = await stdout.getReader().read();
+        return new TextDecoder().decode(value).trim();
+      }),
+    );
+    expect(answers.sort()).toEqual(["mine", "refused", "refused", "refused"]);
+  } finally {
+    for (const child of children) child.kill("SIGKILL");
+    await Promise.all(children.map((child) => child.exited));
+  }
+});
+
+test("a place where no directory can be made is named", () => {
+  const file = join(directory, "file");
+  writeFileSync(file, "");
+  const error = refusal(join(file, "data"));
+  expect(error.exitCode).toBe(EXIT.cannotCreate);
+  expect(error.message).toContain(join(file, "data"));
+  expect(error.message).toContain("boot file");
+});
