@@ -1,0 +1,57 @@
+// The lines of the raw results: one for each contestant and round.
+import type { ContestantName } from "./contestant.ts";
+import type { ForeignCpu, Quiet } from "./quiet-machine.ts";
+
+interface Measured extends ForeignCpu {
+  /** ISO 8601, UTC. */
+  readonly at: string;
+  readonly workload: string;
+  readonly contestant: ContestantName;
+  readonly round: number;
+  readonly messages: number;
+  readonly arrived: number;
+  /** Why not every message was taken; null when all were. */
+  readonly failure: string | null;
+  readonly meter: "cgroup" | "proc";
+  readonly quiet: Quiet;
+  /** The machine's load average of one minute. */
+  readonly load: number;
+}
+
+export interface MailResult extends Measured {
+  readonly kind: "mail";
+  /** From the first connection to the last arrival. */
+  readonly seconds: number;
+  readonly perSecond: number;
+  readonly cpuMsPerMessage: number;
+  readonly clientCpuSeconds: number;
+  /** Shared pages divided among the processes; 10^6 octets. */
+  readonly peakPssMb: number;
+  readonly peakRssMb: number;
+}
+
+export interface IdleResult extends Measured {
+  readonly kind: "idle";
+  readonly connections: number;
+  readonly greeted: number;
+  readonly turnedAway: number;
+  readonly lastGreetingMs: number;
+  /** How many of the greeted were open at the end. */
+  readonly stillOpen: number;
+  readonly cpuSeconds: number;
+  readonly beforePssMb: number;
+  readonly beforeRssMb: number;
+  /** The most while the connections were held. */
+  readonly duringPssMb: number;
+  readonly duringRssMb: number;
+  /** Milliseconds for a whole message on its own connection meanwhile; null when not all were taken. */
+  readonly messageMs: number | null;
+}
+
+export type Result = MailResult | IdleResult;
+
+/** Why a result must not become a figure; null when all is well. */
+export function whyNoFigure({ contestant, messages, arrived, failure }: MailResult): string | null {
+  if (failure !== null) return `${contestant}: ${failure}`;
+  return arrived === messages ? null : `${contestant} took ${messages} messages and ${arrived} arrived`;
+}

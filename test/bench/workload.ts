@@ -1,0 +1,82 @@
+// The kinds of load and who meets in them.
+import type { ContestantName } from "./contestant.ts";
+import { mimeMessage } from "./mime-message.ts";
+
+interface Meeting {
+  readonly name: string;
+  readonly words: string;
+  /** Ours and theirs: ratios are the first over the second. */
+  readonly contestants: readonly [ContestantName, ContestantName];
+}
+
+/** Messages as fast as they are taken. */
+export interface MailWorkload extends Meeting {
+  readonly kind: "mail";
+  readonly messages: number;
+  /** Octets of a made-up text, or the text itself. */
+  readonly message: number | string;
+  readonly sessions: number;
+  /** `kept`: connections are used again; `submission`: STARTTLS, AUTH and one message on each. */
+  readonly client: "kept" | "submission";
+}
+
+/** Connections that say nothing, and a few messages meanwhile. */
+export interface IdleWorkload extends Meeting {
+  readonly kind: "idle";
+  readonly connections: number;
+  readonly messages: number;
+}
+
+export type Workload = MailWorkload | IdleWorkload;
+
+/** In the order in which they are measured. */
+export const WORKLOADS: readonly Workload[] = [
+  {
+    kind: "mail",
+    name: "relay",
+    words: "4 KB relayed, connections kept",
+    contestants: ["gatepost", "postfix"],
+    messages: 4000,
+    message: 4096,
+    sessions: 20,
+    client: "kept",
+  },
+  {
+    kind: "mail",
+    name: "large",
+    words: "100 KB relayed, connections kept",
+    contestants: ["gatepost", "postfix"],
+    messages: 400,
+    message: 102_400,
+    sessions: 20,
+    client: "kept",
+  },
+  {
+    kind: "mail",
+    name: "checks",
+    words: "20 KB MIME, SPF, DKIM, DMARC and attachments checked",
+    contestants: ["gatepost-checks", "postfix-rspamd"],
+    messages: 1000,
+    message: mimeMessage(20_000),
+    sessions: 20,
+    client: "kept",
+  },
+  {
+    kind: "mail",
+    name: "submission",
+    words: "STARTTLS (full handshake), AUTH PLAIN and one 4 KB message a connection",
+    contestants: ["gatepost-submission", "postfix-dovecot"],
+    messages: 1000,
+    message: 4096,
+    sessions: 20,
+    client: "submission",
+  },
+  {
+    kind: "idle",
+    name: "idle",
+    words: "2,000 connections from a trusted network that say nothing",
+    contestants: ["gatepost", "postfix"],
+    connections: 2000,
+    messages: 20,
+  },
+];

@@ -1,0 +1,58 @@
+// A mail server in the test process that keeps every message it is given: the outside world, or a customer's server.
+import type { AddressInfo } from "node:net";
+import { SMTPServer } from "smtp-server";
+
+export interface SunkMessage {
+  readonly sender: string;
+  readonly recipients: readonly string[];
+  /** As it came over the wire, dot-stuffing removed. */
+  readonly text: string;
+  readonly login: string | null;
+}
+
+export interface MailSink {
+  readonly port: number;
+  readonly messages: readonly SunkMessage[];
+  close(): Promise<void>;
+}
+
+export interface SinkOptions {
+  readonly port?: number;
+  /** Called for each message; then they are not kept in `messages`. */
+  readonly onMessage?: (message: SunkMessage) => void;
+}
+
+/** Starts it on a loopback port. It offers no TLS and takes any recipient. */
+export async function startMailSink(options: SinkOptions = {}): Promise<MailSink> {
+  const messages: SunkMessage[] = [];
+  const take = options.onMessage ?? ((message: SunkMessage) => messages.push(message));
+  const server = new SMTPServer({
+    authOptional: true,
+    allowInsecureAuth: true,
+    disabledCommands: ["STARTTLS"],
+    disableReverseLookup: true,
+    onAuth: (auth, _session, done) => done(null, { user: auth.username ?? "" }),
+    onData(stream, session, done) {
+      const chunks: Buffer[] = [];
+      stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+      stream.on("end", () => {
+        const { mailFrom, rcptTo } = session.envelope;
+        take({
+          sender: mailFrom === false ? "" : mailFrom.address,
+          recipients: rcptTo.map(({ address }) => address),
+          text: Buffer.concat(chunks).toString("latin1"),
+          login: session.user === undefined ? null : String(session.user),
+        });
+        done(null, "kept");
+      });
+    },
+  });
+  // A client that is killed resets its connections; that is part of the tests.
+  server.on("error", () => {});
+  await new Promise<void>((resolve) => server.listen(options.port ?? 0, "127.0.0.1", () => resolve()));
+  return {
+    port: (server.server.address() as AddressInfo).port,
+    messages,
+    close: () => new Promise((resolve) => server.close(() => resolve())),
+  };
+}
