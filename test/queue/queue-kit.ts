@@ -232,11 +232,18 @@ export class Bench {
               })(),
             ),
     };
-    this.spool = await openSpool({
+    const spool = await openSpool({
       database: watched,
       bodiesFolder: join(this.folder, "bodies"),
       maxBodyInRowBytes: this.maxBodyInRowBytes,
     });
+    // Reading and writing body files is real work too.
+    this.spool = {
+      ...spool,
+      keepBody: (...args) => busy.track(spool.keepBody(...args)),
+      body: (...args) => busy.track(spool.body(...args)),
+      removeBody: (...args) => busy.track(spool.removeBody(...args)),
+    };
     return createQueue({
       spool: this.spool,
       deliverer: this.deliverer,
