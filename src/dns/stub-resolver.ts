@@ -104,6 +104,8 @@ export function createResolver(options: {
   readonly log: Log;
   readonly clock?: Clock;
   readonly timeoutMs?: number;
+  /** False: every question is asked anew, for who looks whether a record just published is there. Default true. */
+  readonly keepAnswers?: boolean;
 }): StubResolver {
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   const clock = options.clock ?? systemClock;
@@ -122,7 +124,8 @@ export function createResolver(options: {
       }
       try {
         const { answer, ttlS } = await askThrough(servers.ask, name, wanted, deadline);
-        cache.put(name, answer, { ttlMs: ttlS * 1000, bytes: name.length + roughBytes(answer) });
+        if (options.keepAnswers !== false)
+          cache.put(name, answer, { ttlMs: ttlS * 1000, bytes: name.length + roughBytes(answer) });
         return answer;
       } finally {
         gate.leave();

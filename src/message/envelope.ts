@@ -25,7 +25,8 @@ export type Grant =
   | { readonly by: "relay-domain"; readonly domain: string }
   | { readonly by: "authenticated-sender"; readonly sender: string }
   | { readonly by: "trusted-network"; readonly network: string }
-  | { readonly by: "ip-sender"; readonly sender: string }
+  /** `as`: the user it is re-authenticated as (requirement O9). */
+  | { readonly by: "ip-sender"; readonly sender: string; readonly as?: string }
   | { readonly by: "pop-before-smtp"; readonly sender: string }
   | { readonly by: "allow-list"; readonly entry: string };
 

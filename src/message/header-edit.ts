@@ -5,12 +5,15 @@ import { eachField, type HeaderField, readHeaderBlock } from "./header-block.ts"
 /** A change to the header of one recipient's copy, applied when it is delivered. The stored original stays as it came. */
 export type HeaderEdit =
   | { readonly kind: "add"; readonly name: string; readonly value: string }
-  | { readonly kind: "subject"; readonly prefix: string; readonly suffix: string };
+  | { readonly kind: "subject"; readonly prefix: string; readonly suffix: string }
+  /** Every field of that name is taken out, our own trace fields excepted. */
+  | { readonly kind: "remove"; readonly name: string };
 
 /**
  * The message with the edits made; the same array when there are none. Added fields stand below our trace fields, on top of the
  * original header. Later subject marks stand outside of earlier ones. Every Subject field is marked, so that the mark shows whichever
- * of them a reader picks; a message without one gets one. The body is untouched.
+ * of them a reader picks; a message without one gets one. Removed fields go with their continuation lines; what is added under
+ * the same name stays. The body is untouched.
  * @throws Error when an added field's name is none.
  */
 export function applyEdits(message: Uint8Array, edits: readonly HeaderEdit[]): Uint8Array {
@@ -19,27 +22,36 @@ export function applyEdits(message: Uint8Array, edits: readonly HeaderEdit[]): U
   let added = "";
   let prefix = "";
   let suffix = "";
+  const removed = new Set<string>();
   for (const edit of edits) {
-    if (edit.kind === "add") added += addedField(edit.name, edit.value);
-    else {
-      prefix = joinMarks(edit.prefix, prefix);
-      suffix = joinMarks(suffix, edit.suffix);
+    switch (edit.kind) {
+      case "add":
+        added += addedField(edit.name, edit.value);
+        break;
+      case "subject":
+        prefix = joinMarks(edit.prefix, prefix);
+        suffix = joinMarks(suffix, edit.suffix);
+        break;
+      case "remove":
+        removed.add(edit.name.trim().toLowerCase());
+        break;
     }
   }
-  const { traceEnd, subjects } = landmarks(text);
+  // A line that is no field has no name: it is never meant.
+  removed.delete("");
   const marked = prefix !== "" || suffix !== "";
-  if (marked && subjects.length === 0) {
+  const { traceEnd, touched } = landmarks(text, { removed, marked });
+  if (marked && touched.every((field) => removed.has(field.name))) {
     added += foldField(`Subject: ${encodeText(joinMarks(prefix, suffix))}`);
   }
   // A message that starts with the empty line, or has no line end at its end, still gets a header of its own.
   if (traceEnd === 0 && text === "" && bodyStart === 0 && added !== "") added += "\r\n";
   const pieces: Uint8Array[] = [message.subarray(0, traceEnd), Buffer.from(added)];
   let from = traceEnd;
-  if (marked) {
-    for (const subject of subjects) {
-      pieces.push(message.subarray(from, subject.start), markSubject(text, subject, prefix, suffix));
-      from = subject.end;
-    }
+  for (const field of touched) {
+    pieces.push(message.subarray(from, field.start));
+    if (!removed.has(field.name)) pieces.push(markSubject(text, field, prefix, suffix));
+    from = field.end;
   }
   pieces.push(message.subarray(from));
   return Buffer.concat(pieces);
@@ -59,21 +71,26 @@ function joinMarks(left: string, right: string): string {
   return /\s$/.test(left) || /^\s/.test(right) ? left + right : `${left} ${right}`;
 }
 
-/** Where our trace fields (Received, Authentication-Results, note) end, and the Subject fields below. */
-function landmarks(text: string): { readonly traceEnd: number; readonly subjects: readonly HeaderField[] } {
+/** Where our trace fields (Received, Authentication-Results, note) end, and the fields below that are removed or marked, in order. */
+function landmarks(
+  text: string,
+  wanted: { readonly removed: ReadonlySet<string>; readonly marked: boolean },
+): { readonly traceEnd: number; readonly touched: readonly HeaderField[] } {
   let traceEnd = 0;
   let index = 0;
-  const subjects: HeaderField[] = [];
+  const touched: HeaderField[] = [];
   eachField(text, (field) => {
     const ours =
-      (index === 0 && field.name === "received") ||
-      (index > 0 && traceEnd === field.start && isResultOrNote(field.name));
-    if (ours && index < 3) traceEnd = field.end;
+      index < 3 &&
+      ((index === 0 && field.name === "received") ||
+        (index > 0 && traceEnd === field.start && isResultOrNote(field.name)));
+    if (ours) traceEnd = field.end;
+    else if (wanted.removed.has(field.name) || (wanted.marked && field.name === "subject"))
+      touched.push(field);
     index++;
-    if (field.name === "subject") subjects.push(field);
     return undefined;
   });
-  return { traceEnd, subjects };
+  return { traceEnd, touched };
 }
 
 function isResultOrNote(name: string): boolean {

@@ -1,6 +1,7 @@
 // Edits of one recipient's copy: marks a person sees, and not an octet of the body changed.
 import { expect, test } from "bun:test";
 import fc from "fast-check";
+import { eachField, readHeaderBlock } from "../../src/message/header-block.ts";
 import { applyEdits, type HeaderEdit } from "../../src/message/header-edit.ts";
 import { summarise } from "../../src/message/summary.ts";
 import { addTraceHeaders } from "../../src/message/trace.ts";
@@ -67,6 +68,79 @@ test("added fields stand below our trace fields and cannot carry others", () => 
   expect(names).toEqual(["Received", "X-Gatepost", "X-Mark", "Received", "Subject"]);
   for (const line of out.split("\r\n")) expect(line.length).toBeLessThan(998);
   expect(() => applyEdits(raw, [{ kind: "add", name: "Bad Name:", value: "" }])).toThrow("header field");
+});
+
+const remove = (name: string): HeaderEdit => ({ kind: "remove", name });
+
+test("removed fields go with their folds, whatever their case and place; nothing else does", () => {
+  const raw = message([
+    "X-Client-ID: 4711",
+    "From: a@example.org",
+    "x-client-id : folded",
+    "\tover",
+    " lines",
+    "X-Client-ID-Other: stays",
+    "Subject: x",
+    "X-CLIENT-ID:",
+  ]);
+  const out = Buffer.from(applyEdits(raw, [remove("X-Client-ID")])).toString("latin1");
+  const kept = message(["From: a@example.org", "X-Client-ID-Other: stays", "Subject: x"]);
+  expect(out).toBe(kept.toString("latin1"));
+  expect(Buffer.from(applyEdits(raw, [remove("X-Missing"), remove("")])).equals(raw)).toBe(true);
+});
+
+test("our trace fields on top are never removed, the same names below are", () => {
+  const ours = addTraceHeaders({
+    raw: message(["Received: theirs", "Authentication-Results: forged", "X-Gatepost: forged", "Subject: x"]),
+    envelope: envelope(),
+    hostname: "gate.example.test",
+    recipient: null,
+    findings: [],
+    verdictWords: "v",
+  });
+  const top = Buffer.from(ours).toString().split("Received: theirs")[0] ?? "";
+  const edits = ["received", "AUTHENTICATION-RESULTS", "x-gatepost", "subject"].map(remove);
+  const out = Buffer.from(applyEdits(ours, edits)).toString();
+  expect(out).toStartWith(top);
+  expect(out.slice(top.length)).not.toMatch(/^(received|authentication-results|x-gatepost|subject):/im);
+});
+
+test("removing and adding one name replaces it; a removed subject can still be marked", () => {
+  const raw = message(["Subject: old", "X-Mark: theirs"]);
+  const out = applyEdits(raw, [
+    { kind: "add", name: "X-Mark", value: "ours" },
+    remove("x-mark"),
+    remove("subject"),
+    spam,
+  ]);
+  expect(Buffer.from(out).toString()).toStartWith("X-Mark: ours\r\nSubject: [ SPAM ] [ SPAM ]\r\n\r\n");
+});
+
+test("a removed field is gone from any message, and every other octet stays", () => {
+  fc.assert(
+    fc.property(anyMessage, fc.constantFrom("from", "subject", "x-gatepost", "received"), (raw, name) => {
+      const { text, bodyStart } = readHeaderBlock(raw);
+      const fields: { name: string; octets: string }[] = [];
+      eachField(text, (field) => {
+        fields.push({ name: field.name, octets: text.slice(field.start, field.end) });
+        return undefined;
+      });
+      // With a Received on top, the fields below it may be ours.
+      fc.pre(fields[0]?.name !== "received");
+      const left = fields.filter((field) => field.name !== name).map(({ octets }) => octets);
+      const rest = raw.subarray(Buffer.byteLength(text, "latin1")).toString("latin1");
+      expect(bodyStart).toBeGreaterThanOrEqual(text.length);
+      const out = Buffer.from(applyEdits(raw, [remove(name)])).toString("latin1");
+      expect(out).toBe(left.join("") + rest);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("many removed fields take time in proportion", () => {
+  const lines = Array.from({ length: 9000 }, (_, i) => (i % 2 === 0 ? "X-Id: a" : "X-Id : b\r\n c"));
+  const out = Buffer.from(applyEdits(message([...lines, "Subject: x"]), [remove("x-id")])).toString();
+  expect(out).toStartWith("Subject: x\r\n");
 });
 
 test("the body and every other field stay as they were", () => {

@@ -18,6 +18,8 @@ test("a plain header", () => {
     fromAddresses: [address("alice@example.org")],
     fromFields: 1,
     fromIsWhole: true,
+    senderAddresses: [],
+    sendersAreWhole: true,
     messageId: "<1@example.org>",
     receivedCount: 1,
     headerBytes: raw.indexOf("\r\n\r\n") + 4,
@@ -49,6 +51,31 @@ test("a subject is cut at 500 characters, never within a character", () => {
   ).subject;
   expect(long.length).toBeLessThanOrEqual(500);
   expect(long.isWellFormed()).toBe(true);
+});
+
+test("Sender, Resent-From and Resent-Sender are read when they are asked for", () => {
+  const raw = message([
+    "From: a@example.org",
+    "Sender: B <b@example.org>",
+    "RESENT-FROM : c@example.org, d@example.org",
+    "Resent-Sender: b@example.org",
+    "Resent-To: e@example.org",
+  ]);
+  const asked = summarise(raw, { senders: true });
+  expect(asked.senderAddresses.map(String)).toEqual(["b@example.org", "c@example.org", "d@example.org"]);
+  expect(asked.sendersAreWhole).toBe(true);
+  expect(summarise(raw).senderAddresses).toEqual([]);
+});
+
+test.each([
+  ["too many", Array.from({ length: 21 }, () => "Sender: a@example.org")],
+  ["too long", [`Resent-From: a@example.org (${"c".repeat(20_000)}), b@example.org`]],
+  ["too many addresses", [`Sender: ${Array.from({ length: 101 }, (_, i) => `a${i}@b.example`).join(", ")}`]],
+])("senders behind which one could hide are known as such: %s", (_, fields) => {
+  expect(summarise(message(["From: a@example.org", ...fields]), { senders: true }).sendersAreWhole).toBe(
+    false,
+  );
+  expect(summarise(message(["From: a@example.org", ...fields])).sendersAreWhole).toBe(true);
 });
 
 test("every From field counts, and the white space that obsolete syntax allows hides none", () => {
