@@ -7,6 +7,16 @@ export interface Account {
   readonly domains: readonly string[];
 }
 
+/** An account in the list of all. */
+export interface AccountLine extends Account {
+  readonly createdAt: number;
+  /** Sessions that have not ended. */
+  readonly sessions: number;
+}
+
+/** `last-administrator`: nobody could administer the gateway any more. `gone`: there is no such account. */
+export type AccountChange = "done" | "last-administrator" | "gone";
+
 export interface AuditEntry {
   readonly at: number;
   readonly actor: string;
@@ -23,6 +33,13 @@ export interface Accounts {
   byLogin(login: string): Promise<(Account & { readonly passwordHash: string }) | null>;
   create(account: Omit<Account, "id"> & { readonly passwordHash: string }): Promise<Account>;
   setPassword(id: string, passwordHash: string): Promise<void>;
+  /** By login, at most 1,000. */
+  list(): Promise<readonly AccountLine[]>;
+  byId(id: string): Promise<Account | null>;
+  /** Gives it another role or other domains and ends its sessions. Nothing is changed unless `done`. */
+  change(id: string, to: Pick<Account, "role" | "domains">): Promise<AccountChange>;
+  /** Removes it with its sessions. Nothing is changed unless `done`. */
+  remove(id: string): Promise<AccountChange>;
   createSession(session: {
     readonly tokenHash: string;
     readonly accountId: string;

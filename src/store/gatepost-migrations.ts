@@ -1,5 +1,17 @@
 // The migrations of gatepost.db, embedded. A released file is never edited: a change is a new file.
 import first from "../../drizzle/gatepost/0001_first.sql" with { type: "text" };
+import outgoing from "../../drizzle/gatepost/0002_outgoing.sql" with { type: "text" };
+import dkim from "../../drizzle/gatepost/0003_dkim.sql" with { type: "text" };
+import notices from "../../drizzle/gatepost/0004_notices.sql" with { type: "text" };
+import archive from "../../drizzle/gatepost/0005_archive.sql" with { type: "text" };
+import quarantineSender from "../../drizzle/gatepost/0006_quarantine_sender.sql" with { type: "text" };
 import type { Migration } from "./migration.ts";
 
-export const gatepostMigrations: readonly Migration[] = [{ name: "0001_first", sql: first }];
+export const gatepostMigrations: readonly Migration[] = [
+  { name: "0001_first", sql: first },
+  { name: "0002_outgoing", sql: outgoing },
+  { name: "0003_dkim", sql: dkim },
+  { name: "0004_notices", sql: notices },
+  { name: "0005_archive", sql: archive },
+  { name: "0006_quarantine_sender", sql: quarantineSender },
+];

@@ -10,11 +10,6 @@ const caselessText = customType<{ data: string; driverData: string }>({
   dataType: () => "text collate nocase",
 });
 
-export const meta = sqliteTable("meta", {
-  key: text("key").primaryKey(),
-  value: text("value").notNull(),
-});
-
 export const policyItem = sqliteTable(
   "policy_item",
   {
@@ -130,4 +125,7 @@ export const quarantine = sqliteTable("quarantine", {
   bodyHash: text("body_hash"),
   releaseAskedAt: integer("release_asked_at"),
   releaseAskedBy: text("release_asked_by"),
+  sender: text("sender").notNull().default(""),
+  identity: text("identity").notNull().default(""),
+  senderDomain: text("sender_domain").notNull().default(""),
 });

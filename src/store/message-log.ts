@@ -22,6 +22,8 @@ export interface LogFilter {
   readonly text?: string;
   readonly sender?: string;
   readonly recipient?: string;
+  /** What concerns this domain: mail for its addresses, and mail its people sent. What outsiders claim to send from it is not. */
+  readonly domain?: string;
   readonly state?: RecipientState;
   readonly rule?: string;
   readonly since?: number;

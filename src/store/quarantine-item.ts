@@ -12,6 +12,11 @@ export interface QuarantineItem {
   readonly headerFrom: string;
   readonly subject: string;
   readonly direction: Direction;
+  /** The outgoing sender (login, range, `@domain`; the envelope sender where there is none) and the identity; "" for inbound mail. */
+  readonly sender: string;
+  readonly identity: string;
+  /** Whose administrators may handle it as outgoing mail; "" for inbound mail. */
+  readonly senderDomain: string;
   readonly rule: string;
   readonly words: string;
   readonly size: number;
@@ -20,9 +25,23 @@ export interface QuarantineItem {
   readonly state: "kept" | "released" | "deleted" | "expired";
 }
 
+/** What of one outgoing sender is in the quarantine. */
+export interface QuarantinedSender {
+  readonly sender: string;
+  /** Items that are kept. */
+  readonly items: number;
+  /** When the last of them came. */
+  readonly latestAt: number;
+}
+
 export interface QuarantineFilter {
   readonly recipient?: string;
+  /** Of the recipient. */
   readonly domain?: string;
+  /** `incoming`: for addresses of ours. `outgoing`: sent by people of ours; internal mail is both. */
+  readonly direction?: "incoming" | "outgoing";
+  readonly sender?: string;
+  readonly senderDomain?: string;
   readonly rule?: string;
   readonly state?: QuarantineItem["state"];
   readonly limit: number;

@@ -1,12 +1,19 @@
 // The rows of the quarantine in gatepost.db and what may become of them. Knows no bodies: those are in the vault.
-import { and, desc, eq, isNotNull, isNull, lte, ne, sql } from "drizzle-orm";
+import { and, count, desc, eq, inArray, isNotNull, isNull, lte, ne, sql } from "drizzle-orm";
+import type { Direction } from "../message/envelope.ts";
 import type { DatabaseReader, DatabaseWriter, Statement } from "./database.ts";
 import { quarantine } from "./gatepost-schema.ts";
 import type { RecipientState } from "./log-record.ts";
-import type { QuarantineFilter, QuarantineItem } from "./quarantine-item.ts";
+import type { QuarantinedSender, QuarantineFilter, QuarantineItem } from "./quarantine-item.ts";
 import { sqlBuilder, sqlStatement, statement, typed } from "./statement.ts";
 
 const MAX_ITEMS = 1000;
+/** The indices of senders hold outgoing mail only; SQLite takes them when the statement says the same, word for word. */
+const HAS_SENDER = sql`${quarantine.sender} <> ''`;
+const DIRECTIONS: Readonly<Record<NonNullable<QuarantineFilter["direction"]>, readonly Direction[]>> = {
+  incoming: ["inbound", "internal"],
+  outgoing: ["outbound", "internal"],
+};
 
 const itemColumns = {
   id: quarantine.id,
@@ -17,6 +24,9 @@ const itemColumns = {
   headerFrom: quarantine.headerFrom,
   subject: quarantine.subject,
   direction: quarantine.direction,
+  sender: quarantine.sender,
+  identity: quarantine.identity,
+  senderDomain: quarantine.senderDomain,
   rule: quarantine.rule,
   words: quarantine.words,
   size: quarantine.size,
@@ -56,6 +66,11 @@ export function listQuarantine(
       and(
         filter.recipient === undefined ? undefined : eq(quarantine.recipient, filter.recipient),
         filter.domain === undefined ? undefined : eq(quarantine.recipientDomain, filter.domain.toLowerCase()),
+        filter.direction === undefined
+          ? undefined
+          : inArray(quarantine.direction, DIRECTIONS[filter.direction]),
+        filter.sender === undefined ? undefined : and(eq(quarantine.sender, filter.sender), HAS_SENDER),
+        filter.senderDomain === undefined ? undefined : sentBy(filter.senderDomain),
         filter.rule === undefined ? undefined : eq(quarantine.rule, filter.rule),
         filter.state === undefined ? undefined : eq(quarantine.state, filter.state),
         before === undefined
@@ -65,6 +80,31 @@ export function listQuarantine(
     )
     .orderBy(desc(quarantine.receivedAt), desc(quarantine.id))
     .limit(Math.min(Math.max(1, Math.floor(filter.limit)), MAX_ITEMS));
+}
+
+/** Kept outgoing mail by sender, the most first, at most `limit`. */
+export function quarantinedSenders(
+  reader: DatabaseReader,
+  filter: { readonly senderDomain?: string; readonly limit: number },
+): Promise<readonly QuarantinedSender[]> {
+  const items = count();
+  return typed(reader)
+    .select({ sender: quarantine.sender, items, latestAt: sql<number>`max(${quarantine.receivedAt})` })
+    .from(quarantine)
+    .where(
+      and(
+        eq(quarantine.state, "kept"),
+        HAS_SENDER,
+        filter.senderDomain === undefined ? undefined : sentBy(filter.senderDomain),
+      ),
+    )
+    .groupBy(quarantine.sender)
+    .orderBy(desc(items), quarantine.sender)
+    .limit(Math.min(Math.max(1, Math.floor(filter.limit)), MAX_ITEMS));
+}
+
+function sentBy(domain: string): ReturnType<typeof and> {
+  return and(eq(quarantine.senderDomain, domain.toLowerCase()), sql`${quarantine.senderDomain} <> ''`);
 }
 
 /** One item, or null. */

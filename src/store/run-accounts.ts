@@ -1,15 +1,16 @@
 // Accounts, console sessions, API tokens and the audit log in gatepost.db. Secrets arrive hashed; every lookup is one indexed query.
-import { and, count, desc, eq, gt, lt, lte } from "drizzle-orm";
-import type { Account, Accounts, AuditEntry } from "./accounts.ts";
+import { and, count, desc, eq, gt, lt, lte, ne, or, sql } from "drizzle-orm";
+import type { Account, AccountChange, Accounts, AuditEntry } from "./accounts.ts";
 import { type DatabaseWriter, StoreError } from "./database.ts";
 import { account, apiToken, auditLog, consoleSession } from "./gatepost-schema.ts";
-import { sqlBuilder, statement, typed } from "./statement.ts";
+import { sqlBuilder, sqlStatement, statement, typed } from "./statement.ts";
 
 // What a person or a program can sensibly mean; longer input never reaches the database.
 const MAX_LOGIN = 254;
 const MAX_TOKEN_NAME = 100;
 const MAX_AUDIT_TEXT = 4000;
 const MAX_AUDIT_ROWS = 1000;
+const MAX_ACCOUNTS = 1000;
 
 const accountColumns = {
   id: account.id,
@@ -23,6 +24,19 @@ export function createAccounts(database: DatabaseWriter, now: () => number = Dat
   const read = typed(database);
   const write = (query: Parameters<typeof statement>[0]): Promise<readonly number[]> =>
     database.commit([statement(query)]);
+
+  /** The account is not an administrator, or it is not the only one. Part of the statement, so that two changes cannot slip by each other. */
+  const anotherAdministrator = (id: string) =>
+    or(
+      ne(account.role, "administrator"),
+      sql`exists (select 1 from account other where other.role = 'administrator' and other.id <> ${id})`,
+    );
+
+  async function outcome(id: string, changed: number | undefined): Promise<AccountChange> {
+    if (changed === 1) return "done";
+    const [left] = await read.select({ id: account.id }).from(account).where(eq(account.id, id));
+    return left === undefined ? "gone" : "last-administrator";
+  }
 
   return {
     async count() {
@@ -62,6 +76,50 @@ export function createAccounts(database: DatabaseWriter, now: () => number = Dat
         statement(sqlBuilder.delete(consoleSession).where(eq(consoleSession.accountId, id))),
       ]);
       if (changed === 0) throw new StoreError("constraint", `there is no account with the id "${id}"`);
+    },
+
+    async list() {
+      const sessions = read
+        .select({ accountId: consoleSession.accountId, open: count().as("open") })
+        .from(consoleSession)
+        .where(gt(consoleSession.expiresAt, now()))
+        .groupBy(consoleSession.accountId)
+        .as("sessions");
+      const rows = await read
+        .select({ ...accountColumns, createdAt: account.createdAt, open: sessions.open })
+        .from(account)
+        .leftJoin(sessions, eq(sessions.accountId, account.id))
+        .orderBy(account.login)
+        .limit(MAX_ACCOUNTS);
+      return rows.map(({ open, ...row }) => ({ ...row, sessions: open ?? 0 }));
+    },
+
+    async byId(id) {
+      const [row] = await read.select(accountColumns).from(account).where(eq(account.id, id));
+      return row ?? null;
+    },
+
+    async change(id, { role, domains }) {
+      const keepsOne = role === "administrator" ? undefined : anotherAdministrator(id);
+      const [changed] = await database.commit([
+        statement(
+          sqlBuilder
+            .update(account)
+            .set({ role, domains: [...domains] })
+            .where(and(eq(account.id, id), keepsOne)),
+        ),
+        // Only what the account may do now counts: every page is asked for anew.
+        sqlStatement(sql`delete from console_session where account_id = ${id} and changes() = 1`),
+      ]);
+      return outcome(id, changed);
+    },
+
+    async remove(id) {
+      const [removed] = await database.commit([
+        statement(sqlBuilder.delete(account).where(and(eq(account.id, id), anotherAdministrator(id)))),
+        sqlStatement(sql`delete from console_session where account_id = ${id} and changes() = 1`),
+      ]);
+      return outcome(id, removed);
     },
 
     async createSession(session) {

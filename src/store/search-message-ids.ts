@@ -104,6 +104,11 @@ function candidatesOf(term: IndexedTerm, range: Range, limit: number): SQL {
       return recipients(sql`rule = ${term.rule}`);
     case "state":
       return recipients(sql`state = ${term.state}`);
+    case "domain":
+      return union(
+        [recipients(sql`domain = ${term.domain}`), messages(sql`sender_domain = ${term.domain}`)],
+        limit,
+      );
     case "recipient":
       return recipients(term.by === "address" ? sql`address = ${term.value}` : sql`domain = ${term.value}`);
     case "sender":
@@ -129,6 +134,14 @@ function union(parts: readonly SQL[], limit: number): SQL {
   return sql`select id from (${sql.join(selects, sql` union `)}) order by id desc limit ${limit}`;
 }
 
+/**
+ * Message `m` came from a client of ours, not from an outsider who only claims its sender: it went out, or was refused to somebody who had
+ * logged in. Read from the record, for the few rows that get so far.
+ */
+const SENT_BY_OURS = sql`exists (select 1 from message_detail d where d.id = m.id and coalesce(
+  json_extract(d.record, '$.record.recipients[0].direction') <> 'inbound',
+  json_extract(d.record, '$.record.envelope.client.login') is not null))`;
+
 /** The term as a condition on message `m`. */
 function condition(term: SearchTerm): SQL {
   const recipient = (where: SQL): SQL =>
@@ -140,6 +153,8 @@ function condition(term: SearchTerm): SQL {
       return recipient(sql`r.rule = ${term.rule}`);
     case "state":
       return recipient(sql`r.state = ${term.state}`);
+    case "domain":
+      return sql`(${recipient(sql`r.domain = ${term.domain}`)} or (m.sender_domain = ${term.domain} and ${SENT_BY_OURS}))`;
     case "recipient":
       return recipient(
         term.by === "address" ? sql`r.address = ${term.value}` : sql`r.domain = ${term.value}`,

@@ -13,6 +13,7 @@ export type SearchTerm =
       readonly by: "address" | "domain";
       readonly value: string;
     }
+  | { readonly kind: "domain"; readonly domain: string }
   | { readonly kind: "state"; readonly state: NonNullable<LogFilter["state"]> }
   | { readonly kind: "rule"; readonly rule: string }
   | { readonly kind: "word"; readonly patterns: readonly string[] };
@@ -22,6 +23,7 @@ export function searchTerms(filter: LogFilter): SearchTerm[] {
   const terms: SearchTerm[] = [];
   if (filter.sender !== undefined) terms.push(partyTerm("sender", filter.sender));
   if (filter.recipient !== undefined) terms.push(partyTerm("recipient", filter.recipient));
+  if (filter.domain !== undefined) terms.push({ kind: "domain", domain: filter.domain.toLowerCase() });
   if (filter.rule !== undefined) terms.push({ kind: "rule", rule: filter.rule });
   if (filter.state !== undefined) terms.push({ kind: "state", state: filter.state });
   const text = (filter.text ?? "").slice(0, MAX_TEXT).trim();

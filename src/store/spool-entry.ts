@@ -4,6 +4,7 @@ import type { Outcome } from "../delivery/outcome.ts";
 import type { Destination } from "../delivery/route.ts";
 import type { Direction, RecipientDsn } from "../message/envelope.ts";
 import type { HeaderEdit } from "../message/header-edit.ts";
+import type { SignOrder } from "../message/sign-order.ts";
 
 /** The part of an envelope that delivery and notices need. */
 export interface SpooledEnvelope {
@@ -35,12 +36,33 @@ export interface QuarantineDetail {
   readonly direction: Direction;
   readonly headerFrom: string;
   readonly subject: string;
+  /** The outgoing sender and the identity behind the message; left out: none is known. */
+  readonly sender?: string;
+  readonly identity?: string;
+}
+
+/** Under what a copy of a message is filed in the archive. */
+export interface ArchiveDetail {
+  readonly domain: string;
+  readonly sender: string;
+  readonly recipients: readonly string[];
+  readonly direction: Direction;
+  readonly headerFrom: string;
+  readonly subject: string;
+}
+
+/** A message whose copy is still to be filed. */
+export interface ArchiveEntry {
+  readonly message: SpooledMessage;
+  readonly detail: ArchiveDetail;
 }
 
 /** The part of a recipient that never changes while it waits, but for the destination when routes change. */
 export interface RecipientDetail {
   readonly destination: Destination;
   readonly edits: readonly HeaderEdit[];
+  /** With which key it is signed when it is sent, after the edits; null: not signed. */
+  readonly sign: SignOrder | null;
   readonly dsn: RecipientDsn | null;
   readonly mayBounce: boolean;
   readonly quarantine: QuarantineDetail | null;

@@ -3,23 +3,29 @@
 import { sql } from "drizzle-orm";
 import type { DatabaseReader, SqlRow, SqlValue } from "./database.ts";
 import {
+  type ArchiveEntry,
   NOT_DIALLED,
+  type RecipientDetail,
   type SpooledEntry,
+  type SpooledMessage,
   type SpooledState,
   type Taken,
   type UnreachableDestination,
 } from "./spool-entry.ts";
-import { message, outbox, recipient, released, unreachable } from "./spool-schema.ts";
+import { archiveCopy, message, outbox, recipient, released, unreachable, waiting } from "./spool-schema.ts";
 import { prepare, sqlBuilder, sqlStatement, statement } from "./statement.ts";
 
 const p = sql.placeholder;
-const entryColumns = {
+const messageColumns = {
   seq: message.seq,
   id: message.id,
   receivedAt: message.receivedAt,
   size: message.size,
   envelope: message.envelope,
   bodyFile: message.bodyFile,
+} as const;
+const entryColumns = {
+  ...messageColumns,
   n: recipient.n,
   state: recipient.state,
   address: recipient.address,
@@ -54,6 +60,15 @@ const deadlineEntries = prepare<{ until: number; limit: number }>(
 const quarantineEntries = prepare<{ after: number; limit: number }>(
   entriesWhere(sql`"recipient"."state" = 'quarantine' and "recipient"."message_seq" > ${p("after")}`)
     .orderBy(sql`"recipient"."message_seq"`)
+    .limit(sql.placeholder("limit")),
+);
+const archiveEntries = prepare<{ after: number; limit: number }>(
+  sqlBuilder
+    .select({ ...messageColumns, detail: archiveCopy.detail })
+    .from(archiveCopy)
+    .innerJoin(message, sql`"message"."seq" = "archive_copy"."message_seq"`)
+    .where(sql`"archive_copy"."message_seq" > ${p("after")}`)
+    .orderBy(sql`"archive_copy"."message_seq"`)
     .limit(sql.placeholder("limit")),
 );
 const entriesOfMessage = prepare<{ id: string }>(
@@ -134,13 +149,13 @@ const lastSeqs = statement(
 const bodyFiles = statement(
   sqlBuilder.select({ file: message.bodyFile }).from(message).where(sql`"body_file" is not null`),
 );
-const countsByState = statement(
-  sqlBuilder
-    .select({ state: recipient.state, count: sql`count(*)` })
-    .from(recipient)
-    .groupBy(recipient.state),
+const waitingCounts = statement(
+  sqlBuilder.select({ state: waiting.state, recipients: waiting.recipients }).from(waiting),
 );
-const oldestMessage = statement(sqlBuilder.select({ receivedAt: sql`min("received_at")` }).from(message));
+// The first that was taken in: no look at all of them.
+const oldestMessage = statement(
+  sqlBuilder.select({ receivedAt: message.receivedAt }).from(message).orderBy(message.seq).limit(1),
+);
 const releasedItem = prepare<{ id: string }>(
   sqlBuilder
     .select({ id: released.id })
@@ -156,6 +171,8 @@ export interface SpoolReader {
   pastDeadline(until: number, limit: number): Promise<readonly SpooledEntry[]>;
   /** Recipients that are to be filed in the quarantine, of messages after `afterSeq`. */
   toQuarantine(afterSeq: number, limit: number): Promise<readonly SpooledEntry[]>;
+  /** Messages after `afterSeq` of which a copy is to be filed in the archive. */
+  toArchive(afterSeq: number, limit: number): Promise<readonly ArchiveEntry[]>;
   /** All recipients of a message, in any state. */
   ofMessage(id: string): Promise<readonly SpooledEntry[]>;
   /** A walk over everything: the entries after that one. */
@@ -173,7 +190,8 @@ export interface SpoolReader {
     readonly limit: number;
     readonly characters?: number;
   }): Promise<readonly { readonly seq: number; readonly payload: string }[]>;
-  counts(): Promise<{ readonly byState: ReadonlyMap<SpooledState, number>; readonly oldest: number | null }>;
+  /** Recipients that wait or are held, those taken by this process not among them; and when the first message was received. */
+  counts(): Promise<{ readonly queued: number; readonly held: number; readonly oldest: number | null }>;
   wasReleased(id: string): Promise<boolean>;
 }
 
@@ -191,6 +209,10 @@ export function spoolReader(database: DatabaseReader): SpoolReader {
     waiting: (key, limit) => entries(dueEntries({ key, limit })),
     pastDeadline: (until, limit) => entries(deadlineEntries({ until, limit })),
     toQuarantine: (after, limit) => entries(quarantineEntries({ after, limit })),
+    async toArchive(after, limit) {
+      const rows = await database.query(archiveEntries({ after, limit }));
+      return rows.map((row) => ({ message: messageOf(row), detail: JSON.parse(text(row[6])) }));
+    },
     ofMessage: (id) => entries(entriesOfMessage({ id })),
     after: ({ seq, n }, limit) => entries(entriesAfter({ seq, n, limit })),
     page: ({ limit, offset }) => entries(entriesPage({ limit, offset })),
@@ -220,13 +242,15 @@ export function spoolReader(database: DatabaseReader): SpoolReader {
     },
     async counts() {
       const [states, oldest] = await Promise.all([
-        database.query(countsByState),
+        database.query(waitingCounts),
         database.query(oldestMessage),
       ]);
+      const byState = new Map(states.map((row) => [text(row[0]), Number(row[1])]));
       const receivedAt = oldest[0]?.[0];
       return {
-        byState: new Map(states.map((row) => [text(row[0]) as SpooledState, Number(row[1])])),
-        oldest: receivedAt === null || receivedAt === undefined ? null : Number(receivedAt),
+        queued: byState.get("queued") ?? 0,
+        held: byState.get("held") ?? 0,
+        oldest: receivedAt === undefined ? null : Number(receivedAt),
       };
     },
     async wasReleased(id) {
@@ -270,22 +294,32 @@ export async function spoolInventory(database: DatabaseReader): Promise<{
   };
 }
 
+function messageOf(row: SqlRow): SpooledMessage {
+  return {
+    seq: Number(row[0]),
+    id: text(row[1]),
+    receivedAt: Number(row[2]),
+    size: Number(row[3]),
+    envelope: JSON.parse(text(row[4])),
+    bodyFile: typeof row[5] === "string" ? row[5] : null,
+  };
+}
+
+/** Rows of an older version have no sign order. */
+function detailOf(json: string): RecipientDetail {
+  const detail: Omit<RecipientDetail, "sign"> & Partial<RecipientDetail> = JSON.parse(json);
+  return { ...detail, sign: detail.sign ?? null };
+}
+
 function entryOf(row: SqlRow): SpooledEntry {
   const lastOutcome = row[14];
   return {
-    message: {
-      seq: Number(row[0]),
-      id: text(row[1]),
-      receivedAt: Number(row[2]),
-      size: Number(row[3]),
-      envelope: JSON.parse(text(row[4])),
-      bodyFile: typeof row[5] === "string" ? row[5] : null,
-    },
+    message: messageOf(row),
     recipient: {
       n: Number(row[6]),
       state: text(row[7]) as SpooledState,
       address: text(row[8]),
-      detail: JSON.parse(text(row[9])),
+      detail: detailOf(text(row[9])),
       nextAttemptAt: Number(row[10]),
       tries: Number(row[11]),
       deadlineAt: Number(row[12]),

@@ -41,6 +41,19 @@ export const recipient = sqliteTable(
   (table) => [primaryKey({ columns: [table.messageSeq, table.n] })],
 );
 
+/** A message of which a copy is still to be filed in the archive; it stays as long as it stands here. */
+export const archiveCopy = sqliteTable("archive_copy", {
+  messageSeq: integer("message_seq").primaryKey(),
+  /** JSON of `ArchiveDetail`. */
+  detail: text("detail").notNull(),
+});
+
+/** How many recipients wait in a state. Kept by triggers; nobody else writes it. */
+export const waiting = sqliteTable("waiting", {
+  state: text("state", { enum: ["queued", "held"] }).primaryKey(),
+  recipients: integer("recipients").notNull(),
+});
+
 /** A destination that backs off as a whole. */
 export const unreachable = sqliteTable("unreachable", {
   destinationKey: text("destination_key").primaryKey(),

@@ -6,6 +6,7 @@ import type { Outcome } from "../delivery/outcome.ts";
 import type { Destination } from "../delivery/route.ts";
 import type { Statement } from "./database.ts";
 import {
+  type ArchiveDetail,
   type EntryKey,
   NOT_DIALLED,
   type RecipientDetail,
@@ -14,7 +15,7 @@ import {
   type Taken,
   type UnreachableDestination,
 } from "./spool-entry.ts";
-import { message, outbox, recipient, released, unreachable } from "./spool-schema.ts";
+import { archiveCopy, message, outbox, recipient, released, unreachable } from "./spool-schema.ts";
 import { prepare, sqlBuilder } from "./statement.ts";
 
 const p = sql.placeholder;
@@ -101,11 +102,17 @@ const giveBackRows = prepare<{ keys: string }>(
 );
 const deleteRecipients = prepare<{ keys: string }>(sqlBuilder.delete(recipient).where(namedRows));
 const deleteSettledMessages = prepare<{ seqs: string }>(
-  sqlBuilder
-    .delete(message)
-    .where(
-      sql`"seq" in (select value from json_each(${p("seqs")})) and not exists (select 1 from "recipient" where "message_seq" = "message"."seq")`,
-    ),
+  sqlBuilder.delete(message).where(
+    sql`"seq" in (select value from json_each(${p("seqs")}))
+        and not exists (select 1 from "recipient" where "message_seq" = "message"."seq")
+        and not exists (select 1 from "archive_copy" where "message_seq" = "message"."seq")`,
+  ),
+);
+const insertArchiveCopyRow = prepare<{ seq: number; detail: string }>(
+  sqlBuilder.insert(archiveCopy).values({ messageSeq: p("seq"), detail: p("detail") }),
+);
+const deleteArchiveCopies = prepare<{ seqs: string }>(
+  sqlBuilder.delete(archiveCopy).where(sql`"message_seq" in (select value from json_each(${p("seqs")}))`),
 );
 const putBackRow = prepare<{
   seq: number;
@@ -256,7 +263,17 @@ export function removeRecipients(keys: readonly EntryKey[]): Statement {
   return deleteRecipients({ keys: keysJson(keys) });
 }
 
-/** Removes those of the messages that have no recipient left. */
+/** Wants a copy of the message filed in the archive; the message stays until that is done. */
+export function insertArchiveCopy(seq: number, detail: ArchiveDetail): Statement {
+  return insertArchiveCopyRow({ seq, detail: JSON.stringify(detail) });
+}
+
+/** The copies of these messages are filed. */
+export function removeArchiveCopies(seqs: readonly number[]): Statement {
+  return deleteArchiveCopies({ seqs: JSON.stringify(seqs) });
+}
+
+/** Removes those of the messages that have no recipient left and no copy to file. */
 export function removeSettledMessages(seqs: readonly number[]): Statement {
   return deleteSettledMessages({ seqs: JSON.stringify(seqs) });
 }

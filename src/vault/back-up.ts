@@ -3,12 +3,13 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { copyFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import type { Log } from "../observe/log.ts";
 import { copyDatabase } from "../store/copy-database.ts";
-import type { DatabaseReader } from "../store/database.ts";
 
 /** Marks a complete backup; written last. `restore` wants it. */
 export const BACKUP_MARK = "gatepost-backup.json";
 
+const DATABASES = ["spool.db", "gatepost.db"];
 const FOLDERS = ["spool", "vault", "keys"];
 
 function sizeOf(directory: string): { files: number; bytes: number } {
@@ -38,12 +39,12 @@ export interface BackupOptions {
   /** The data directory. */
   readonly data: string;
   readonly directory: string;
-  readonly databases: { readonly spool: DatabaseReader; readonly gatepost: DatabaseReader };
+  readonly log: Log;
   /** Milliseconds UTC, for the mark. */
   readonly now: number;
 }
 
-/** Backs up to a new directory. Rejects with a readable error when it exists already or cannot be written. */
+/** Backs up to a new directory while the gateway, which has the databases open, goes on. Rejects with a readable error when it exists already or cannot be written. */
 export async function backUp(
   options: BackupOptions,
 ): Promise<{ readonly files: number; readonly bytes: number }> {
@@ -64,10 +65,10 @@ export async function backUp(
   return sizeOf(directory);
 }
 
-async function copyEverything({ data, directory, databases, now }: BackupOptions): Promise<void> {
+async function copyEverything({ data, directory, now, log }: BackupOptions): Promise<void> {
   chmodSync(directory, 0o700);
-  await copyDatabase(databases.spool, join(directory, "spool.db"));
-  await copyDatabase(databases.gatepost, join(directory, "gatepost.db"));
+  for (const name of DATABASES)
+    await copyDatabase({ path: join(data, name), file: join(directory, name), log });
   for (const folder of FOLDERS) {
     const source = join(data, folder);
     if (existsSync(source)) await copyTree(source, join(directory, folder));

@@ -1,4 +1,4 @@
-// What has to be tidied now and then: expired quarantine, bodies nobody refers to, the old end of the message log.
+// What has to be tidied now and then: releases that were begun, expired quarantine, bodies nobody refers to, the old end of the message log.
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { DatabaseWriter } from "../store/database.ts";
@@ -26,6 +26,7 @@ export function startHousekeeping(parts: {
 
   const tidy = async (): Promise<void> => {
     try {
+      await resume();
       const now = clock.now();
       const expired = await quarantine.expire(now);
       const swept = await quarantine.sweep();
@@ -39,6 +40,16 @@ export function startHousekeeping(parts: {
       parts.onAlarm("housekeeping", `Old mail cannot be tidied away, and the disk may fill: ${why}`);
     }
     if (!stopped) cancel = clock.after(EVERY_MS, begin);
+  };
+  /** One body that is lost must not keep the disk from being tidied. */
+  const resume = async (): Promise<void> => {
+    try {
+      await quarantine.resumeReleases();
+      parts.onAlarm("releases", null);
+    } catch (err) {
+      log.error({ err }, "releases that were begun cannot be finished; they are tried again within the hour");
+      parts.onAlarm("releases", `${String(err)}. They are tried again within the hour; the log says which.`);
+    }
   };
   const begin = (): void => {
     running = tidy();

@@ -15,6 +15,9 @@ export interface QuarantinedCopy {
   readonly headerFrom: string;
   readonly subject: string;
   readonly direction: Direction;
+  /** The outgoing sender and the identity behind the message; left out: none is known. */
+  readonly sender?: string;
+  readonly identity?: string;
   readonly rule: string;
   readonly words: string;
   /** Milliseconds UTC. */
@@ -23,18 +26,38 @@ export interface QuarantinedCopy {
   readonly message: Uint8Array;
 }
 
+/** Who sent it, as the row has it: mail from outside has no sender here, whatever its envelope says. */
+function senderColumns(
+  { direction, sender, identity, reversePath }: Omit<QuarantinedCopy, "message">,
+  senderDomain: string | undefined,
+): { readonly sender: string; readonly identity: string; readonly senderDomain: string } {
+  if (direction === "inbound") return { sender: "", identity: "", senderDomain: "" };
+  const path = reversePath.toLowerCase();
+  return {
+    sender: sender ?? path,
+    identity: identity ?? "",
+    senderDomain: senderDomain ?? path.slice(path.lastIndexOf("@") + 1),
+  };
+}
+
 /**
  * Stores the body, to be kept for `keepMs` from its receipt, and resolves, once it is synced, to the statements that insert the row: commit them within the hour.
  * Doing both twice keeps one item. Rejects when the body cannot be stored; nothing refers to it then.
  */
 export async function keepInQuarantine(
   vault: BodyVault,
-  filing: { readonly copy: QuarantinedCopy; readonly keepMs: number },
+  filing: {
+    readonly copy: QuarantinedCopy;
+    readonly keepMs: number;
+    /** The domain the outgoing sender belongs to; left out: that of the envelope sender. */
+    readonly senderDomain?: string;
+  },
 ): Promise<readonly Statement[]> {
   const { message, ...copy } = filing.copy;
   const bodyHash = await vault.put(message);
   const item = {
     ...copy,
+    ...senderColumns(copy, filing.senderDomain),
     id: `${copy.messageId}-${copy.n}`,
     size: message.byteLength,
     expiresAt: copy.receivedAt + filing.keepMs,

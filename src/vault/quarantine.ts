@@ -1,8 +1,13 @@
 // The quarantine's contract: messages kept aside whole, until released, deleted or expired. `createQuarantine` is in `run-quarantine.ts`.
-import type { QuarantineFilter, QuarantineItem } from "../store/quarantine-item.ts";
+import type { QuarantinedSender, QuarantineFilter, QuarantineItem } from "../store/quarantine-item.ts";
 
 export interface Quarantine {
   list(filter: QuarantineFilter): Promise<readonly QuarantineItem[]>;
+  /** Who has outgoing mail in the quarantine, the most first. */
+  senders(filter: {
+    readonly senderDomain?: string;
+    readonly limit: number;
+  }): Promise<readonly QuarantinedSender[]>;
   get(id: string): Promise<QuarantineItem | null>;
   /** The whole message with our trace headers, or null when it is no longer kept. */
   body(id: string): Promise<Uint8Array | null>;

@@ -1,5 +1,6 @@
 // The quarantine at work: rows in gatepost.db, bodies in the vault, release into the queue. A release survives a crash at any point.
-import type { DatabaseReader, DatabaseWriter } from "../store/database.ts";
+import { archiveRefersTo } from "../store/archive-rows.ts";
+import { type DatabaseReader, type DatabaseWriter, StoreError } from "../store/database.ts";
 import type { QuarantineItem } from "../store/quarantine-item.ts";
 import {
   beginRelease,
@@ -12,6 +13,7 @@ import {
   forgetSettled,
   type KeptItem,
   listQuarantine,
+  quarantinedSenders,
   refersToBody,
   unfinishedReleases,
 } from "../store/quarantine-rows.ts";
@@ -38,7 +40,7 @@ export interface QuarantineParts {
 
 /** The quarantine, and what the composition root calls besides. */
 export interface RunningQuarantine extends Quarantine {
-  /** Finishes the releases that a crash interrupted; call it at start when the queue runs. Resolves to how many. */
+  /** Finishes the releases that a crash or a failure interrupted; call it at start when the queue runs, and now and then. Resolves to how many. */
   resumeReleases(): Promise<number>;
   /** Removes bodies that no item refers to; call it at start and every hour. Resolves to how many. */
   sweep(): Promise<number>;
@@ -48,7 +50,9 @@ export interface RunningQuarantine extends Quarantine {
 export function createQuarantine(parts: QuarantineParts): RunningQuarantine {
   const { db, reader, vault } = parts;
   const now = parts.now ?? Date.now;
-  const isReferenced = (hash: string): Promise<boolean> => refersToBody(db, hash);
+  // One vault for both: the archive may keep the same body.
+  const isReferenced = async (hash: string): Promise<boolean> =>
+    (await refersToBody(db, hash)) || archiveRefersTo(db, hash);
 
   /** A body that stays behind is removed by the next sweep. */
   const dropBody = async (hash: string | null): Promise<void> => {
@@ -58,6 +62,7 @@ export function createQuarantine(parts: QuarantineParts): RunningQuarantine {
   const finish = async (
     { item, bodyHash }: KeptItem,
     by: string,
+    onTaken = () => {},
   ): Promise<"released" | "already" | "gone"> => {
     const body = bodyHash === null ? null : await vault.get(bodyHash);
     if (body === null) {
@@ -69,6 +74,7 @@ export function createQuarantine(parts: QuarantineParts): RunningQuarantine {
     // Before it is handed over: the log must not say "released" after a delivery that was quicker than this.
     const at = now();
     await parts.release(item, body);
+    onTaken();
     if (!(await finishRelease(db, item, { by, at }))) return "already";
     await dropBody(bodyHash);
     return "released";
@@ -82,6 +88,7 @@ export function createQuarantine(parts: QuarantineParts): RunningQuarantine {
 
   return {
     list: (filter) => listQuarantine(reader, filter),
+    senders: (filter) => quarantinedSenders(reader, filter),
 
     async get(id) {
       return (await findQuarantined(reader, id))?.item ?? null;
@@ -98,10 +105,16 @@ export function createQuarantine(parts: QuarantineParts): RunningQuarantine {
       const found = await findQuarantined(db, id);
       if (!begun || found?.item.state !== "kept")
         return found?.item.state === "released" ? "already" : "gone";
+      let taken = false;
       try {
-        return await finish(found, by);
+        return await finish(found, by, () => {
+          taken = true;
+        });
       } catch (error) {
-        await cancelRelease(db, id);
+        // A commit that failed may have reached the disk all the same. What the queue has or may have keeps its wish, and is
+        // finished later: it must not be deleted or expire as if it had never left.
+        const mayBeTaken = taken || (error instanceof StoreError && error.kind === "failed");
+        if (!mayBeTaken) await cancelRelease(db, id);
         throw error;
       }
     },

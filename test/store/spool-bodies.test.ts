@@ -10,14 +10,18 @@ const body = new TextEncoder().encode("the octets of a large message");
 test("a sync of the folder that fails refuses its own bodies and no later ones", async () => {
   await using directory = temporaryDirectory();
   const failing = [true, false, true, false];
+  const started = Promise.withResolvers<void>();
+  const released = Promise.withResolvers<void>();
   const bodies = await openSpoolBodies(directory.path, async () => {
-    await Bun.sleep(5);
+    started.resolve();
+    await released.promise;
     if (failing.shift() === true) throw new Error("input/output error");
   });
   const first = failureOf(bodies.write("a.eml", body));
-  await Bun.sleep(2);
+  await started.promise;
   // Written while the failing sync runs, so it waits for the next one.
   const second = bodies.write("b.eml", body);
+  released.resolve();
   expect((await first).message).toContain("input/output error");
   await second;
   expect((await failureOf(bodies.write("c.eml", body))).kind).toBe("failed");

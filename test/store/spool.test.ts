@@ -13,8 +13,12 @@ import { spoolMigrations } from "../../src/store/spool-migrations.ts";
 import { spoolReader } from "../../src/store/spool-reading.ts";
 import * as schema from "../../src/store/spool-schema.ts";
 import {
+  giveBack,
+  insertArchiveCopy,
   insertMessage,
   insertRecipient,
+  putBack,
+  removeArchiveCopies,
   removeRecipients,
   removeSettledMessages,
   seize,
@@ -55,7 +59,7 @@ function message(seq: number, bodyFile: string | null = null, size = 5): Spooled
 
 function recipient(n: number, state: SpooledRecipient["state"] = "queued"): SpooledRecipient {
   const destination = { kind: "mx" as const, key: "mx:example.org", domain: "example.org" };
-  const detail = { destination, edits: [], dsn: null, mayBounce: true, quarantine: null };
+  const detail = { destination, edits: [], sign: null, dsn: null, mayBounce: true, quarantine: null };
   return {
     n,
     state,
@@ -76,6 +80,8 @@ test("the tables are as the schema says", async () => {
     schema.unreachable,
     schema.released,
     schema.outbox,
+    schema.archiveCopy,
+    schema.waiting,
   ]) {
     const name = getTableName(table);
     const rows = await database.query(
@@ -139,6 +145,97 @@ test("claims, deadlines and settlements walk indexes, never the whole queue", as
   expect(settled).toContain("SEARCH message USING INTEGER PRIMARY KEY");
   expect(settled).not.toContain("SCAN message");
   expect(settled).not.toContain("SCAN recipient");
+});
+
+test("counting reads two rows and one message, however long the queue is", async () => {
+  const plan = await plans((spy) => spoolReader(spy).counts());
+  // The two rows of `waiting`, and the first row of `message`: a walk in its own order, ended after one.
+  expect(plan.split("\n").toSorted()).toEqual(["SCAN message", "SCAN waiting"]);
+  const asked: Statement[] = [];
+  const spy = {
+    query: async (one: Statement) => {
+      asked.push(one);
+      return [];
+    },
+  };
+  await spoolReader(spy).counts();
+  const oldest = asked.find(({ sql: text }) => text.includes('from "message"'));
+  expect(oldest?.sql).toContain('order by "message"."seq" limit ?');
+  expect(oldest?.params).toEqual([1]);
+  expect(await database.query(sqlStatement(sql`select count(*) from waiting`))).toEqual([[2]]);
+});
+
+test("the counts are what counting every row gives, after any changes", async () => {
+  const states = ["queued", "active", "held", "quarantine"] as const;
+  const spool = await openSpool({ database, bodiesFolder: bodiesFolder() });
+  let dice = 7;
+  const roll = (sides: number) => {
+    dice = (dice * 1_103_515_245 + 12_345) % 2_147_483_648;
+    return Math.floor((dice / 2_147_483_648) * sides);
+  };
+  const pick = () => states[roll(states.length)] ?? "queued";
+  for (let seq = 1; seq <= 60; seq++) {
+    await database.commit([
+      insertMessage(message(seq), encoder.encode("hello")),
+      ...[1, 2, 3, 4, 5].map((n) => insertRecipient(seq, recipient(n, pick()), null)),
+    ]);
+    const keys = Array.from({ length: 4 }, () => ({ seq: 1 + roll(seq), n: 1 + roll(5) }));
+    await database.commit([
+      seize(keys.slice(0, 1), 5, "queued or held"),
+      giveBack(keys.slice(1, 3)),
+      putBack(keys[2]?.seq ?? 0, recipient(keys[2]?.n ?? 0, pick())),
+      removeRecipients(keys.slice(3)),
+    ]);
+  }
+  const counted = new Map(
+    (await database.query(sqlStatement(sql`select state, count(*) from recipient group by state`))).map(
+      ([state, count]) => [String(state), Number(count)],
+    ),
+  );
+  expect(counted.size).toBe(4);
+  expect(await spool.counts()).toEqual({
+    queued: counted.get("queued") ?? 0,
+    held: counted.get("held") ?? 0,
+    oldest: 1,
+  });
+});
+
+test("a queue of the first version is counted when it is opened", async () => {
+  const path = join(folder, "old.db");
+  const open = (migrations: typeof spoolMigrations) =>
+    openDatabase({ path, migrations, log: silentLog, onBroken: () => {} });
+  const old = await open(spoolMigrations.slice(0, 1));
+  await old.commit([
+    insertMessage(message(1), encoder.encode("hello")),
+    insertRecipient(1, recipient(1), null),
+    insertRecipient(1, recipient(2), null),
+    insertRecipient(1, recipient(3, "held"), null),
+  ]);
+  await old.close();
+  const now = await open(spoolMigrations);
+  expect(await spoolReader(now).counts()).toEqual({ queued: 2, held: 1, oldest: 1 });
+  await now.commit([removeRecipients([{ seq: 1, n: 1 }])]);
+  expect(await spoolReader(now).counts()).toMatchObject({ queued: 1, held: 1 });
+  await now.close();
+});
+
+test("a message stays until its copy for the archive is filed", async () => {
+  const spool = await openSpool({ database, bodiesFolder: bodiesFolder() });
+  const about = { domain: "example.test", sender: "alice@example.test", recipients: ["a@example.org"] };
+  const detail = { ...about, direction: "outbound" as const, headerFrom: "", subject: "x" };
+  await database.commit([
+    insertMessage(message(1), encoder.encode("hello")),
+    insertRecipient(1, recipient(1), null),
+    insertArchiveCopy(1, detail),
+  ]);
+  expect(await database.commit([removeRecipients([{ seq: 1, n: 1 }]), removeSettledMessages([1])])).toEqual([
+    1, 0,
+  ]);
+  expect(await spool.toArchive(0, 10)).toEqual([{ message: message(1), detail }]);
+  expect(await spool.toArchive(1, 10)).toEqual([]);
+  expect(await database.commit([removeArchiveCopies([1]), removeSettledMessages([1])])).toEqual([1, 1]);
+  const plan = await plans((spy) => spy.commit([removeArchiveCopies([1])]));
+  expect(plan).not.toContain("SCAN archive_copy");
 });
 
 test("a message goes when its last recipient does", async () => {

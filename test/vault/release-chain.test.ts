@@ -74,6 +74,7 @@ async function live(directory: string, life: Life, delivered: string[]) {
     destinationFor: () => ({ kind: "mx", key: "mx:example.test", domain: "example.test" }),
     writeLog: async () => {},
     fileInQuarantine: async () => {},
+    fileInArchive: async () => {},
     onAlarm: () => {},
   });
   const started = (async () => {
