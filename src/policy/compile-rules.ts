@@ -58,8 +58,20 @@ function scopeOf(settings: RuleSettings, directions: readonly Direction[]): Rule
   };
 }
 
+/** Only the rule that decides can count a message as spam or lock. */
+function lockProblems(settings: RuleSettings, action: RuleAction): readonly RuleProblem[] {
+  const final = action !== "mark" && action !== "redirect" && action !== "copy";
+  if (final) return [];
+  return (["counts_as_spam", "lock_identity"] as const)
+    .filter((field) => settings[field] === true)
+    .map((field) => ({
+      field,
+      message: `is only for rules that decide (quarantine, reject, tempfail, discard, accept), not for ${action}`,
+    }));
+}
+
 function actionProblems(settings: RuleSettings, action: RuleAction): readonly RuleProblem[] {
-  const problems: RuleProblem[] = [];
+  const problems: RuleProblem[] = [...lockProblems(settings, action)];
   const code = settings.code === undefined ? null : codeProblem(action, settings.code);
   if (code !== null) problems.push({ field: "code", message: code });
   if ((action === "redirect" || action === "copy") && settings.to === undefined) {
@@ -113,6 +125,8 @@ function ownRule(settings: RuleSettings): CompiledRule {
     replyText: settings.reply ?? REPLIES[settings.action].text,
     edits: editsOf(settings),
     target: settings.to ?? null,
+    countsAsSpam: settings.counts_as_spam ?? false,
+    locks: settings.lock_identity ?? false,
   };
   return { ok: true, rules: [rule] };
 }
@@ -138,6 +152,8 @@ function changedPart(part: Rule, settings: RuleSettings): Rule | null {
     replyText: settings.reply ?? kept.text,
     edits: edits.length > 0 ? edits : part.edits,
     target: settings.to ?? part.target,
+    countsAsSpam: settings.counts_as_spam ?? part.countsAsSpam,
+    locks: settings.lock_identity ?? part.locks,
   };
 }
 
@@ -152,7 +168,9 @@ function changedShipped(shipped: ShippedRule, settings: RuleSettings, noteHeader
   const marks = shipped.parts.some((part) => part.action === "mark");
   if (marks && (settings.action !== undefined || settings.code !== undefined)) {
     problems.push({ field: "action", message: `and code cannot be changed: "${shipped.name}" only marks` });
-  } else if (!marks) {
+  } else if (marks) {
+    problems.push(...lockProblems(settings, "mark"));
+  } else {
     if (settings.action !== undefined) problems.push(...actionProblems(settings, settings.action));
     else if (settings.code !== undefined) {
       // One code for all parts must suit each of them.

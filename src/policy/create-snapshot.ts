@@ -1,40 +1,14 @@
 // Builds the policy snapshot: everything a session asks, indexed once per change of settings. Pure; asking costs microseconds.
 import type { Destination } from "../delivery/route.ts";
-import { addressKey, type Domain, domainOf } from "../message/address.ts";
+import { type Domain, domainOf } from "../message/address.ts";
 import { decide, type RuleSubject } from "../rules/decide.ts";
 import { networkIndex } from "./network-index.ts";
-import { mayRelay, type RelayFacts } from "./relay-control.ts";
+import { mayRelay, type RelayFacts, standingSender } from "./relay-control.ts";
 import { type RuleSet, ruleSets } from "./rule-sets.ts";
 import type { DeliverySettings, DomainSettings, Policy, SenderSettings } from "./schema.ts";
 import { refuseHeaderFrom, refuseSender } from "./sender-control.ts";
-import type { DecisionSubject, PolicySnapshot } from "./snapshot.ts";
-
-/** The outgoing senders of a policy, found by login, address and domain. Those switched off are not there. */
-interface SenderIndex {
-  byLogin(login: string): SenderSettings | null;
-  byIp(ip: string): SenderSettings | null;
-  byDomain(domain: string): SenderSettings | null;
-  byRange(range: string): SenderSettings | null;
-}
-
-function indexSenders(policy: Policy): SenderIndex {
-  const logins = new Map<string, SenderSettings>();
-  const domains = new Map<string, SenderSettings>();
-  const ranges: (readonly [NonNullable<SenderSettings["range"]>, SenderSettings])[] = [];
-  for (const sender of policy.sender) {
-    if (!sender.enabled) continue;
-    if (sender.kind === "user" && sender.login !== undefined) logins.set(addressKey(sender.login), sender);
-    if (sender.kind === "ip" && sender.range !== undefined) ranges.push([sender.range, sender]);
-    if (sender.kind === "domain") domains.set(sender.domain, sender);
-  }
-  const byRange = new Map<string, SenderSettings>(ranges);
-  return {
-    byLogin: (login) => logins.get(addressKey(login)) ?? null,
-    byIp: networkIndex(ranges),
-    byDomain: (domain) => domains.get(domain) ?? null,
-    byRange: (range) => byRange.get(range) ?? null,
-  };
-}
+import { indexSenders, type SenderIndex } from "./sender-index.ts";
+import type { DecisionSubject, OutgoingParty, PolicySnapshot } from "./snapshot.ts";
 
 function smarthostDestination(smarthost: NonNullable<DeliverySettings["smarthost"]>): Destination {
   const { host, port, tls, user, password } = smarthost;
@@ -59,31 +33,33 @@ function destinations(
   return (domain) => routed.get(domain) ?? upstream ?? { kind: "mx", key: `mx:${domain}`, domain };
 }
 
-/** The sender a subject's mail comes from, as rules see it. */
+/** The sender a subject's mail comes from, as rules see it: after re-authentication. */
 function ruleSubjects(
   domains: ReadonlyMap<string, DomainSettings>,
   senders: SenderIndex,
 ): (subject: DecisionSubject) => RuleSubject {
-  return ({ recipient, direction, login, clientIp, reversePath }) => {
-    if (direction === "inbound") return { recipient, direction, senderDomain: null, sender: null };
+  const partyOf = ({ party, login, clientIp }: DecisionSubject): OutgoingParty | null => {
+    if (party !== undefined) return party;
     const user = login === null ? null : senders.byLogin(login);
-    const sender = user ?? (clientIp === undefined ? null : senders.byIp(clientIp));
-    if (sender !== null) {
-      const key = sender.login === undefined ? (sender.range ?? null) : addressKey(sender.login);
-      return { recipient, direction, senderDomain: sender.domain, sender: key };
-    }
+    return (user ?? (clientIp === undefined ? null : senders.byIp(clientIp)))?.party ?? null;
+  };
+  return (subject) => {
+    const { recipient, direction, reversePath } = subject;
+    if (direction === "inbound") return { recipient, direction, senderDomain: null, sender: null };
+    const party = partyOf(subject);
+    if (party !== null) return { recipient, direction, senderDomain: party.sender.domain, sender: party.key };
     const claimed = reversePath === null ? null : domainOf(reversePath);
     const senderDomain = claimed !== null && domains.has(claimed) ? claimed : null;
     return { recipient, direction, senderDomain, sender: null };
   };
 }
 
+/** The sender itself, and the domain sender, whose rules hold for everybody of its domain. */
 function sendersOf(senders: SenderIndex): (subject: RuleSubject) => readonly SenderSettings[] {
   return ({ sender, senderDomain }) => {
-    const own =
-      sender === null ? null : sender.includes("@") ? senders.byLogin(sender) : senders.byRange(sender);
-    const domain = senderDomain === null ? null : senders.byDomain(senderDomain);
-    return [own, domain].filter((found) => found !== null);
+    const own = sender === null ? null : senders.byKey(sender);
+    const domain = senderDomain === null ? null : senders.byKey(`@${senderDomain}`);
+    return [own, domain === own ? null : domain].filter((found) => found !== null);
   };
 }
 
@@ -104,12 +80,12 @@ export function createSnapshot(policy: Policy, version: number): PolicySnapshot 
   const domains = new Map<string, DomainSettings>(
     policy.domain.filter((domain) => domain.enabled).map((domain) => [domain.name, domain]),
   );
-  const senders = indexSenders(policy);
+  const senders = indexSenders(policy, domains);
   const local = networkIndex(policy.networks.trusted.map((network) => [network, network] as const));
   const facts: RelayFacts = {
     domain: (name) => domains.get(name) ?? null,
-    userSender: senders.byLogin,
-    ipSender: senders.byIp,
+    byLogin: senders.byLogin,
+    byIp: senders.byIp,
     localNetwork: local,
   };
   const subjectOf = ruleSubjects(domains, senders);
@@ -121,9 +97,10 @@ export function createSnapshot(policy: Policy, version: number): PolicySnapshot 
     version,
     listener: (name) => listeners.get(name) ?? null,
     domain: facts.domain,
-    userSender: senders.byLogin,
-    ipSender: senders.byIp,
-    trustedNetwork: (ip) => senders.byIp(ip)?.range ?? local(ip),
+    userSender: (login) => senders.byLogin(login)?.sender ?? null,
+    ipSender: (ip) => senders.byIp(ip)?.sender ?? null,
+    trustedNetwork: (ip) => senders.byIp(ip)?.sender.range ?? local(ip),
+    outgoingParty: (listener, client) => standingSender(facts, listener, client)?.party ?? null,
     mayRelay: (listener, client, recipient) => mayRelay(facts, listener, client, recipient),
     refuseSender: (listener, client, reversePath) => refuseSender(facts, listener, client, reversePath),
     refuseHeaderFrom: (listener, client, from) => refuseHeaderFrom(facts, listener, client, from),

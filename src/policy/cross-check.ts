@@ -1,11 +1,13 @@
 // How the items of a policy fit together: names that must exist, ports that must be free, ranges that must not open a relay.
 // A problem stops a change; a warning is shown with it. No I/O.
 import ipaddr from "ipaddr.js";
-import { addressKey, type IpNetwork, parseNetwork } from "../message/address.ts";
+import { type IpNetwork, parseNetwork } from "../message/address.ts";
 import { didYouMean } from "../rules/nearest-name.ts";
 import { SHIPPED_RULES } from "../rules/shipped-rules.ts";
+import { checkSenders } from "./check-senders.ts";
 import { compileRule } from "./compile-rules.ts";
-import { itemId, itemKey } from "./policy-document.ts";
+import { type DocumentPaths, FoundProblems } from "./found-problems.ts";
+import { itemKey } from "./policy-document.ts";
 import type { ListenerSettings, Policy } from "./schema.ts";
 import type { PolicyProblem, PolicySection } from "./settings.ts";
 
@@ -14,32 +16,8 @@ export interface CrossCheck {
   readonly warnings: readonly string[];
 }
 
-/** Where things stand in the document being applied, by `itemId`; what is not in it can only be warned of. */
-export type DocumentPaths = ReadonlyMap<string, string>;
-
 /** Looking for the nearest name takes time with the number of names. */
 const MAX_SUGGESTIONS = 20;
-
-/** Gathers what is found: against the document when the item is in it, else as a warning. */
-class Findings {
-  readonly problems: PolicyProblem[] = [];
-  readonly warnings: string[] = [];
-  readonly #paths: DocumentPaths;
-
-  constructor(paths: DocumentPaths) {
-    this.#paths = paths;
-  }
-
-  problem(
-    item: { readonly section: PolicySection; readonly key: string },
-    field: string,
-    message: string,
-  ): void {
-    const path = this.#paths.get(itemId(item.section, item.key));
-    if (path !== undefined) this.problems.push({ path: `${path}${field}`, message });
-    else this.warnings.push(`${item.section} ${item.key}${field}: ${message}`.replace("  ", " "));
-  }
-}
 
 function portOf(listen: string): { readonly host: string; readonly port: number } {
   const colon = listen.lastIndexOf(":");
@@ -55,7 +33,7 @@ function sameSocket(a: ListenerSettings, b: ListenerSettings): boolean {
   return one.host === other.host || (v6(one.host) === v6(other.host) && (any(one.host) || any(other.host)));
 }
 
-function checkListeners(policy: Policy, findings: Findings): void {
+function checkListeners(policy: Policy, findings: FoundProblems): void {
   const byPort = new Map<number, ListenerSettings[]>();
   for (const listener of policy.listener) {
     const item = { section: "listener", key: listener.name } as const;
@@ -80,14 +58,15 @@ function checkListeners(policy: Policy, findings: Findings): void {
     }
     neighbours.push(listener);
     byPort.set(port, neighbours);
-    warnOfListener(listener, findings);
+    warnOfListener(listener, policy, findings);
   }
   if (!policy.listener.some((listener) => listener.enabled)) {
     findings.warnings.push("no listener is switched on: no mail can come in");
   }
 }
 
-function warnOfListener(listener: ListenerSettings, findings: Findings): void {
+function warnOfListener(listener: ListenerSettings, policy: Policy, findings: FoundProblems): void {
+  const recoverable = policy.sender.some(({ enabled, cram_password }) => enabled && cram_password);
   const label = `listener ${listener.name}`;
   if (listener.auth === "required" && !listener.relay.includes("authenticated")) {
     findings.warnings.push(
@@ -102,6 +81,11 @@ function warnOfListener(listener: ListenerSettings, findings: Findings): void {
   }
   if (listener.auth !== "off" && listener.auth_without_tls) {
     findings.warnings.push(`${label}: auth_without_tls lets passwords cross the network in clear text`);
+  }
+  if (listener.cram_md5 && listener.auth !== "off" && !recoverable) {
+    findings.warnings.push(
+      `${label}: cram_md5 is on, but no sender has a cram_password: nobody can log in that way`,
+    );
   }
   if (listener.greylist)
     findings.warnings.push(`${label}: greylist is on, but greylisting is not built yet: it does nothing`);
@@ -127,7 +111,7 @@ function openRelay(network: IpNetwork): string | null {
   return !local && bits < (v4 ? 16 : 32) ? "wide" : null;
 }
 
-function checkNetworks(policy: Policy, findings: Findings): void {
+function checkNetworks(policy: Policy, findings: FoundProblems): void {
   const check = (network: IpNetwork, item: { section: PolicySection; key: string }, field: string): void => {
     const why = openRelay(network);
     if (why === "wide")
@@ -145,7 +129,7 @@ function checkNetworks(policy: Policy, findings: Findings): void {
   warnOfNestedRanges(policy, findings);
 }
 
-function warnOfNestedRanges(policy: Policy, findings: Findings): void {
+function warnOfNestedRanges(policy: Policy, findings: FoundProblems): void {
   const ranges = new Set(
     policy.sender.flatMap((sender) => (sender.range === undefined ? [] : [sender.range])),
   );
@@ -160,7 +144,7 @@ function warnOfNestedRanges(policy: Policy, findings: Findings): void {
   }
 }
 
-function checkRules(policy: Policy, findings: Findings): void {
+function checkRules(policy: Policy, findings: FoundProblems): void {
   const names = new Set([...SHIPPED_RULES.map((rule) => rule.name), ...policy.rule.map((rule) => rule.name)]);
   const known = (name: string, item: { section: PolicySection; key: string }, i: number): void => {
     if (names.has(name)) return;
@@ -189,33 +173,7 @@ function checkRules(policy: Policy, findings: Findings): void {
   }
 }
 
-function warnOfSenders(policy: Policy, findings: Findings): void {
-  const domains = new Set<string>(policy.domain.map((domain) => domain.name));
-  for (const sender of policy.sender) {
-    const label = `sender ${itemKey("sender", sender)}`;
-    if (!domains.has(sender.domain)) {
-      findings.warnings.push(`${label}: ${sender.domain} is not a domain of this gateway`);
-    }
-    if (sender.verify === "mail-server") {
-      findings.warnings.push(`${label}: passwords cannot be checked at the mail server yet: set a password`);
-    }
-    if (sender.kind === "user" && sender.password_hash === undefined && sender.verify === undefined) {
-      findings.warnings.push(`${label}: has no password, so it cannot log in`);
-    }
-  }
-  const logins = new Set(
-    policy.sender.flatMap((sender) => (sender.login === undefined ? [] : [addressKey(sender.login)])),
-  );
-  for (const rule of policy.rule) {
-    for (const named of rule.scope.senders) {
-      if (named.includes("@") && !logins.has(addressKey(named))) {
-        findings.warnings.push(`rule ${rule.name}: scope names sender ${named}, who does not exist`);
-      }
-    }
-  }
-}
-
-function warnOfDomains(policy: Policy, findings: Findings): void {
+function warnOfDomains(policy: Policy, findings: FoundProblems): void {
   for (const domain of policy.domain) {
     if (domain.enabled && domain.routes.length === 0) {
       findings.warnings.push(
@@ -237,11 +195,11 @@ function warnOfDomains(policy: Policy, findings: Findings): void {
 
 /** Checks a whole policy. `paths`: the items of the document that brought it about. */
 export function crossCheck(policy: Policy, paths: DocumentPaths): CrossCheck {
-  const findings = new Findings(paths);
+  const findings = new FoundProblems(paths);
   checkListeners(policy, findings);
   checkNetworks(policy, findings);
   checkRules(policy, findings);
-  warnOfSenders(policy, findings);
+  checkSenders(policy, findings);
   warnOfDomains(policy, findings);
   return { problems: findings.problems, warnings: findings.warnings };
 }

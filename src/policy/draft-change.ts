@@ -1,4 +1,5 @@
 // From a document to the items that would be: reading, passwords, pruning, the checks of the whole. Changes nothing itself.
+import type { ApplianceKey } from "../vault/appliance-key.ts";
 import { crossCheck } from "./cross-check.ts";
 import { DEFAULT_LISTENERS, untouchedDefaults } from "./default-listeners.ts";
 import { hashPassword, passwordMatches } from "./password-hash.ts";
@@ -13,7 +14,11 @@ import {
   policyOf,
 } from "./policy-document.ts";
 import { cutProblems, type ReadDocument, readDocument, type WantedItem } from "./read-document.ts";
+import { sealPassword } from "./sealed-password.ts";
 import type { PolicyChange, PolicyProblem } from "./settings.ts";
+
+/** What seals recoverable passwords. */
+export type PasswordSeal = Pick<ApplianceKey, "seal" | "open">;
 
 export interface DraftOptions {
   /** Remove the list items the document does not name. Listeners stay when it names none at all. */
@@ -22,6 +27,8 @@ export interface DraftOptions {
   readonly hash: boolean;
   /** The document is a whole policy file, not one item: its listeners replace the ones the gateway started with. */
   readonly wholeFile: boolean;
+  /** Left out or null: a new CRAM-MD5 password cannot be kept. */
+  readonly seal?: PasswordSeal | null;
 }
 
 export type Draft =
@@ -35,31 +42,60 @@ export type Draft =
 
 type Settled = { readonly item: PolicyItem } | { readonly problem: PolicyProblem };
 
+type SenderItem = PolicyItem & { readonly section: "sender" };
+
+function storedSender(before: PolicyItems, key: string): SenderItem["value"] | undefined {
+  const stored = before.get(itemId("sender", key));
+  return stored?.section === "sender" ? stored.value : undefined;
+}
+
 /** Puts the hash in the place of a new password. One that belongs to the stored hash already changes nothing. */
 async function settlePassword(wanted: WantedItem, before: PolicyItems, hash: boolean): Promise<Settled> {
   const { item, password, path } = wanted;
   if (item.section !== "sender" || password === null) return { item };
-  const stored = before.get(itemId("sender", item.key));
-  const storedHash = stored?.section === "sender" ? stored.value.password_hash : undefined;
+  const storedHash = storedSender(before, item.key)?.password_hash;
   const withHash = (password_hash: string): Settled => ({
     item: { ...item, value: { ...item.value, password_hash } },
   });
   if (storedHash !== undefined && (await passwordMatches(password, storedHash))) return withHash(storedHash);
-  const weak = refuseWeakPassword(password, item.value.login ?? item.key);
+  const weak = refuseWeakPassword(password, item.value.login ?? item.key, [item.value.domain]);
   if (weak !== null) return { problem: { path: `${path}.password`, message: weak } };
   return withHash(hash ? await hashPassword(password) : HIDDEN);
+}
+
+/** Puts the sealed form in the place of a new CRAM-MD5 password. */
+function settleCramPassword(
+  { cramPassword, path }: WantedItem,
+  item: PolicyItem,
+  { before, seal }: { readonly before: PolicyItems; readonly seal: PasswordSeal | null },
+): Settled {
+  if (item.section !== "sender" || cramPassword === null) return { item };
+  const { cram_password: _, ...without } = item.value;
+  const settled = sealPassword(
+    {
+      given: cramPassword,
+      stored: storedSender(before, item.key)?.cram_password,
+      login: item.value.login ?? item.key,
+      near: [item.value.domain],
+    },
+    seal,
+  );
+  if (!settled.ok) return { problem: { path: `${path}.cram_password`, message: settled.message } };
+  const { sealed } = settled;
+  return { item: { ...item, value: sealed === undefined ? without : { ...without, cram_password: sealed } } };
 }
 
 async function settlePasswords(
   wanted: readonly WantedItem[],
   before: PolicyItems,
-  hash: boolean,
+  { hash, seal = null }: DraftOptions,
 ): Promise<{ readonly items: readonly PolicyItem[]; readonly problems: readonly PolicyProblem[] }> {
   const items: PolicyItem[] = [];
   const problems: PolicyProblem[] = [];
   // One after the other: each takes 19 MiB for some 20 ms off the main thread, and logins must not wait behind hundreds.
   for (const one of wanted) {
-    const settled = await settlePassword(one, before, hash);
+    const hashed = await settlePassword(one, before, hash);
+    const settled = "item" in hashed ? settleCramPassword(one, hashed.item, { before, seal }) : hashed;
     if ("item" in settled) items.push(settled.item);
     else problems.push(settled.problem);
   }
@@ -94,7 +130,7 @@ export async function draftChange(
 ): Promise<Draft> {
   const read = readDocument(document, { current: policyOf(before), prune: options.prune });
   if (!read.ok) return read;
-  const settled = await settlePasswords(read.value.wanted, before, options.hash);
+  const settled = await settlePasswords(read.value.wanted, before, options);
   const gone = goneItems(before, read.value, options);
   const items = new Map([...before].filter(([id]) => !gone.has(id)));
   for (const item of settled.items) items.set(itemId(item.section, item.key), item);

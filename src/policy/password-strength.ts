@@ -1,6 +1,7 @@
 // How strong a password is, with a reason a person understands (requirement L5). No I/O; time bounded by cutting the input.
 import { type OptionsGraph, ZxcvbnFactory } from "@zxcvbn-ts/core";
 import { COMMON_PASSWORDS } from "./common-passwords.ts";
+import { guessedEarly } from "./password-patterns.ts";
 
 export interface PasswordStrength {
   /** 0 (guessed at once) to 4 (very strong). */
@@ -73,7 +74,7 @@ export function judgePassword(password: string, own: readonly string[]): Passwor
     (part) => part.length > 2,
   );
   const { score, feedback } = judge.check(password.slice(0, JUDGED_CHARACTERS), parts.slice(0, 50));
-  const login = names.find((name) => name.length > 3 && lower.includes(name));
+  const contained = names.find((name) => name.length > 3 && lower.includes(name));
   const reason = feedback.warning === null ? undefined : REASONS[feedback.warning];
   if (password.length < MIN_PASSWORD_LENGTH) {
     const also = reason === undefined ? "" : `, and ${reason}`;
@@ -83,18 +84,30 @@ export function judgePassword(password: string, own: readonly string[]): Passwor
       words: `is too weak: it has ${password.length} characters, at least ${MIN_PASSWORD_LENGTH} are needed${also}; ${ADVICE}`,
     };
   }
-  if (login !== undefined)
-    return { score: 1, ok: false, words: `is too weak: it contains the login; ${ADVICE}` };
+  if (contained !== undefined) {
+    // The first of the names is the login; its local part may be among the others.
+    const what = names[0]?.startsWith(contained) === true ? "the login" : `"${contained}"`;
+    return { score: 1, ok: false, words: `is too weak: it contains ${what}; ${ADVICE}` };
+  }
+  const early = score >= LEAST_SCORE ? guessedEarly(password, names) : null;
+  if (early !== null) return { score: 2, ok: false, words: `is too weak: ${early}; ${ADVICE}` };
   if (score >= LEAST_SCORE) return { score, ok: true, words: "is strong: nobody will guess it soon" };
   return { score, ok: false, words: `is too weak: ${reason ?? "it can be guessed"}; ${ADVICE}` };
 }
 
-/** Why this password is refused for this login, or null when it is strong enough. */
-export function refuseWeakPassword(password: string, login: string): string | null {
+/**
+ * Why this password is refused for this login, or null when it is strong enough. `near`: further names around its owner
+ * (the sender's domain, our host name).
+ */
+export function refuseWeakPassword(
+  password: string,
+  login: string,
+  near: readonly string[] = [],
+): string | null {
   const local = login.slice(0, Math.max(0, login.lastIndexOf("@")));
   const strength = judgePassword(
     password,
-    [login, local].filter((name) => name !== ""),
+    [login, local, ...near].filter((name) => name !== ""),
   );
   return strength.ok ? null : strength.words;
 }

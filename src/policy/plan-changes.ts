@@ -1,22 +1,26 @@
 // The differences between two sets of items, field by field, as data and in words. Secrets are never shown. No I/O.
-import { HIDDEN, itemId, POLICY_SECTIONS, type PolicyItem, type PolicyItems } from "./policy-document.ts";
+import {
+  isSecretAt,
+  itemId,
+  POLICY_SECTIONS,
+  type PolicyItem,
+  type PolicyItems,
+  withoutSecrets,
+} from "./policy-document.ts";
 import type { PolicyChange } from "./settings.ts";
 
-const SECRET_FIELDS: ReadonlySet<string> = new Set(["password", "password_hash"]);
 const MAX_VALUE = 160;
 const MAX_LINES = 40;
 const MAX_ENTRIES = 8;
 
-/** The value with every secret replaced by `***`. */
-function redact(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(redact);
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => [
-      key,
-      SECRET_FIELDS.has(key) && typeof inner === "string" ? HIDDEN : redact(inner),
-    ]),
-  );
+/** The last field of a path. */
+function fieldOf(path: string): string {
+  return path.slice(path.lastIndexOf(".") + 1);
+}
+
+/** How a secret is called: `password` for a sender's, else its path. */
+function secretLabel(path: string): string {
+  return path === "password_hash" ? "password" : path;
 }
 
 function showValue(value: unknown): string {
@@ -53,8 +57,9 @@ function join(path: string, key: string): string {
 
 function differences(before: unknown, after: unknown, path: string): readonly string[] {
   if (Bun.deepEquals(before, after, true)) return [];
-  if (SECRET_FIELDS.has(path.slice(path.lastIndexOf(".") + 1))) {
-    return [`password ${before === undefined ? "set" : after === undefined ? "removed" : "changed"}`];
+  if (isSecretAt(path)) {
+    const what = before === undefined ? "set" : after === undefined ? "removed" : "changed";
+    return [`${secretLabel(path)} ${what}`];
   }
   if (isPlainList(before) && isPlainList(after)) return [`${path} ${listDifference(before, after)}`];
   if (Array.isArray(before) && Array.isArray(after)) {
@@ -69,7 +74,8 @@ function differences(before: unknown, after: unknown, path: string): readonly st
       differences(Reflect.get(before, key), Reflect.get(after, key), join(path, key)),
     );
   }
-  return [`${path} ${showValue(redact(before))} → ${showValue(redact(after))}`];
+  const shown = (value: unknown) => showValue(withoutSecrets(value, undefined, fieldOf(path)));
+  return [`${path} ${shown(before)} → ${shown(after)}`];
 }
 
 /** The fields of an item alone, for one that comes or goes. */
@@ -80,7 +86,7 @@ function fieldLines(value: unknown, path: string): readonly string[] {
   if (typeof value === "object") {
     return Object.entries(value).flatMap(([key, inner]) => fieldLines(inner, join(path, key)));
   }
-  if (SECRET_FIELDS.has(path.slice(path.lastIndexOf(".") + 1))) return ["password set"];
+  if (isSecretAt(path)) return [`${secretLabel(path)} set`];
   return value === "" ? [] : [`${path} ${showValue(value)}`];
 }
 
@@ -103,7 +109,7 @@ function change(before: PolicyItem | undefined, after: PolicyItem | undefined): 
   const kind = before === undefined ? "add" : after === undefined ? "remove" : "change";
   const lines =
     kind === "add"
-      ? fieldLines(redact(after?.value), "")
+      ? fieldLines(withoutSecrets(after?.value), "")
       : kind === "remove"
         ? ["removed"]
         : differences(before?.value, after?.value, "");
@@ -111,8 +117,8 @@ function change(before: PolicyItem | undefined, after: PolicyItem | undefined): 
     section: item.section,
     key: item.key,
     kind,
-    before: before === undefined ? null : redact(before.value),
-    after: after === undefined ? null : redact(after.value),
+    before: before === undefined ? null : withoutSecrets(before.value),
+    after: after === undefined ? null : withoutSecrets(after.value),
     words: wordsOf(item, lines),
   };
 }

@@ -11,6 +11,7 @@ export const POLICY_SECTIONS = [
   "domain",
   "sender",
   "rule",
+  "template",
   "hook",
   "delivery",
   "settings",
@@ -84,6 +85,7 @@ export function policyOf(items: PolicyItems): Policy {
     domain: all.filter((item) => item.section === "domain").map((item) => item.value),
     sender: all.filter((item) => item.section === "sender").map((item) => item.value),
     rule: all.filter((item) => item.section === "rule").map((item) => item.value),
+    template: all.filter((item) => item.section === "template").map((item) => item.value),
     hook: all.filter((item) => item.section === "hook").map((item) => item.value),
     delivery: all.find((item) => item.section === "delivery")?.value ?? DEFAULT_OBJECTS.delivery,
     settings: all.find((item) => item.section === "settings")?.value ?? DEFAULT_OBJECTS.settings,
@@ -98,23 +100,61 @@ function withoutNothing(value: unknown): unknown {
   return Object.fromEntries(kept.map(([key, inner]) => [key, withoutNothing(inner)]));
 }
 
-function hideSecrets(policy: Policy): Policy {
-  const { smarthost } = policy.delivery;
-  const hidden = smarthost?.password === undefined ? smarthost : { ...smarthost, password: HIDDEN };
-  return { ...policy, delivery: { ...policy.delivery, smarthost: hidden } };
+/** Settings that are secret wherever they stand: passwords, and what web hooks are signed with. */
+const RECOVERABLE: ReadonlySet<string> = new Set(["password", "cram_password", "secret"]);
+
+/** Is a setting of that name a secret, in clear text or as a hash? */
+function isSecret(field: string): boolean {
+  return RECOVERABLE.has(field) || field === "password_hash";
+}
+
+/** The address of a gateway for short messages has the account's key in it. */
+function isKeyedAddress(within: string, field: string): boolean {
+  return within === "sms" && field === "url";
+}
+
+/** The same for a whole path: `outgoing.alerts.sms.url`. */
+export function isSecretAt(path: string): boolean {
+  const [field = "", within = ""] = path.split(".").reverse();
+  return isSecret(field) || isKeyedAddress(within, field);
+}
+
+/**
+ * A copy with `***` instead of each secret text that `secret` names, however deep it stands, and of addresses with a key in them.
+ * `within` is the name of the setting that `value` is.
+ */
+export function withoutSecrets(
+  value: unknown,
+  secret: (field: string) => boolean = isSecret,
+  within = "",
+): unknown {
+  if (Array.isArray(value)) return value.map((inner) => withoutSecrets(inner, secret, within));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [
+      key,
+      (secret(key) || isKeyedAddress(within, key)) && typeof inner === "string"
+        ? HIDDEN
+        : withoutSecrets(inner, secret, key),
+    ]),
+  );
 }
 
 /**
  * The whole policy as a document that `apply` takes: on an empty gateway it gives the same decisions.
- * Passwords of senders are there as hashes. The smart host's password must be recoverable: it is in clear text with
- * `secrets: "keep"`, and `***` with `"hide"`, which an apply to the same gateway takes as "leave it".
+ * Passwords of senders are there as hashes. What must be recoverable (the smart host's password, passwords for CRAM-MD5, secrets of
+ * web hooks, addresses of SMS gateways) is there as stored with `secrets: "keep"`, and `***` with `"hide"`, which an apply to the same gateway takes as
+ * "leave it".
  */
 export function exportDocument(
   policy: Policy,
   options: { readonly secrets: "keep" | "hide" },
 ): Readonly<Record<string, unknown>> {
-  const shown = options.secrets === "keep" ? policy : hideSecrets(policy);
-  const entries = POLICY_SECTIONS.map((section) => [section, withoutNothing(shown[section])] as const);
+  const hide = options.secrets === "hide";
+  const entries = POLICY_SECTIONS.map((section) => {
+    const shown = hide ? withoutSecrets(policy[section], (field) => RECOVERABLE.has(field)) : policy[section];
+    return [section, withoutNothing(shown)] as const;
+  });
   return Object.fromEntries(entries.filter(([, value]) => !Array.isArray(value) || value.length > 0));
 }
 

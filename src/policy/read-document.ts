@@ -1,6 +1,7 @@
 // A policy document (parsed TOML or JSON, from a person, a token or a hostile client) to checked items, or to problems by path.
 // Checks each item for itself; how items fit together is in cross-check.ts. No I/O.
 import { didYouMean } from "../rules/nearest-name.ts";
+import { keepAlertSecrets } from "./keep-secrets.ts";
 import {
   HIDDEN,
   isListSection,
@@ -17,8 +18,10 @@ import {
   networksSchema,
   type Policy,
   ruleSchema,
+  type SenderSettings,
   senderSchema,
   settingsSchema,
+  templateSchema,
 } from "./schema.ts";
 import { parseWith, type SchemaAnswer } from "./schema-words.ts";
 import type { PolicyProblem, PolicySection } from "./settings.ts";
@@ -30,6 +33,8 @@ export interface WantedItem {
   readonly path: string;
   /** A new password in clear text, or null. It goes no further than the hash. */
   readonly password: string | null;
+  /** A new password for CRAM-MD5 as written, or null. It goes no further than its sealed form. */
+  readonly cramPassword: string | null;
 }
 
 export interface ReadDocument {
@@ -88,6 +93,8 @@ function schemaAnswer(
       return parseWith(senderSchema, input, path);
     case "rule":
       return parseWith(ruleSchema, input, path);
+    case "template":
+      return parseWith(templateSchema, input, path);
     case "hook":
       return parseWith(hookSchema, input, path);
     case "delivery":
@@ -106,22 +113,22 @@ export function parseItem(section: PolicySection, input: unknown, path: string):
   return { ok: true, value: item };
 }
 
-type TakenPassword =
-  | { readonly ok: true; readonly input: unknown; readonly password: string | null }
+type TakenSecret =
+  | { readonly ok: true; readonly input: unknown; readonly secret: string | null }
   | { readonly ok: false; readonly problem: PolicyProblem };
 
-/** Takes `password` out of a sender's input, before the schema, which knows hashes only. */
-function takePassword(input: unknown, path: string): TakenPassword {
-  if (!isTable(input) || !Object.hasOwn(input, "password")) return { ok: true, input, password: null };
-  const { password, ...rest } = input;
-  if (password === null || password === HIDDEN || password === "")
-    return { ok: true, input: rest, password: null };
-  if (typeof password !== "string") {
-    return { ok: false, problem: { path: `${path}.password`, message: "must be text in quotes" } };
+/** Takes a secret in clear text out of a sender's input, before the schema, which knows stored forms only. */
+function takeSecret(input: unknown, field: "password" | "cram_password", path: string): TakenSecret {
+  if (!isTable(input) || !Object.hasOwn(input, field)) return { ok: true, input, secret: null };
+  const { [field]: secret, ...rest } = input;
+  if (secret === null || secret === HIDDEN || secret === "") return { ok: true, input: rest, secret: null };
+  if (typeof secret !== "string") {
+    return { ok: false, problem: { path: `${path}.${field}`, message: "must be text in quotes" } };
   }
+  if (field === "cram_password") return { ok: true, input: rest, secret };
   // A new password replaces a hash that is given with it: forms send the stored item back.
   const { password_hash: _, ...withoutHash } = rest;
-  return { ok: true, input: withoutHash, password };
+  return { ok: true, input: withoutHash, secret };
 }
 
 /** The stored smart-host password, when the document names the same host and user: never sent to another one. */
@@ -138,30 +145,66 @@ function keepSmarthostPassword(input: unknown, current: Policy): unknown {
 
 interface Reading {
   readonly current: Policy;
-  /** Stored hashes by the key of their sender. */
-  readonly hashes: ReadonlyMap<string, string>;
+  /** What is stored of senders, by their key. */
+  readonly stored: ReadonlyMap<string, SenderSettings>;
   readonly prune: boolean;
   readonly problems: PolicyProblem[];
   readonly wanted: WantedItem[];
 }
 
+const NO_SECRETS = { password: null, cramPassword: null } as const;
+
 function readListItem(reading: Reading, section: PolicySection, input: unknown, path: string): void {
-  const taken =
-    section === "sender" ? takePassword(input, path) : { ok: true as const, input, password: null };
-  if (!taken.ok) {
-    reading.problems.push(taken.problem);
+  if (section === "sender") {
+    readSender(reading, input, path);
     return;
   }
-  const answer = parseItem(section, taken.input, path);
+  const whole = section === "domain" ? keepAlertSecrets(input, reading.current) : input;
+  const answer = parseItem(section, whole, path);
   if (!answer.ok) reading.problems.push(...answer.problems);
-  else reading.wanted.push({ item: keepHash(reading.hashes, answer.value), path, password: taken.password });
+  else reading.wanted.push({ item: answer.value, path, ...NO_SECRETS });
 }
 
-/** A sender given without a password keeps the one it has. */
-function keepHash(hashes: ReadonlyMap<string, string>, item: PolicyItem): PolicyItem {
-  if (item.section !== "sender" || item.value.password_hash !== undefined) return item;
-  const stored = hashes.get(item.key);
-  return stored === undefined ? item : { ...item, value: { ...item.value, password_hash: stored } };
+function readSender(reading: Reading, input: unknown, path: string): void {
+  const password = takeSecret(input, "password", path);
+  const cram = password.ok ? takeSecret(password.input, "cram_password", path) : password;
+  if (!password.ok || !cram.ok) {
+    reading.problems.push(...[password, cram].flatMap((one) => (one.ok ? [] : [one.problem])).slice(0, 1));
+    return;
+  }
+  const answer = parseItem("sender", cram.input, path);
+  if (!answer.ok) {
+    reading.problems.push(...answer.problems);
+    return;
+  }
+  const item = keepSecrets(reading.stored, answer.value);
+  const secrets = { password: password.secret, cramPassword: cram.secret };
+  const misplaced = refuseMisplacedSecret(item, secrets, path);
+  if (misplaced !== null) reading.problems.push(misplaced);
+  else reading.wanted.push({ item, path, ...secrets });
+}
+
+/** The schema sees stored forms only. What it would refuse there must not be stored: the next start would set the sender aside. */
+function refuseMisplacedSecret(
+  { value }: PolicyItem,
+  { password, cramPassword }: Pick<WantedItem, "password" | "cramPassword">,
+  path: string,
+): PolicyProblem | null {
+  const field = password !== null ? "password" : cramPassword !== null ? "cram_password" : null;
+  if (field === null || !("kind" in value) || value.kind !== "ip") return null;
+  const message = 'does not belong to a sender of kind "ip", which is known by its address; leave it out';
+  return { path: `${path}.${field}`, message };
+}
+
+/** A sender given without its passwords keeps those it has. */
+function keepSecrets(stored: ReadonlyMap<string, SenderSettings>, item: PolicyItem): PolicyItem {
+  if (item.section !== "sender") return item;
+  const { password_hash, cram_password } = stored.get(item.key) ?? {};
+  const kept = {
+    ...(password_hash === undefined || item.value.password_hash !== undefined ? {} : { password_hash }),
+    ...(cram_password === undefined ? {} : { cram_password }),
+  };
+  return { ...item, value: { ...item.value, ...kept } };
 }
 
 function readList(reading: Reading, section: PolicySection, value: unknown): void {
@@ -200,7 +243,7 @@ function readObject(reading: Reading, section: "networks" | "delivery" | "settin
   // Settings the document does not name are left alone; with prune they go back to their defaults.
   const whole = reading.prune || !isTable(input) ? input : { ...reading.current[section], ...input };
   const answer = parseItem(section, whole, section);
-  if (answer.ok) reading.wanted.push({ item: answer.value, path: section, password: null });
+  if (answer.ok) reading.wanted.push({ item: answer.value, path: section, ...NO_SECRETS });
   else reading.problems.push(...answer.problems);
 }
 
@@ -224,11 +267,8 @@ export function readDocument(
   }
   const tooLarge = oversized(document);
   if (tooLarge !== null) return { ok: false, problems: [{ path: "", message: `the policy ${tooLarge}` }] };
-  const hashes = new Map<string, string>();
-  for (const sender of options.current.sender) {
-    if (sender.password_hash !== undefined) hashes.set(itemKey("sender", sender), sender.password_hash);
-  }
-  const reading: Reading = { ...options, hashes, problems: [], wanted: [] };
+  const stored = new Map(options.current.sender.map((sender) => [itemKey("sender", sender), sender]));
+  const reading: Reading = { ...options, stored, problems: [], wanted: [] };
   const named = new Set<PolicySection>();
   for (const [name, value] of Object.entries(document)) {
     const section = policySection(name);

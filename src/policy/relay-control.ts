@@ -2,13 +2,16 @@
 import { type Domain, domainOf, type MailAddress } from "../message/address.ts";
 import type { Client, Direction, Grant } from "../message/envelope.ts";
 import { type Reply, reply } from "./reply.ts";
-import type { DomainSettings, ListenerSettings, SenderSettings } from "./schema.ts";
+import type { DomainSettings, ListenerSettings } from "./schema.ts";
+import type { Standing } from "./sender-index.ts";
 
 /** What relay control asks of the policy. */
 export interface RelayFacts {
   domain(name: Domain): DomainSettings | null;
-  userSender(login: string): SenderSettings | null;
-  ipSender(ip: string): SenderSettings | null;
+  /** Who logs in by that name. */
+  byLogin(login: string): Standing | null;
+  /** The IP sender of that address. */
+  byIp(ip: string): Standing | null;
   /** A trusted network proper, without IP senders. */
   localNetwork(ip: string): string | null;
 }
@@ -17,18 +20,31 @@ export type RelayAnswer =
   | { readonly granted: true; readonly grant: Grant; readonly direction: Direction }
   | { readonly granted: false; readonly reply: Reply };
 
+function trustsNetworks(listener: ListenerSettings): boolean {
+  return listener.auth !== "required" && listener.relay.includes("trusted-networks");
+}
+
 /**
- * The grant that lets this client send anywhere by this listener, or null for an outsider.
- * The listener's `relay` decides which grants count; a login comes before the network it was made from.
+ * The outgoing sender this client is by this listener, or null. The listener's `relay` decides what counts; a login comes before the
+ * network it was made from.
  */
-export function standingGrant(facts: RelayFacts, listener: ListenerSettings, client: Client): Grant | null {
+export function standingSender(
+  facts: RelayFacts,
+  listener: ListenerSettings,
+  client: Client,
+): Standing | null {
   if (client.login !== null && listener.relay.includes("authenticated")) {
-    const sender = facts.userSender(client.login);
-    if (sender?.login !== undefined) return { by: "authenticated-sender", sender: sender.login };
+    const user = facts.byLogin(client.login);
+    if (user !== null) return user;
   }
-  if (listener.auth === "required" || !listener.relay.includes("trusted-networks")) return null;
-  const sender = facts.ipSender(client.ip);
-  if (sender?.range !== undefined) return { by: "ip-sender", sender: sender.range };
+  return trustsNetworks(listener) ? facts.byIp(client.ip) : null;
+}
+
+/** The grant that lets this client send anywhere by this listener, or null for an outsider. */
+export function standingGrant(facts: RelayFacts, listener: ListenerSettings, client: Client): Grant | null {
+  const sender = standingSender(facts, listener, client);
+  if (sender !== null) return sender.grant;
+  if (!trustsNetworks(listener)) return null;
   const network = facts.localNetwork(client.ip);
   return network === null ? null : { by: "trusted-network", network };
 }

@@ -61,7 +61,8 @@ export function ruleSets(
   const build = (subject: RuleSubject): RuleSet => {
     const on = new Set([
       ...(ofDomain.get(ruleDomain(subject) ?? "") ?? DEFAULT_RULES),
-      ...senders(subject).flatMap((sender) => sender.rules),
+      // `block` of a sender names outgoing rules of the product (requirement O8).
+      ...senders(subject).flatMap((sender) => [...sender.rules, ...sender.block]),
     ]);
     const switchedOn = rules.filter((rule) => on.has(rule.name) || byScope.has(rule.name));
     const own = switchedOn.filter((rule) => inScope(anywhere(rule), subject));

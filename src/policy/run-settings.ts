@@ -4,7 +4,7 @@ import type { Log } from "../observe/log.ts";
 import { createSnapshot } from "./create-snapshot.ts";
 import { crossCheck } from "./cross-check.ts";
 import { DEFAULT_LISTENERS } from "./default-listeners.ts";
-import { type Draft, draftChange } from "./draft-change.ts";
+import { type Draft, draftChange, type PasswordSeal } from "./draft-change.ts";
 import { planChanges } from "./plan-changes.ts";
 import { DEFAULT_ITEMS, isListSection, itemId, type PolicyItems, policyOf } from "./policy-document.ts";
 import type { PolicyStore } from "./policy-store.ts";
@@ -18,6 +18,8 @@ export interface SettingsParts {
   readonly log: Log;
   /** A policy document for a gateway that has no settings yet. Without listeners in it, the default ones are made. */
   readonly initial?: unknown;
+  /** Seals the passwords of CRAM-MD5: the appliance key. Without it none can be set. */
+  readonly seal?: PasswordSeal;
 }
 
 /** The initial document cannot be used; `problems` says why, field by field. */
@@ -64,7 +66,8 @@ class RunningSettings implements Settings {
   }
 
   async plan(document: unknown, options: { readonly prune: boolean }): Promise<PlanResult> {
-    return planResult(await draftChange(this.#items, document, { ...options, hash: false, wholeFile: true }));
+    const whole = { ...options, hash: false, wholeFile: true, seal: this.#parts.seal ?? null };
+    return planResult(await draftChange(this.#items, document, whole));
   }
 
   apply(document: unknown, options: { readonly prune: boolean; readonly actor: Actor }): Promise<PlanResult> {
@@ -97,7 +100,8 @@ class RunningSettings implements Settings {
     actor: Actor,
   ): Promise<PlanResult> {
     return this.#inTurn(async () => {
-      const draft = await draftChange(this.#items, document, { ...options, hash: true });
+      const seal = this.#parts.seal ?? null;
+      const draft = await draftChange(this.#items, document, { ...options, hash: true, seal });
       if (draft.ok && draft.changes.length > 0) await this.#save(draft.items, actor);
       return planResult(draft);
     });
@@ -139,13 +143,14 @@ class RunningSettings implements Settings {
 }
 
 /** What a gateway starts with that has no settings yet. */
-async function firstItems(initial: unknown): Promise<PolicyItems> {
+async function firstItems({ initial, seal }: SettingsParts): Promise<PolicyItems> {
   const defaults = new Map(DEFAULT_ITEMS);
   for (const value of DEFAULT_LISTENERS) {
     defaults.set(itemId("listener", value.name), { section: "listener", key: value.name, value });
   }
   if (initial === undefined) return defaults;
-  const draft = await draftChange(defaults, initial, { prune: false, hash: true, wholeFile: true });
+  const options = { prune: false, hash: true, wholeFile: true, seal: seal ?? null };
+  const draft = await draftChange(defaults, initial, options);
   if (!draft.ok) throw new InitialPolicyError(draft.problems);
   return draft.items;
 }
@@ -157,7 +162,7 @@ async function firstItems(initial: unknown): Promise<PolicyItems> {
 export async function createSettings(parts: SettingsParts): Promise<Settings> {
   const stored = await parts.store.load();
   if (stored.length === 0) {
-    const items = await firstItems(parts.initial);
+    const items = await firstItems(parts);
     await parts.store.save(storedChanges(planChanges(new Map(), items), items), SYSTEM, parts.clock.now());
     return new RunningSettings(parts, { items, refused: new Map() });
   }

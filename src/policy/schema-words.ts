@@ -54,6 +54,7 @@ function intendedBranch(errors: readonly (readonly Issue[])[]): readonly Issue[]
 
 function limit(issue: Extract<Issue, { code: "too_small" | "too_big" }>, value: unknown): string {
   const amount = issue.code === "too_small" ? `at least ${issue.minimum}` : `at most ${issue.maximum}`;
+  if (value === SECRET) return `must have ${amount} characters`;
   if (issue.origin === "string") return `has ${String(value).length} characters; it must have ${amount}`;
   if (issue.origin === "array") return `must have ${amount} entries`;
   return `is ${shown(value)}; it must be ${amount}`;
@@ -84,11 +85,13 @@ function issueWords(issue: Issue, value: unknown): string {
 }
 
 /** Their values stand in no sentence: problems are logged, and a password may have been written where its hash belongs. */
-const SECRETS: ReadonlySet<unknown> = new Set(["password", "password_hash"]);
+const SECRETS: ReadonlySet<unknown> = new Set(["password", "password_hash", "cram_password", "secret"]);
+/** Stands for the value of such a one. */
+const SECRET = "***";
 
 function shownValueAt(input: unknown, path: readonly PropertyKey[]): unknown {
   const value = valueAt(input, path);
-  return value !== undefined && SECRETS.has(path.at(-1)) ? "***" : value;
+  return value !== undefined && SECRETS.has(path.at(-1)) ? SECRET : value;
 }
 
 function problemsOf(issue: Issue, input: unknown, prefix: string): readonly PolicyProblem[] {

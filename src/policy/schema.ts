@@ -1,69 +1,25 @@
 // One schema for every setting: the console's forms, the JSON API and plan/apply all parse with these.
 // Keys and units are the policy file's (design.md); what a file leaves out gets the default written here.
+// The kinds of value are in `schema-fields.ts`, senders in `schema-sender.ts`, a domain's outgoing control in `schema-outgoing.ts`.
 import { z } from "zod";
-import { parseAddress, parseDomain, parseNetwork } from "../message/address.ts";
-import { parseDuration } from "./duration.ts";
-import { refusePasswordHash } from "./password-hash.ts";
+import {
+  domainName,
+  duration,
+  headerName,
+  host,
+  listenAddress,
+  mailAddress,
+  name,
+  network,
+  oneLine,
+  port,
+  tlsPolicy,
+  webAddress,
+} from "./schema-fields.ts";
+import { outgoingSchema } from "./schema-outgoing.ts";
+import { type SenderSettings, senderSchema } from "./schema-sender.ts";
 
-const domainName = z.string().transform((text, context) => {
-  const parsed = parseDomain(text);
-  if (parsed.ok) return parsed.value;
-  context.addIssue({ code: "custom", message: parsed.reason });
-  return z.NEVER;
-});
-const mailAddress = z.string().transform((text, context) => {
-  const parsed = parseAddress(text);
-  if (parsed.ok) return parsed.value;
-  context.addIssue({ code: "custom", message: parsed.reason });
-  return z.NEVER;
-});
-const network = z.string().transform((text, context) => {
-  const parsed = parseNetwork(text);
-  if (parsed.ok) return parsed.value;
-  context.addIssue({ code: "custom", message: parsed.reason });
-  return z.NEVER;
-});
-const NOT_A_DURATION = "is not a duration; write it like 30s, 10m, 4h or 5d";
-/** `10m`, `1h`, `5d` or a number of seconds; kept as written, read with `parseDuration`. */
-const duration = z
-  .union(
-    [
-      z.string(),
-      z
-        .number()
-        .int()
-        .nonnegative()
-        .transform((s) => `${s}s`),
-    ],
-    { error: NOT_A_DURATION },
-  )
-  .refine((text) => parseDuration(text).ok, { message: NOT_A_DURATION });
-const headerName = z
-  .string()
-  .regex(/^[A-Za-z0-9-]{1,60}$/, "is not the name of a header; it has 1 to 60 letters, digits and dashes");
-/** Text that becomes part of a header: one line, so that it cannot bring further header lines with it. */
-const oneLine = (max: number) =>
-  z
-    .string()
-    .max(max)
-    .regex(/^[^\u0000-\u001f\u007f]*$/, "must be one line without control characters");
-const port = z.number().int().min(1).max(65535);
-const name = z
-  .string()
-  .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, "must be 1 to 63 of a-z, 0-9, dot, dash, underscore");
-const listenAddress = z
-  .string()
-  .regex(
-    /^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/,
-    'is not an address with a port; write it like "0.0.0.0:25" or "[::]:25"',
-  );
-const host = z
-  .string()
-  .min(1)
-  .max(253)
-  .regex(/^[A-Za-z0-9._:[\]-]+$/, "is not a host name or IP address");
-
-const tlsPolicy = z.enum(["none", "opportunistic", "required", "verified", "implicit"]);
+export { type SenderSettings, senderSchema };
 
 export const listenerSchema = z.strictObject({
   name,
@@ -72,6 +28,8 @@ export const listenerSchema = z.strictObject({
   auth: z.enum(["off", "optional", "required"]).default("off"),
   /** AUTH without TLS. Never on by default (requirement L6). */
   auth_without_tls: z.boolean().default(false),
+  /** CRAM-MD5, only for senders with a `cram_password` (requirement L6). Off by default: the password is kept recoverable. */
+  cram_md5: z.boolean().default(false),
   relay: z
     .array(z.enum(["trusted-networks", "authenticated", "pop-before-smtp", "allow-lists"]))
     .default(["trusted-networks"]),
@@ -122,64 +80,10 @@ export const domainSchema = z.strictObject({
     .prefault({}),
   /** Shipped or own rules switched on for this domain. Left out: the shipped default set. */
   rules: z.array(name).nullable().default(null),
+  /** Mail this domain's own people and servers send (requirements O3–O14). */
+  outgoing: outgoingSchema.prefault({}),
   enabled: z.boolean().default(true),
 });
-
-/** What a login may send as besides its own address: an address, or `@domain` for all of a domain. */
-const sendAs = z.string().transform((text, context) => {
-  const parsed = text.startsWith("@") ? parseDomain(text.slice(1)) : parseAddress(text);
-  if (parsed.ok) return text.startsWith("@") ? `@${parsed.value}` : parsed.value;
-  context.addIssue({ code: "custom", message: `${parsed.reason}, or @example.org for a whole domain` });
-  return z.NEVER;
-});
-
-const identifyBy = z.union([
-  z.enum(["envelope-sender", "authenticated-user"]),
-  z.strictObject({ header: z.string(), extract: z.string().optional(), remove: z.boolean().default(false) }),
-]);
-
-/** The stored form of a sender: `password` has become `password_hash` (argon2id). */
-export const senderSchema = z
-  .strictObject({
-    kind: z.enum(["user", "ip", "domain"]).default("user"),
-    login: mailAddress.optional(),
-    range: network.optional(),
-    domain: domainName,
-    password_hash: z
-      .string()
-      .superRefine((hash, context) => {
-        const refused = refusePasswordHash(hash);
-        if (refused !== null) context.addIssue({ code: "custom", message: refused });
-      })
-      .optional(),
-    verify: z.enum(["mail-server"]).optional(),
-    identify_by: identifyBy.default("authenticated-user"),
-    send_as: z.array(sendAs).default([]),
-    rules: z.array(name).default([]),
-    enabled: z.boolean().default(true),
-  })
-  .superRefine((sender, context) => {
-    if (sender.kind === "user" && sender.login === undefined)
-      context.addIssue({
-        code: "custom",
-        path: ["login"],
-        message: 'a sender of kind "user" needs login, a mail address',
-      });
-    const surplus = sender.kind === "user" ? "range" : sender.kind === "ip" ? "login" : null;
-    for (const field of ["login", "range"] as const)
-      if (sender[field] !== undefined && (surplus === field || sender.kind === "domain"))
-        context.addIssue({
-          code: "custom",
-          path: [field],
-          message: `does not belong to a sender of kind "${sender.kind}"; leave it out`,
-        });
-    if (sender.kind === "ip" && sender.range === undefined)
-      context.addIssue({
-        code: "custom",
-        path: ["range"],
-        message: 'a sender of kind "ip" needs range, like 192.0.2.0/28',
-      });
-  });
 
 export const ruleSchema = z.strictObject({
   name,
@@ -201,6 +105,10 @@ export const ruleSchema = z.strictObject({
   header: z.strictObject({ name: headerName, value: oneLine(900) }).optional(),
   subject: z.strictObject({ prefix: oneLine(80).default(""), suffix: oneLine(80).default("") }).optional(),
   to: mailAddress.optional(),
+  /** When it decides about outgoing mail, the message counts toward the lock of its sender and identity (O3). */
+  counts_as_spam: z.boolean().optional(),
+  /** When it decides about outgoing mail, the identity is locked at once. */
+  lock_identity: z.boolean().optional(),
   scope: z
     .strictObject({
       directions: z.array(z.enum(["inbound", "outbound", "internal"])).default([]),
@@ -209,6 +117,13 @@ export const ruleSchema = z.strictObject({
       senders: z.array(z.string()).default([]),
     })
     .prefault({}),
+});
+
+/** Text of a mail to people, with {placeholders}: the lock notice by default (`[[template]]`, named in a sender's `lock.template`). */
+export const templateSchema = z.strictObject({
+  name,
+  subject: oneLine(200).min(1),
+  text: z.string().min(1).max(20_000),
 });
 
 export const hookSchema = z.strictObject({
@@ -252,13 +167,26 @@ export const settingsSchema = z.strictObject({
   note_header: headerName.default("X-Gatepost"),
   postmaster: mailAddress.nullable().default(null),
   check_timeout: duration.default("20s"),
+  /** Where links in our mails lead: the console as people reach it. null: https:// with our host name and the console's port. */
+  console_url: webAddress.nullable().default(null),
+  /** The page where senders set their relay password (O13). */
+  self_service: z.boolean().default(true),
+  /** How the age of a sender's domain is found (O8). Nothing set: unknown, which refuses nothing. */
+  domain_age: z
+    .strictObject({
+      /** A text file with `example.org 2026-11-20` a line: when the domain was registered. "" is none. */
+      feed: z.string().max(1000).default(""),
+      /** Base address of an RDAP service (RFC 9082), like `https://rdap.org/`. */
+      rdap: webAddress.nullable().default(null),
+    })
+    .prefault({}),
 });
 
 export type ListenerSettings = z.output<typeof listenerSchema>;
 export type NetworkSettings = z.output<typeof networksSchema>;
 export type DomainSettings = z.output<typeof domainSchema>;
-export type SenderSettings = z.output<typeof senderSchema>;
 export type RuleSettings = z.output<typeof ruleSchema>;
+export type TemplateSettings = z.output<typeof templateSchema>;
 export type HookSettings = z.output<typeof hookSchema>;
 export type DeliverySettings = z.output<typeof deliverySchema>;
 export type GeneralSettings = z.output<typeof settingsSchema>;
@@ -270,6 +198,7 @@ export interface Policy {
   readonly domain: readonly DomainSettings[];
   readonly sender: readonly SenderSettings[];
   readonly rule: readonly RuleSettings[];
+  readonly template: readonly TemplateSettings[];
   readonly hook: readonly HookSettings[];
   readonly delivery: DeliverySettings;
   readonly settings: GeneralSettings;

@@ -1,14 +1,17 @@
-// May this client use this sender address? A login's own address and its send-as grants (O10); outsiders claiming to be us (L3).
+// May this client use this sender address? A login's own address, a domain login's domain, and send-as grants (O10); outsiders
+// claiming to be us (L3). No I/O.
 import { addressKey, domainOf, type MailAddress } from "../message/address.ts";
 import type { Client } from "../message/envelope.ts";
 import { type RelayFacts, standingGrant } from "./relay-control.ts";
 import { type Reply, reply } from "./reply.ts";
 import type { ListenerSettings, SenderSettings } from "./schema.ts";
 
-/** Public text: the same for every wrong address, so that it tells nothing about which exist. */
-const NOT_YOURS = "Sender address not allowed for this login";
+/** Characters of an address in a reply: a line has at most 512 octets (RFC 5321 §4.5.3.1.5). */
+const MAX_SHOWN = 150;
 
-function mayUse(sender: SenderSettings, address: MailAddress): boolean {
+/** May the sender use the address? Its own, those of a domain sender's domain, and its send-as grants. */
+export function mayUse(sender: SenderSettings, address: MailAddress): boolean {
+  if (sender.kind === "domain" && sender.domain === domainOf(address)) return true;
   const key = addressKey(address);
   if (sender.login !== undefined && addressKey(sender.login) === key) return true;
   const domain = `@${domainOf(address)}`;
@@ -16,6 +19,17 @@ function mayUse(sender: SenderSettings, address: MailAddress): boolean {
     const grantedKey = addressKey(granted);
     return grantedKey === key || grantedKey === domain;
   });
+}
+
+/** The client is logged in, so the text may say what to do. It is the same whether the address exists or not. */
+function notGranted(login: string, address: MailAddress, where: string): Reply {
+  const shown = (text: string): string => (text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}...` : text);
+  return reply(
+    550,
+    "7.1",
+    `${shown(login)} may not send as ${shown(address)}; ask your administrator to allow it (send as)`,
+    `login "${login}" may not use ${address} in ${where}: it is neither its own address nor in its send_as`,
+  );
 }
 
 function claimsOurs(
@@ -41,7 +55,12 @@ function claimRefused(client: Client, address: MailAddress, where: string): Repl
 }
 
 function loginRefused(login: string): Reply {
-  return reply(550, "7.1", NOT_YOURS, `login "${login}" is not, or no longer, an enabled sender`);
+  return reply(
+    550,
+    "7.1",
+    "This login may not send mail; ask your administrator",
+    `login "${login}" is not, or no longer, an enabled sender`,
+  );
 }
 
 /** Answers MAIL FROM. null: the client may use this reverse-path. */
@@ -55,10 +74,11 @@ export function refuseSender(
     if (reversePath === null || !claimsOurs(facts, listener, client, reversePath)) return null;
     return claimRefused(client, reversePath, "envelope sender");
   }
-  const sender = facts.userSender(client.login);
+  const sender = facts.byLogin(client.login)?.sender ?? null;
   if (sender === null) return loginRefused(client.login);
   if (reversePath === null) {
-    // Notices without a sender come from servers; a person who logs in always has an address to be answered at.
+    // Notices without a sender come from servers, which log in for their domain; a person always has an address to be answered at.
+    if (sender.kind === "domain") return null;
     return reply(
       550,
       "7.1",
@@ -67,12 +87,7 @@ export function refuseSender(
     );
   }
   if (mayUse(sender, reversePath)) return null;
-  return reply(
-    550,
-    "7.1",
-    NOT_YOURS,
-    `login "${client.login}" may not send as ${reversePath}: it is neither its own address nor in its send_as`,
-  );
+  return notGranted(client.login, reversePath, "the envelope");
 }
 
 /** Asked when the data is in: the addresses in From. null: they are in order. */
@@ -86,7 +101,7 @@ export function refuseHeaderFrom(
     const claimed = headerFrom.find((address) => claimsOurs(facts, listener, client, address));
     return claimed === undefined ? null : claimRefused(client, claimed, "From");
   }
-  const sender = facts.userSender(client.login);
+  const sender = facts.byLogin(client.login)?.sender ?? null;
   if (sender === null) return loginRefused(client.login);
   const [from] = headerFrom;
   if (from === undefined || headerFrom.length > 1) {
@@ -97,11 +112,5 @@ export function refuseHeaderFrom(
       `login "${client.login}": the From header has ${headerFrom.length} readable addresses`,
     );
   }
-  if (mayUse(sender, from)) return null;
-  return reply(
-    550,
-    "7.1",
-    "From address not allowed for this login",
-    `login "${client.login}" may not write ${from} in From: it is neither its own address nor in its send_as`,
-  );
+  return mayUse(sender, from) ? null : notGranted(client.login, from, "From");
 }

@@ -16,6 +16,19 @@ export interface DecisionSubject {
   readonly login: string | null;
   /** The client's address: finds the IP sender whose domain and rules hold for outbound and internal mail. */
   readonly clientIp?: string;
+  /** `outgoingParty`, when it has been asked for: then login and clientIp find nobody else. */
+  readonly party?: OutgoingParty | null;
+}
+
+/** The outgoing sender a message is counted for. */
+export interface OutgoingParty {
+  /** Its `itemKey`: login, range or `@domain`. */
+  readonly key: string;
+  readonly sender: SenderSettings;
+  /** The outgoing settings of the sender's domain; null when the domain is not ours (any more). */
+  readonly domain: DomainSettings | null;
+  /** The range of the IP sender that handed it in, when that is re-authenticated as this one; else null. */
+  readonly via: string | null;
 }
 
 export interface PolicySnapshot {
@@ -25,11 +38,13 @@ export interface PolicySnapshot {
   listener(name: string): ListenerSettings | null;
   /** The relay domain, or null when it is not ours (or switched off). */
   domain(name: Domain): DomainSettings | null;
-  /** The outgoing user of that login (case-insensitive), or null. */
+  /** The outgoing sender who logs in by that name (case-insensitive): a user's address, a domain sender's bare domain. Or null. */
   userSender(login: string): SenderSettings | null;
   /** The IP sender or trusted network the address belongs to. */
   trustedNetwork(ip: string): string | null;
   ipSender(ip: string): SenderSettings | null;
+  /** The outgoing sender this client sends as by this listener: its login, else the IP sender of its address (O1, O9). */
+  outgoingParty(listener: ListenerSettings, client: Client): OutgoingParty | null;
   /** May this client send to this recipient? (L2: exactly one grant, recorded; never an open relay.) */
   mayRelay(
     listener: ListenerSettings,

@@ -10,6 +10,7 @@ import {
 import type { StoredChange, StoredItem } from "./policy-store.ts";
 import { parseItem } from "./read-document.ts";
 import type { PolicyChange, PolicySection } from "./settings.ts";
+import { SHIPPED_TEMPLATES } from "./shipped-templates.ts";
 
 /** A stored item that this version cannot use, and why. */
 export interface RefusedItem extends StoredItem {
@@ -66,15 +67,21 @@ export function removalOf({ section: name, key }: RefusedItem): StoredChange {
   };
 }
 
-/** The items without one. The name of an own rule that goes is taken out of the domains and senders that use it. */
+/** The items without one. What other items say of an own rule or a template that goes is taken out of them. */
 export function withoutItem(items: PolicyItems, section: PolicySection, key: string): PolicyItems {
-  const unnamed = section === "rule" && shippedRule(key) === null ? key : null;
+  const rule = section === "rule" && shippedRule(key) === null;
+  const unnamed = (item: PolicyItem): PolicyItem =>
+    rule ? withoutRule(item, key) : section === "template" ? withoutTemplate(item, key) : item;
   const next = new Map<string, PolicyItem>();
-  for (const [id, item] of items) {
-    if (id === itemId(section, key)) continue;
-    next.set(id, unnamed === null ? item : withoutRule(item, unnamed));
-  }
+  for (const [id, item] of items) if (id !== itemId(section, key)) next.set(id, unnamed(item));
   return next;
+}
+
+/** Senders that were told by it are told by the product's own text. */
+function withoutTemplate(item: PolicyItem, name: string): PolicyItem {
+  if (item.section !== "sender" || item.value.lock.template !== name || SHIPPED_TEMPLATES.includes(name))
+    return item;
+  return { ...item, value: { ...item.value, lock: { ...item.value.lock, template: "lock-notice" } } };
 }
 
 function withoutRule(item: PolicyItem, name: string): PolicyItem {

@@ -138,6 +138,8 @@ function verdictOf(progress: Progress, outcomes: readonly RuleOutcome[]): Verdic
     edits: progress.edits.map((owned) => owned.edit),
     redirectTo: progress.redirect?.to ?? null,
     copyTo: progress.copyTo,
+    ...(final?.rule.countsAsSpam === true ? { spam: true } : {}),
+    ...(final?.rule.locks === true ? { lock: true } : {}),
     outcomes,
   };
 }

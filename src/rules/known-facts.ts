@@ -136,6 +136,71 @@ export const KNOWN_FACTS: readonly KnownFact[] = [
     kind: "list",
     description: "Attachments whose name says one thing, content another",
   },
+  {
+    name: "attachments.macros",
+    kind: "list",
+    description: "Office documents with macros, also in archives",
+  },
+  {
+    name: "identity.name",
+    kind: "text",
+    description: "Who is behind outgoing mail; absent when nobody could be found",
+  },
+  { name: "identity.sender", kind: "text", description: "The outgoing sender: login, range or @domain" },
+  {
+    name: "identity.found",
+    kind: "boolean",
+    description: "An identity was found behind outgoing mail",
+    detail: "identity.name",
+  },
+  {
+    name: "bulk.level",
+    kind: "number",
+    description:
+      "How much outgoing mail looks like unsolicited bulk: 0 not, 1 unusual, 2 suspicious, 3 beyond doubt",
+    detail: "bulk.reasons",
+  },
+  { name: "bulk.reasons", kind: "list", description: "What is unusual about the identity’s mail now" },
+  {
+    name: "bulk.waited",
+    kind: "boolean",
+    description: "The identity has waited as it was told; this message may pass",
+  },
+  {
+    name: "bulk.recipients_hour",
+    kind: "number",
+    description: "Recipients of the identity in the last hour, this message included",
+  },
+  {
+    name: "bulk.new_recipients_hour",
+    kind: "number",
+    description: "Those of them it never wrote to, nor they to it",
+  },
+  {
+    name: "bulk.usual_hour",
+    kind: "number",
+    description: "Recipients of a busy hour in the identity’s own past",
+  },
+  {
+    name: "bulk.unknown_percent",
+    kind: "number",
+    description: "Share of recipients of the last day that do not exist",
+  },
+  {
+    name: "bulk.refused_percent",
+    kind: "number",
+    description: "Share of recipients of the last day the far side refused",
+  },
+  {
+    name: "domain_age.known",
+    kind: "boolean",
+    description: "It is known when the domain in From was registered",
+  },
+  {
+    name: "domain_age.days",
+    kind: "number",
+    description: "Age of the domain in From in days; absent when unknown",
+  },
   { name: "eicar.found", kind: "boolean", description: "The EICAR anti-virus test file is in the message" },
   { name: "gtube.found", kind: "boolean", description: "The GTUBE spam test text is in the message" },
   {

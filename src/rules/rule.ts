@@ -35,4 +35,8 @@ export interface Rule {
   readonly replyText: string;
   readonly edits: readonly HeaderEdit[];
   readonly target: string | null;
+  /** When it decides about outgoing mail, the message counts toward the sender's and identity's lock. */
+  readonly countsAsSpam: boolean;
+  /** When it decides about outgoing mail, the identity is locked at once. */
+  readonly locks: boolean;
 }

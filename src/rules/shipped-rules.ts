@@ -17,6 +17,10 @@ export interface ShippedPart {
   readonly note?: string;
   readonly prefix?: string;
   readonly suffix?: string;
+  /** For outgoing mail: counts toward the lock (O3). */
+  readonly countsAsSpam?: true;
+  /** For outgoing mail: locks the identity at once (O12). */
+  readonly locks?: true;
 }
 
 export interface ShippedRule {
@@ -30,6 +34,7 @@ export interface ShippedRule {
 }
 
 const RECEIVED: readonly Direction[] = ["inbound", "internal"];
+const SENT: readonly Direction[] = ["outbound", "internal"];
 const PROVEN = '(spf.result == "pass" and spf.aligned or dkim.result == "pass" and dkim.aligned)';
 
 /** All shipped rules by priority. */
@@ -63,29 +68,39 @@ export const SHIPPED_RULES: readonly ShippedRule[] = [
         action: "quarantine",
         replyCode: 550,
         replyText: "Message refused: it contains malware",
+        countsAsSpam: true,
       },
     ],
   },
   {
     name: "spam",
-    description: "Keeps spam in quarantine; spam of our own senders is refused",
+    description: "Keeps spam in quarantine; a sender of ours is told that it was refused",
     mode: "enforce",
     priority: 300,
     switchedOn: "default",
     parts: [
       {
-        directions: RECEIVED,
+        directions: ["inbound"],
         when: "gtube.found",
         action: "quarantine",
         replyCode: 250,
         replyText: "Message accepted",
       },
       {
+        directions: ["internal"],
+        when: "gtube.found",
+        action: "quarantine",
+        replyCode: 250,
+        replyText: "Message accepted",
+        countsAsSpam: true,
+      },
+      {
         directions: ["outbound"],
         when: "gtube.found",
-        action: "reject",
+        action: "quarantine",
         replyCode: 550,
         replyText: "Message refused: it is spam",
+        countsAsSpam: true,
       },
     ],
   },
@@ -160,6 +175,107 @@ export const SHIPPED_RULES: readonly ShippedRule[] = [
     ],
   },
   {
+    // Requirement O8; switched on by `block` of a sender.
+    name: "macros",
+    description: "Refuses outgoing mail with a document that has macros",
+    mode: "enforce",
+    priority: 610,
+    switchedOn: "by name",
+    parts: [
+      {
+        directions: SENT,
+        when: "attachments.macros",
+        action: "quarantine",
+        replyCode: 550,
+        replyText: "Message refused: an attachment has macros",
+      },
+    ],
+  },
+  {
+    name: "unwanted-attachments",
+    description:
+      "Refuses outgoing mail with attachments that can run, are locked or pretend to be something else",
+    mode: "enforce",
+    priority: 620,
+    switchedOn: "by name",
+    parts: [
+      {
+        directions: SENT,
+        when: "attachments.dangerous or attachments.mismatched or attachments.encrypted",
+        action: "quarantine",
+        replyCode: 550,
+        replyText: "Message refused: an attachment is of an unwanted kind",
+      },
+    ],
+  },
+  {
+    name: "new-domains",
+    description: "Refuses outgoing mail in the name of a domain registered less than a day ago",
+    mode: "enforce",
+    priority: 630,
+    switchedOn: "by name",
+    parts: [
+      {
+        directions: SENT,
+        when: "domain_age.known and domain_age.days < 1",
+        action: "reject",
+        replyCode: 550,
+        replyText: "Message refused: its sender domain was registered less than a day ago",
+      },
+    ],
+  },
+  {
+    // Requirement O12. `bulk.level` grows with what is unusual for the identity; `bulk.waited` says that it has waited as told.
+    name: "bulk-lock",
+    description: "Stops an identity at once whose mail is unsolicited bulk beyond doubt",
+    mode: "enforce",
+    priority: 640,
+    switchedOn: "default",
+    parts: [
+      {
+        directions: SENT,
+        when: "bulk.level >= 3",
+        action: "quarantine",
+        replyCode: 550,
+        replyText: "Message refused: it looks like unsolicited bulk mail",
+        countsAsSpam: true,
+        locks: true,
+      },
+    ],
+  },
+  {
+    name: "bulk-hold",
+    description: "Holds mail in quarantine that looks like unsolicited bulk of one identity",
+    mode: "enforce",
+    priority: 650,
+    switchedOn: "default",
+    parts: [
+      {
+        directions: SENT,
+        when: "bulk.level == 2",
+        action: "quarantine",
+        replyCode: 250,
+        replyText: "Message accepted",
+      },
+    ],
+  },
+  {
+    name: "bulk-slow",
+    description: "Slows an identity that sends to unusually many new recipients",
+    mode: "enforce",
+    priority: 660,
+    switchedOn: "default",
+    parts: [
+      {
+        directions: SENT,
+        when: "bulk.level == 1 and not bulk.waited",
+        action: "tempfail",
+        replyCode: 450,
+        replyText: "Unusually many new recipients, please try again later",
+      },
+    ],
+  },
+  {
     name: "ambiguous-structure",
     description:
       "Watches for mail that programs read in different ways, a means of hiding things from scanners",
@@ -230,5 +346,7 @@ export function rulesOfShipped(shipped: ShippedRule, noteHeader: string): readon
       ...(part.note === undefined ? [] : [{ kind: "add" as const, name: noteHeader, value: part.note }]),
     ],
     target: null,
+    countsAsSpam: part.countsAsSpam ?? false,
+    locks: part.locks ?? false,
   }));
 }

@@ -33,6 +33,10 @@ export interface Verdict {
   readonly redirectTo: string | null;
   /** Further addresses that get a copy. */
   readonly copyTo: readonly string[];
+  /** The deciding rule counts the message toward the sender's and identity's lock. Left out in old records: no. */
+  readonly spam?: boolean;
+  /** The deciding rule locks the identity. */
+  readonly lock?: boolean;
   /** Every rule that matched, in order. */
   readonly outcomes: readonly RuleOutcome[];
 }

@@ -104,7 +104,7 @@ describe("what does not fit together", () => {
     ],
     [
       "one code for parts that differ",
-      { rule: [{ name: "spam", code: 250 }] },
+      { rule: [{ name: "dmarc", code: 250 }] },
       "rule[0].code: is 250; reject answers with 500 to 599",
     ],
     [
@@ -115,6 +115,28 @@ describe("what does not fit together", () => {
         ],
       },
       "must be one line without control characters",
+    ],
+    [
+      "spam counted by a rule that does not decide",
+      {
+        rule: [{ name: "x", when: "client.tls", action: "copy", to: "a@a.test", counts_as_spam: true }],
+      },
+      "rule[0].counts_as_spam: is only for rules that decide (quarantine, reject, tempfail, discard, accept), not for copy",
+    ],
+    [
+      "a lock by a shipped rule that only marks",
+      { rule: [{ name: "subject-marks", lock_identity: true }] },
+      "rule[0].lock_identity: is only for rules that decide",
+    ],
+    [
+      "re-authentication as nobody",
+      { sender: [{ kind: "ip", range: "192.0.2.1", domain: "a.test", reauthenticate_as: "x@a.test" }] },
+      'sender[0].reauthenticate_as: "x@a.test": there is no such sender, and none for its domain',
+    ],
+    [
+      "a lock notice that does not exist",
+      { sender: [{ login: "x@a.test", domain: "a.test", lock: { template: "our-notice" } }] },
+      'sender[0].lock.template: there is no template "our-notice"; make it with [[template]]',
     ],
     [
       "lines in a reply",
@@ -159,5 +181,125 @@ describe("what does not fit together", () => {
     expect(result.ok && result.warnings).toContain(
       "sender 192.0.2.8/30 lies within sender 192.0.2.0/24: the narrower one counts",
     );
+  });
+});
+
+describe("outgoing senders: what is only warned of", () => {
+  const cases: readonly (readonly [string, object, string])[] = [
+    [
+      "re-authentication that is not permitted",
+      {
+        sender: [
+          { login: "x@a.test", domain: "a.test" },
+          { kind: "ip", range: "192.0.2.1", domain: "a.test", reauthenticate_as: "X@a.test" },
+        ],
+      },
+      'sender 192.0.2.1/32: reauthenticate_as "X@a.test": that sender does not permit it; set its reauthentication_permitted',
+    ],
+    [
+      "re-authentication as somebody switched off",
+      {
+        sender: [
+          { login: "x@a.test", domain: "a.test", enabled: false, reauthentication_permitted: true },
+          { kind: "ip", range: "192.0.2.1", domain: "a.test", reauthenticate_as: "x@a.test" },
+        ],
+      },
+      'sender 192.0.2.1/32: reauthenticate_as "x@a.test": that sender is switched off, so the range sends as itself',
+    ],
+    [
+      "a lock for everybody behind an address",
+      { sender: [{ kind: "ip", range: "192.0.2.1", domain: "a.test", lock: { sender: true } }] },
+      "sender 192.0.2.1/32: lock.sender is on for an address range: one who sends spam locks everybody behind it; lock the identity instead",
+    ],
+    [
+      "limits that cannot work together",
+      { sender: [{ login: "x@a.test", domain: "a.test", limits: { per_minute: 60, per_day: 50 } }] },
+      "sender x@a.test: limits.per_minute is 60, but per_day is only 50: it is never reached",
+    ],
+    [
+      "limits of identities that cannot work together",
+      {
+        sender: [
+          {
+            login: "x@a.test",
+            domain: "a.test",
+            identity_limits: { per_week: 9, per_month: 8, per_hour: 1 },
+          },
+        ],
+      },
+      "sender x@a.test: identity_limits.per_week is 9, but per_month is only 8: it is never reached",
+    ],
+    [
+      "CRAM-MD5 for nobody",
+      { listener: [{ name: "a", listen: "127.0.0.1:2525", auth: "optional", cram_md5: true }] },
+      "listener a: cram_md5 is on, but no sender has a cram_password: nobody can log in that way",
+    ],
+    [
+      "a password at a mail server nobody named",
+      {
+        domain: [{ name: "a.test" }],
+        sender: [{ login: "x@a.test", domain: "a.test", verify: "mail-server" }],
+      },
+      "sender x@a.test: its password is checked at the mail server, but domain a.test has no outgoing.password_server: it cannot log in",
+    ],
+    [
+      "enterprise mode that alerts nobody",
+      { domain: [{ name: "a.test", outgoing: { enterprise: true } }] },
+      "domain a.test: identities are locked automatically, but outgoing.alerts names nobody who is told",
+    ],
+    [
+      "a login that names its own identity",
+      {
+        domain: [{ name: "a.test" }],
+        sender: [{ login: "x@a.test", domain: "a.test", identify_by: { header: "X-Client-ID" } }],
+      },
+      "sender x@a.test: whoever has its password chooses the identity in the header, and so escapes every lock of one; switch lock.sender on",
+    ],
+    [
+      "a report for nobody",
+      { domain: [{ name: "a.test", outgoing: { report: { every: "daily" } } }] },
+      "domain a.test: outgoing.report is daily, but neither report.to nor alerts.mail names anybody",
+    ],
+    [
+      "a scope that names a domain sender who does not exist",
+      { rule: [{ name: "x", when: "client.tls", action: "reject", scope: { senders: ["@a.test"] } }] },
+      "rule x: scope names sender @a.test, who does not exist",
+    ],
+  ];
+  test.each(cases)("%s", async (_, document, warning) => {
+    const settings = await settingsOn(new MemoryStore());
+    const result = await settings.plan(document, keep);
+    expect(problems(result)).toEqual([]);
+    expect(result.ok && result.warnings).toContain(warning);
+  });
+
+  test("what fits is not warned of", async () => {
+    const settings = await settingsOn(new MemoryStore());
+    const result = await settings.plan(
+      {
+        domain: [
+          {
+            name: "a.test",
+            routes: [{ host: "192.0.2.25" }],
+            outgoing: { password_server: { protocol: "imap", host: "192.0.2.25" } },
+          },
+        ],
+        template: [{ name: "our-notice", subject: "You are locked", text: "Call {contact}." }],
+        sender: [
+          { login: "x@a.test", domain: "a.test", verify: "mail-server", lock: { template: "our-notice" } },
+          { kind: "domain", domain: "a.test", reauthentication_permitted: true, lock: { template: "none" } },
+          {
+            kind: "ip",
+            range: "192.0.2.1",
+            domain: "a.test",
+            reauthenticate_as: "anybody@a.test",
+            limits: { per_minute: 60, per_hour: 60, per_month: 600 },
+          },
+        ],
+        rule: [{ name: "x", when: "client.tls", action: "accept", scope: { senders: ["@A.test"] } }],
+      },
+      keep,
+    );
+    expect(result.ok && result.warnings.filter((warning) => /sender|domain a/.test(warning))).toEqual([]);
   });
 });

@@ -36,6 +36,15 @@ const document = {
     { kind: "ip", range: "192.0.2.32/28", domain: "example.test" },
     { kind: "ip", range: "192.0.2.64/28", domain: "example.test", enabled: false },
     { kind: "domain", domain: "example.test" },
+    { kind: "domain", domain: "asleep.test", password_hash: CHEAP_HASH, enabled: false },
+    { kind: "ip", range: "192.0.2.96/32", domain: "example.test", reauthenticate_as: "gone@example.test" },
+    {
+      kind: "ip",
+      range: "192.0.2.97/32",
+      domain: "example.test",
+      reauthenticate_as: "alice@example.test",
+      enabled: false,
+    },
   ],
 };
 const snapshot = await snapshotOf(document);
@@ -52,6 +61,12 @@ const clients: Readonly<Record<string, Client>> = {
   "switched-off login": client({ login: "gone@example.test" }),
   "unknown login": client({ login: "nobody@example.test" }),
   "switched-off login on the lan": client({ ip: "10.1.2.3", login: "gone@example.test" }),
+  "domain login": client({ login: "Example.test" }),
+  "address of a domain sender": client({ login: "user@example.test" }),
+  "key of a domain sender": client({ login: "@example.test" }),
+  "switched-off domain login": client({ login: "asleep.test" }),
+  "re-authenticated as somebody gone": client({ ip: "192.0.2.96" }),
+  "switched-off re-authentication": client({ ip: "192.0.2.97" }),
   "claims localhost": client({ helo: "localhost", hostname: "localhost" }),
   "no address": client({ ip: "not an address" }),
 };
@@ -79,6 +94,9 @@ const AUTH = "authenticated-sender alice@example.test";
 const LAN4 = "trusted-network 10.0.0.0/8";
 const LAN6 = "trusted-network 2001:db8:1::/48";
 const IP = "ip-sender 192.0.2.32/28";
+const DOMAIN = "authenticated-sender example.test";
+/** Its own grant and no more: whom it names neither gives nor takes anything. */
+const GONE = "ip-sender 192.0.2.96/32";
 const RELAY = "relay-domain example.test";
 
 /** Who may send anywhere by which listener, and by which grant. */
@@ -89,6 +107,7 @@ const ANYWHERE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "lan, mapped": LAN4,
     "lan, v6": LAN6,
     "ip sender": IP,
+    "re-authenticated as somebody gone": GONE,
     "alice on the lan": LAN4,
   },
   "mx-strict": {},
@@ -98,7 +117,9 @@ const ANYWHERE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "lan, mapped": LAN4,
     "lan, v6": LAN6,
     "ip sender": IP,
+    "re-authenticated as somebody gone": GONE,
     alice: AUTH,
+    "domain login": DOMAIN,
     "alice on the lan": AUTH,
   },
   "login-useless": {
@@ -107,10 +128,11 @@ const ANYWHERE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "lan, mapped": LAN4,
     "lan, v6": LAN6,
     "ip sender": IP,
+    "re-authenticated as somebody gone": GONE,
     "alice on the lan": LAN4,
   },
-  submission: { alice: AUTH, "alice on the lan": AUTH },
-  "submission-lan": { alice: AUTH, "alice on the lan": AUTH },
+  submission: { alice: AUTH, "alice on the lan": AUTH, "domain login": DOMAIN },
+  "submission-lan": { alice: AUTH, "alice on the lan": AUTH, "domain login": DOMAIN },
   future: {},
 };
 

@@ -189,6 +189,7 @@ test("the schema's defaults", () => {
     tls: "starttls",
     auth: "off",
     auth_without_tls: false,
+    cram_md5: false,
     relay: ["trusted-networks"],
     proxy_from: [],
     clients: [],
@@ -209,8 +210,37 @@ test("the schema's defaults", () => {
     routes: [{ host: "x", port: 25, priority: 10, tls: "opportunistic" }],
     recipients: { verify: "callout", list: [], cache: "1h" },
     rules: null,
+    outgoing: {
+      barred: false,
+      enterprise: false,
+      from_must_exist: null,
+      known_identities_only: null,
+      require_tls: null,
+      limit_identities: null,
+      lock_identities: null,
+      default_limits: { per_minute: 30, per_hour: 300, recipients_per_day: 1000 },
+      link_same_password: false,
+      abuse_contact: null,
+      alerts: {
+        mail: [],
+        webhook: null,
+        sms: null,
+        thresholds: { spam: 5, virus: 1, bulk: 1, window: "1h" },
+      },
+      report: { every: "off", hour: 7, weekday: "monday", timezone: "UTC", to: [] },
+      password_server: null,
+      dkim_selector: null,
+    },
     enabled: true,
   });
+  const noLimits = {
+    per_minute: null,
+    per_hour: null,
+    per_day: null,
+    per_week: null,
+    per_month: null,
+    recipients_per_day: null,
+  };
   expect(senderSchema.parse({ login: "x@a.test", domain: "a.test" }) as object).toEqual({
     kind: "user",
     login: "x@a.test",
@@ -218,6 +248,21 @@ test("the schema's defaults", () => {
     identify_by: "authenticated-user",
     send_as: [],
     rules: [],
+    limits: noLimits,
+    identity_limits: noLimits,
+    lock: {
+      identity: true,
+      sender: false,
+      spam: 5,
+      window: "10m",
+      timeout: "1h",
+      max_unlocks: 2,
+      template: "lock-notice",
+    },
+    quarantine_response: "rejected",
+    archive: false,
+    block: [],
+    reauthentication_permitted: false,
     enabled: true,
   });
   expect(ruleSchema.parse({ name: "a" })).toEqual({
@@ -249,5 +294,8 @@ test("the schema's defaults", () => {
     note_header: "X-Gatepost",
     postmaster: null,
     check_timeout: "20s",
+    console_url: null,
+    self_service: true,
+    domain_age: { feed: "", rdap: null },
   });
 });

@@ -29,6 +29,7 @@ const snapshot = await snapshotOf({
       send_as: ["Sales@example.test", "@Other.test"],
     },
     { login: "gone@example.test", domain: "example.test", password_hash: CHEAP_HASH, enabled: false },
+    { kind: "domain", domain: "other.test", password_hash: CHEAP_HASH, send_as: ["info@example.test"] },
   ],
 });
 
@@ -65,8 +66,9 @@ describe("a login", () => {
     "ceo@elsewhere.example.org",
     "sales@example.test.evil.example",
   ])("may not use %s", (from) => {
-    expect(refused("submission", alice, from)).toBe("Sender address not allowed for this login");
-    expect(refusedFrom("submission", alice, from)).toBe("From address not allowed for this login");
+    const text = `alice@example.test may not send as ${from}; ask your administrator to allow it (send as)`;
+    expect(refused("submission", alice, from)).toBe(text);
+    expect(refusedFrom("submission", alice, from)).toBe(text);
   });
   test("may not send without a sender", () => {
     expect(refused("submission", alice, null)).toBe(
@@ -82,10 +84,35 @@ describe("a login", () => {
   test("that is unknown or switched off may use nothing", () => {
     for (const login of ["gone@example.test", "nobody@example.test"]) {
       const who = client({ login });
-      expect(refused("submission", who, login)).toBe("Sender address not allowed for this login");
-      expect(refusedFrom("submission", who, login)).toBe("Sender address not allowed for this login");
+      const text = "This login may not send mail; ask your administrator";
+      expect(refused("submission", who, login)).toBe(text);
+      expect(refusedFrom("submission", who, login)).toBe(text);
     }
   });
+});
+
+describe("a domain login", () => {
+  const domain = client({ login: "other.test" });
+  test.each(["anyone@other.test", "INFO@example.test"])("may use %s", (from) => {
+    expect(refused("submission", domain, from)).toBeNull();
+    expect(refusedFrom("submission", domain, from)).toBeNull();
+  });
+  test.each(["alice@example.test", "anyone@sub.other.test", "anyone@other.test.example.org"])(
+    "may not use %s",
+    (from) => {
+      const text = `other.test may not send as ${from}; ask your administrator to allow it (send as)`;
+      expect(refused("submission", domain, from)).toBe(text);
+      expect(refusedFrom("submission", domain, from)).toBe(text);
+    },
+  );
+  test("is a server's, whose notices have no sender", () => {
+    expect(refused("submission", domain, null)).toBeNull();
+  });
+});
+
+test("a reply stays within a line however long the addresses are", () => {
+  const long = `${"x".repeat(60)}@${"long-name.".repeat(20)}example.org`;
+  expect(refused("submission", alice, long)?.length).toBeLessThan(400);
 });
 
 describe("without a login", () => {

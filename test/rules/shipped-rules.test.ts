@@ -38,7 +38,15 @@ const PROVEN: Facts = {
 };
 
 test("the default set", () => {
-  expect([...DEFAULT_RULES].sort()).toEqual(["dangerous-attachments", "dmarc", "spam", "virus"]);
+  expect([...DEFAULT_RULES].sort()).toEqual([
+    "bulk-hold",
+    "bulk-lock",
+    "bulk-slow",
+    "dangerous-attachments",
+    "dmarc",
+    "spam",
+    "virus",
+  ]);
 });
 
 test("every condition names known facts, and each part can be asked", () => {
@@ -63,7 +71,7 @@ describe("decisions", () => {
     ["inbound", { "eicar.found": false, "clamd.found": false }, "accept", null, 250],
     ["inbound", { "gtube.found": true }, "quarantine", "spam", 250],
     ["internal", { "gtube.found": true }, "quarantine", "spam", 250],
-    ["outbound", { "gtube.found": true }, "reject", "spam", 550],
+    ["outbound", { "gtube.found": true }, "quarantine", "spam", 550],
     ["outbound", { "gtube.found": false }, "accept", null, 250],
     ["inbound", { "dmarc.result": "fail", "dmarc.policy": "reject" }, "reject", "dmarc", 550],
     ["inbound", { "dmarc.result": "fail", "dmarc.policy": "quarantine" }, "quarantine", "dmarc", 250],
@@ -75,6 +83,18 @@ describe("decisions", () => {
     ["inbound", { "attachments.dangerous": ["a.exe"] }, "quarantine", "dangerous-attachments", 250],
     ["outbound", { "attachments.dangerous": ["a.exe"] }, "quarantine", "dangerous-attachments", 550],
     ["inbound", { "attachments.dangerous": [] }, "accept", null, 250],
+    ["outbound", { "bulk.level": 0 }, "accept", null, 250],
+    ["outbound", { "bulk.level": 1, "bulk.waited": false }, "tempfail", "bulk-slow", 450],
+    ["outbound", { "bulk.level": 1, "bulk.waited": true }, "accept", null, 250],
+    ["outbound", { "bulk.level": 2, "bulk.waited": true }, "quarantine", "bulk-hold", 250],
+    ["internal", { "bulk.level": 2 }, "quarantine", "bulk-hold", 250],
+    ["outbound", { "bulk.level": 3 }, "quarantine", "bulk-lock", 550],
+    ["inbound", { "bulk.level": 3 }, "accept", null, 250],
+    ["outbound", { "bulk.level": 3, "eicar.found": true }, "quarantine", "virus", 550],
+    ["outbound", { "bulk.level": 1, "gtube.found": true }, "quarantine", "spam", 550],
+    // Only where a sender's `block` or a domain names them.
+    ["outbound", { "attachments.macros": ["a.docm"] }, "accept", null, 250],
+    ["outbound", { "domain_age.known": true, "domain_age.days": 0 }, "accept", null, 250],
     ["inbound", { "structure.ambiguous": ["two From lines"] }, "accept", null, 250],
     ["inbound", { "scan.failed": true, "eicar.found": true }, "tempfail", "check-failed", 451],
   ];
