@@ -26,14 +26,22 @@ const MAX_LISTED = 200;
 const MAX_LABEL = 200;
 
 /** A list of the message log: bounded, each entry once. */
-class Listing {
-  readonly #entries = new Set<string>();
-  add(entry: string): void {
-    if (this.#entries.size < MAX_LISTED) this.#entries.add(shown(entry));
-  }
-  entries(): readonly string[] {
-    return [...this.#entries];
-  }
+export interface Listing {
+  /** Returns the entry as it is shown. */
+  add(entry: string): string;
+  entries(): readonly string[];
+}
+
+export function listingOf(): Listing {
+  const entries = new Set<string>();
+  return {
+    add(entry) {
+      const text = shown(entry);
+      if (entries.size < MAX_LISTED) entries.add(text);
+      return text;
+    },
+    entries: () => [...entries],
+  };
 }
 
 function shown(text: string): string {
@@ -46,12 +54,12 @@ function shown(text: string): string {
 /** Starts a survey of one message. */
 export function surveyAttachments(): AttachmentSurvey {
   let count = 0;
-  const names = new Listing();
-  const extensions = new Listing();
-  const types = new Listing();
-  const dangerous = new Listing();
-  const encrypted = new Listing();
-  const mismatched = new Listing();
+  const names = listingOf();
+  const extensions = listingOf();
+  const types = listingOf();
+  const dangerous = listingOf();
+  const encrypted = listingOf();
+  const mismatched = listingOf();
   const reasons: string[] = [];
   const detection = newDetectionBudget();
 

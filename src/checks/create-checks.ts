@@ -3,9 +3,11 @@
 import { mailauthResolver } from "../dns/mailauth-resolver.ts";
 import type { Resolver } from "../dns/resolver.ts";
 import { type ClamdHook, createClamdCheck } from "../hooks/clamd.ts";
+import { type Clock, systemClock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { Finding } from "../rules/fact.ts";
 import type { Check, Checker } from "./check.ts";
+import { createDomainAge, type DomainAgeSettings } from "./domain-age.ts";
 import { createChecker } from "./run-checks.ts";
 import { createContentChecks, createMailAuthentication, createMessageScan } from "./scan-checks.ts";
 import { createScanPool, type ScanPool } from "./scan-pool.ts";
@@ -16,6 +18,9 @@ export interface GatewayChecksOptions {
   readonly hostname: string;
   readonly log: Log;
   readonly hooks: readonly ClamdHook[];
+  /** Where the age of domains is found out; left out: nowhere, so it is unknown. */
+  readonly domainAge?: DomainAgeSettings;
+  readonly clock?: Clock;
   /** Told of each failed check, for metrics. */
   readonly onFailure?: (check: string, reason: string) => void;
 }
@@ -23,6 +28,8 @@ export interface GatewayChecksOptions {
 export interface GatewayChecks extends Checker {
   /** Uses other hooks from the next message on. */
   useHooks(hooks: readonly ClamdHook[]): void;
+  /** Finds the age of domains out elsewhere from the next message on. */
+  useDomainAge(settings: DomainAgeSettings): void;
   /** Cleaned HTML, text and parts of a message for the viewer. */
   readonly view: ScanPool["view"];
 }
@@ -32,7 +39,12 @@ export function createChecks(options: GatewayChecksOptions): GatewayChecks {
   const { log, onFailure } = options;
   const pool = createScanPool({ resolve: mailauthResolver(options.resolver), log });
   const scan = createMessageScan({ pool, hostname: options.hostname });
-  const builtIn = [...createContentChecks(scan), ...createMailAuthentication(scan)];
+  const domainAge = createDomainAge({
+    settings: options.domainAge ?? { feed: "", rdap: null },
+    clock: options.clock ?? systemClock,
+    log,
+  });
+  const builtIn = [...createContentChecks(scan), ...createMailAuthentication(scan), domainAge.check];
   let checker = checkerWith(options.hooks);
 
   function checkerWith(hooks: readonly ClamdHook[]): Checker {
@@ -45,6 +57,7 @@ export function createChecks(options: GatewayChecksOptions): GatewayChecks {
     useHooks(hooks) {
       checker = checkerWith(hooks);
     },
+    useDomainAge: (settings) => domainAge.use(settings),
     view: (raw) => pool.view(raw),
     close: () => pool.close(),
   };

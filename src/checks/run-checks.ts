@@ -64,9 +64,11 @@ interface Failure {
 }
 
 function failureFindings(failures: readonly Failure[]): readonly Finding[] {
-  const names = failures.map(({ name }) => name);
+  // Two checks may share a name, as parts of one.
+  const byName = new Map(failures.map((failure) => [failure.name, failure]));
+  const names = [...byName.keys()];
   return [
-    ...failures.map(({ name, reason }) => ({
+    ...[...byName.values()].map(({ name, reason }) => ({
       check: name,
       fact: `${name}.failed`,
       value: true,

@@ -1,10 +1,11 @@
-// The checks that run in scan workers: attachments, eicar, gtube, structure, spf, dkim, dmarc, arc. All that are asked about one message go
+// The checks that run in scan workers: attachments, macros, eicar, gtube, structure, spf, dkim, dmarc, arc. All that are asked about one message go
 // to a worker together, in one round trip.
 
 import type { Finding } from "../rules/fact.ts";
 import { ATTACHMENT_FACTS } from "./attachments.ts";
 import { AUTHENTICATION_FACTS, type AuthenticationCheck } from "./authenticate-message.ts";
 import type { Check, CheckInput } from "./check.ts";
+import { MACRO_FACTS } from "./macros.ts";
 import type { ContentCheck } from "./scan-message.ts";
 import type { ScanAnswer, ScanPool } from "./scan-pool.ts";
 import type { FindingsByCheck } from "./scan-protocol.ts";
@@ -20,6 +21,7 @@ export interface ScanCheckOptions {
 
 const CONTENT_FACTS: Readonly<Record<ContentCheck, readonly string[]>> = {
   attachments: ATTACHMENT_FACTS,
+  macros: MACRO_FACTS,
   eicar: ["eicar.found"],
   gtube: ["gtube.found"],
   structure: STRUCTURE_FACTS,
@@ -35,7 +37,8 @@ interface Batch {
 /** The checks that need nothing but the message itself. */
 export function createContentChecks(scan: MessageScan): readonly Check[] {
   return entriesOf(CONTENT_FACTS).map(([name, facts]) => ({
-    name,
+    // A second check of that name: macros are looked for only when a rule asks for them.
+    name: name === "macros" ? "attachments" : name,
     facts,
     timeoutMs: scan.timeoutMs,
     async run(input) {

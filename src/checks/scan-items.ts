@@ -18,6 +18,8 @@ export interface ScanItem {
   readonly attached: boolean;
   /** A part of the zip package a document is made of (OOXML, ODF): not a file its sender named. */
   readonly insideDocument: boolean;
+  /** The label of the archive or document it was unpacked from, or null. */
+  readonly within: string | null;
   readonly declaredTypes: readonly string[];
   readonly encrypted: boolean;
   /** Why it could not be looked at whole, or null. */
@@ -56,6 +58,7 @@ export async function eachItem(
         archiveDepth: item.archiveDepth + 1,
         attached: true,
         insideDocument: isDocument,
+        within: item.label,
         declaredTypes: [],
         encrypted: file.encrypted,
         problem: file.problem,
@@ -86,6 +89,7 @@ function* partItems(part: MimePart): Generator<ScanItem> {
       archiveDepth: 0,
       attached,
       insideDocument: false,
+      within: null,
       declaredTypes: part.types,
       encrypted: false,
       problem: null,
@@ -100,6 +104,7 @@ function* partItems(part: MimePart): Generator<ScanItem> {
         archiveDepth: 0,
         attached: true,
         insideDocument: false,
+        within: null,
         declaredTypes: [],
         encrypted: false,
         problem: null,

@@ -2,13 +2,14 @@
 import { displayText, eachField, rawValue, readHeaderBlock } from "../message/header-block.ts";
 import type { Finding } from "../rules/fact.ts";
 import { surveyAttachments } from "./attachments.ts";
+import { surveyMacros } from "./macros.ts";
 import { walkMime } from "./mime-walk.ts";
 import { eachItem } from "./scan-items.ts";
 import { structureFindings } from "./structure.ts";
 import { containsEicar, containsGtube, eicarFinding, gtubeFinding } from "./test-strings.ts";
 
 /** The checks that are answered from the message's own bytes. */
-export const CONTENT_CHECKS = ["attachments", "eicar", "gtube", "structure"] as const;
+export const CONTENT_CHECKS = ["attachments", "macros", "eicar", "gtube", "structure"] as const;
 export type ContentCheck = (typeof CONTENT_CHECKS)[number];
 
 /** What each of the wanted checks found. */
@@ -18,6 +19,7 @@ export async function scanMessage(
 ): Promise<ReadonlyMap<ContentCheck, readonly Finding[]>> {
   const tree = walkMime(raw);
   const survey = wanted.includes("attachments") ? surveyAttachments() : null;
+  const macros = wanted.includes("macros") ? surveyMacros() : null;
   const doubts = new Set<string>();
   let eicar = containsEicar(raw) ? "the message" : null;
   let gtube = gtubeInHeaderOrRaw(raw);
@@ -25,6 +27,7 @@ export async function scanMessage(
     if (item.doubt !== null) doubts.add(item.doubt);
     eicar ??= containsEicar(item.bytes) ? item.label : null;
     gtube ??= item.archiveDepth === 0 && containsGtube(item.bytes) ? item.label : null;
+    macros?.visit(item);
     return survey?.visit(item);
   });
   const findings = new Map<ContentCheck, readonly Finding[]>();
@@ -32,6 +35,9 @@ export async function scanMessage(
     switch (check) {
       case "attachments":
         findings.set(check, survey?.findings(tree.cut) ?? []);
+        break;
+      case "macros":
+        findings.set(check, macros?.findings() ?? []);
         break;
       case "eicar":
         findings.set(check, [eicarFinding(eicar)]);

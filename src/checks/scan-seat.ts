@@ -19,6 +19,8 @@ export interface ScanSeatOptions {
   readonly onBroken: (jobs: readonly ScanJob[], reason: string) => void;
 }
 
+/** Jobs a worker has at a time: the one it parses and the next, so that it need not wait for the main thread between two. */
+const MAX_HANDED_OVER = 2;
 const RESTART_DELAY_MS = 1000;
 const PING_BUDGET_MS = 2000;
 /** The id of a ping; jobs count from 1. */
@@ -32,7 +34,8 @@ export class ScanSeat {
   >();
   #worker: Worker | null = null;
   #ready = false;
-  #parsing: ScanJob | "ping" | null = null;
+  /** In the order the worker has them; the first is being parsed. */
+  #parsing: (ScanJob | "ping")[] = [];
   #parseTimer: ReturnType<typeof setTimeout> | null = null;
   #closed = false;
 
@@ -41,26 +44,32 @@ export class ScanSeat {
     this.#spawn();
   }
 
-  /** Can take a job: loaded, and not parsing one. */
+  /** Can take a job: loaded, none waits there behind the one it parses, and there is no doubt whether it is stuck. */
   get idle(): boolean {
-    return this.#ready && this.#parsing === null;
+    return this.#ready && this.#parsing.length < MAX_HANDED_OVER && this.#parsing[0] !== "ping";
   }
 
-  /** Idle, and nothing waits for DNS either. */
+  /** Has nothing at all to do, also nothing that waits for DNS. */
   get empty(): boolean {
-    return this.idle && this.#authenticating.size === 0;
+    return this.#ready && this.#parsing.length === 0 && this.#authenticating.size === 0;
   }
 
   /** Takes the job. Only when `idle`. */
   start(job: ScanJob): void {
-    this.#parsing = job;
-    this.#parseTimer = setTimeout(
-      () => this.#broke(`it took longer than ${this.#options.parseBudgetMs} ms`),
-      this.#options.parseBudgetMs,
-    );
+    this.#parsing.push(job);
+    if (this.#parsing.length === 1) this.#startClock();
     // The message is copied once and handed over; the caller's own bytes stay, for delivery.
     const copy = new Uint8Array(job.raw);
     this.#post(orderOf(job, copy), [copy.buffer]);
+  }
+
+  /** The budget is that of the job in front: the worker begins the next one when it has answered for this. */
+  #startClock(): void {
+    const { parseBudgetMs } = this.#options;
+    this.#parseTimer = setTimeout(
+      () => this.#broke(`it took longer than ${parseBudgetMs} ms`),
+      parseBudgetMs,
+    );
   }
 
   close(): readonly ScanJob[] {
@@ -146,9 +155,9 @@ export class ScanSeat {
   #endParsing(): ScanJob | null {
     if (this.#parseTimer !== null) clearTimeout(this.#parseTimer);
     this.#parseTimer = null;
-    const job = this.#parsing;
-    this.#parsing = null;
-    return job === "ping" ? null : job;
+    const job = this.#parsing.shift();
+    if (this.#parsing.length > 0) this.#startClock();
+    return job === undefined || job === "ping" ? null : job;
   }
 
   /** Slow DNS fails the one message; whether the worker itself is stuck shows a ping. */
@@ -158,8 +167,8 @@ export class ScanSeat {
       new Error(`proving the sender took longer than ${this.#options.authenticationBudgetMs} ms`),
     );
     this.#options.onDone(job);
-    if (this.#parsing !== null) return;
-    this.#parsing = "ping";
+    if (this.#parsing.length > 0) return;
+    this.#parsing.push("ping");
     this.#parseTimer = setTimeout(() => this.#broke("it does not answer"), PING_BUDGET_MS);
     this.#post({ kind: "ping", id: PING }, []);
   }
@@ -189,9 +198,10 @@ export class ScanSeat {
     const worker = this.#worker;
     this.#worker = null;
     this.#ready = false;
-    const parsing = this.#endParsing();
+    if (this.#parseTimer !== null) clearTimeout(this.#parseTimer);
+    this.#parseTimer = null;
     const jobs = [
-      ...(parsing === null ? [] : [parsing]),
+      ...this.#parsing.splice(0).filter((job) => job !== "ping"),
       ...[...this.#authenticating.values()].map(({ job }) => job),
     ];
     for (const { timer } of this.#authenticating.values()) clearTimeout(timer);

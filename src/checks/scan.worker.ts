@@ -16,6 +16,8 @@ const MAX_QUESTIONS_PER_MESSAGE = 150;
 const waiting = new Map<number, (answer: DnsReply) => void>();
 const recent = createRecentAnswers(() => performance.now());
 let questions = 0;
+/** Settles when the message that is being parsed is through: one at a time, so that each has its whole budget. */
+let parsing: Promise<void> = Promise.resolve();
 /** Replies to be sent together: crossing threads costs more than what is said. */
 let outbox: ScanReply[] = [];
 let flushing = false;
@@ -48,12 +50,17 @@ async function scan({
   content,
   authentication,
 }: Extract<ScanOrder, { kind: "scan" }>): Promise<void> {
+  const before = parsing;
+  const { promise, resolve: done } = Promise.withResolvers<void>();
+  parsing = promise;
+  await before;
   try {
     const findings = content.length === 0 ? [] : [...(await scanMessage(raw, content))];
     reply({ kind: "parsed", id, findings, failure: null });
   } catch (error) {
     reply({ kind: "parsed", id, findings: [], failure: reasonOf(error) });
   }
+  done();
   if (authentication !== null) await authenticate(id, raw, authentication.client, authentication.wanted);
   flush();
 }

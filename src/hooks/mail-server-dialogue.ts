@@ -1,0 +1,153 @@
+// One dialogue with a domain's mail server about one password: connection, TLS, the protocol, an answer. Bounded in time; always over
+// TLS; the password is sent at most once. What is remembered between dialogues is in `mail-server-login.ts`.
+import { connect, type Socket } from "node:net";
+import { connectTrouble } from "../delivery/connect-trouble.ts";
+import { hostAddresses } from "../delivery/resolve-hosts.ts";
+import type { Resolver } from "../dns/resolver.ts";
+import type { Clock } from "../observe/clock.ts";
+import { imapLogin } from "./imap-login.ts";
+import { DialogueError, LineDialogue } from "./line-dialogue.ts";
+import type { Credentials, LoginAnswer, LoginProtocol } from "./login-dialogue.ts";
+import { pop3Login } from "./pop3-login.ts";
+import { smtpLogin } from "./smtp-login.ts";
+
+/** Where passwords of a domain are checked. */
+export interface PasswordServerAddress {
+  readonly protocol: "imap" | "pop3" | "smtp";
+  readonly host: string;
+  /** null: the protocol's usual one for `tls`. */
+  readonly port: number | null;
+  readonly tls: "implicit" | "starttls";
+  readonly verifyCertificate: boolean;
+}
+
+export interface DialogueParts {
+  readonly resolver: Resolver;
+  readonly clock: Clock;
+  /** Our own name, for EHLO. */
+  readonly hostname: string;
+  /** Further trusted certificates (PEM), for servers with an authority of their own. */
+  readonly trusted?: readonly string[];
+}
+
+/** From the look-up of the name to the answer. */
+const DIALOGUE_MS = 10_000;
+
+const PORTS = {
+  imap: { implicit: 993, starttls: 143 },
+  pop3: { implicit: 995, starttls: 110 },
+  smtp: { implicit: 465, starttls: 587 },
+} as const;
+
+/** `imap mail.example.test:993`. */
+export function serverName({ protocol, host, port, tls }: PasswordServerAddress): string {
+  const name = host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
+  return `${protocol} ${name}:${port ?? PORTS[protocol][tls]}`;
+}
+
+/** The answer of a server, and when the connection is gone: until then the server counts it. */
+export interface AnsweredDialogue {
+  readonly answer: LoginAnswer;
+  readonly closed: Promise<void>;
+}
+
+/** Asks once. @throws DialogueError when the server cannot be reached, breaks off or talks nonsense. */
+export async function askMailServer(
+  server: PasswordServerAddress,
+  credentials: Credentials,
+  parts: DialogueParts,
+): Promise<AnsweredDialogue> {
+  const timer = new AbortController();
+  const cancel = parts.clock.after(DIALOGUE_MS, () =>
+    timer.abort(`the server took too long: no answer within ${DIALOGUE_MS / 1000} seconds`),
+  );
+  try {
+    const socket = await reach(server, parts, timer.signal);
+    return await converse(new LineDialogue(socket, timer.signal), server, { credentials, parts });
+  } finally {
+    cancel();
+  }
+}
+
+async function converse(
+  dialogue: LineDialogue,
+  server: PasswordServerAddress,
+  asked: { readonly credentials: Credentials; readonly parts: DialogueParts },
+): Promise<AnsweredDialogue> {
+  const protocol = protocolOf(server, asked.parts.hostname);
+  const starttls = server.tls === "starttls";
+  const secure = {
+    serverName: bare(server.host),
+    verify: server.verifyCertificate,
+    trusted: asked.parts.trusted ?? null,
+  };
+  try {
+    if (starttls) await protocol.greet(dialogue, { starttls });
+    await dialogue.secure(secure);
+    if (!starttls) await protocol.greet(dialogue, { starttls });
+    const answer = await protocol.logIn(dialogue, asked.credentials);
+    return { answer, closed: dialogue.end(protocol.goodbye) };
+  } catch (error) {
+    void dialogue.end(protocol.goodbye);
+    throw error;
+  }
+}
+
+function protocolOf(server: PasswordServerAddress, hostname: string): LoginProtocol {
+  switch (server.protocol) {
+    case "imap":
+      return imapLogin;
+    case "pop3":
+      return pop3Login;
+    case "smtp":
+      return smtpLogin(hostname);
+  }
+}
+
+/** `[2001:db8::1]` without its brackets. */
+function bare(host: string): string {
+  return host.replace(/^\[(?:ipv6:)?|\]$/gi, "");
+}
+
+/** Connects to the first address of the server that answers. */
+async function reach(
+  server: PasswordServerAddress,
+  { resolver }: DialogueParts,
+  signal: AbortSignal,
+): Promise<Socket> {
+  const found = await hostAddresses(bare(server.host), resolver);
+  if (!found.ok) throw new DialogueError(found.words);
+  const port = server.port ?? PORTS[server.protocol][server.tls];
+  let trouble = `"${server.host}" has no address`;
+  for (const host of found.addresses) {
+    const socket = await connectTo(host, port, signal);
+    if (typeof socket !== "string") return socket;
+    trouble = socket;
+  }
+  throw new DialogueError(trouble);
+}
+
+/** The connected socket, or why there is none. */
+function connectTo(host: string, port: number, signal: AbortSignal): Promise<Socket | string> {
+  return new Promise((resolve) => {
+    if (signal.aborted) {
+      resolve(String(signal.reason));
+      return;
+    }
+    const socket = connect({ host, port, noDelay: true });
+    const settle = (result: Socket | string) => {
+      signal.removeEventListener("abort", giveUp);
+      socket.removeAllListeners("error");
+      socket.removeAllListeners("connect");
+      if (typeof result === "string") {
+        socket.on("error", () => {});
+        socket.destroy();
+      }
+      resolve(result);
+    };
+    const giveUp = () => settle(String(signal.reason));
+    signal.addEventListener("abort", giveUp, { once: true });
+    socket.once("error", (error: Error) => settle(connectTrouble(error)));
+    socket.once("connect", () => settle(socket));
+  });
+}

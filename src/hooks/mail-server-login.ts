@@ -1,0 +1,196 @@
+// Passwords checked at the domain's own mail server (requirement O13). Remembers what was right under a keyed hash, never in clear;
+// asks a server little: the same question once, few dialogues side by side, none while it is down.
+import { createHmac, randomBytes } from "node:crypto";
+import { DialogueError } from "./line-dialogue.ts";
+import type { LoginAnswer } from "./login-dialogue.ts";
+import {
+  type AnsweredDialogue,
+  askMailServer,
+  type DialogueParts,
+  type PasswordServerAddress,
+  serverName,
+} from "./mail-server-dialogue.ts";
+
+export interface MailServerQuestion {
+  readonly server: PasswordServerAddress;
+  /** How long a right answer is remembered, milliseconds. */
+  readonly cacheMs: number;
+  readonly login: string;
+  readonly password: string;
+  /** The client's address: one client must not take all the places to wait. */
+  readonly client: string;
+}
+
+/** `busy`: too many wait for this server already. */
+export type MailServerAnswer = LoginAnswer | { readonly result: "busy" };
+
+export interface MailServerLogin {
+  /** Never rejects. */
+  check(question: MailServerQuestion): Promise<MailServerAnswer>;
+  /** How long this server usually takes to refuse: a login that does not exist is refused after the same time. Milliseconds. */
+  usualRefusalMs(server: PasswordServerAddress): number;
+}
+
+export interface MailServerLoginOptions extends DialogueParts {
+  /** Raises an alarm with words, or ends it with null. */
+  readonly onAlarm: (name: string, words: string | null) => void;
+}
+
+/** Dialogues with one server side by side. */
+const MAX_DIALOGUES = 4;
+const MAX_WAITING = 64;
+const MAX_OF_ONE_CLIENT = 16;
+const MAX_REMEMBERED = 10_000;
+const MAX_SERVERS = 1000;
+/** A program that sends the same wrong password again at once is not worth another dialogue. */
+const WRONG_MS = 5000;
+/** After a dialogue that came to nothing, for so long nobody else waits for the same. */
+const DOWN_MS = 5000;
+const FIRST_REFUSAL_MS = 50;
+/** The share of a new measurement in the usual time. */
+const REFUSAL_WEIGHT = 0.25;
+
+/** What is known of one server. */
+interface ServerState {
+  running: number;
+  readonly waiting: (() => void)[];
+  readonly clients: Map<string, number>;
+  downUntil: number;
+  downWords: string;
+  refusalMs: number;
+}
+
+/** Makes the check with nothing remembered. */
+export function createMailServerLogin(options: MailServerLoginOptions): MailServerLogin {
+  const { clock } = options;
+  const key = randomBytes(32);
+  const right = new Map<string, number>();
+  const wrong = new Map<string, number>();
+  const underWay = new Map<string, Promise<MailServerAnswer>>();
+  const servers = new Map<string, ServerState>();
+
+  const idOf = ({ server, login, password }: MailServerQuestion): string =>
+    createHmac("sha256", key)
+      .update(JSON.stringify([serverName(server), server.verifyCertificate, login.toLowerCase(), password]))
+      .digest("base64");
+
+  const dialogue = async (question: MailServerQuestion, state: ServerState): Promise<AnsweredDialogue> => {
+    if (state.downUntil > clock.now()) return unreached(state.downWords);
+    const { server, login, password } = question;
+    const name = serverName(server);
+    const from = clock.now();
+    try {
+      const answered = await askMailServer(server, { login, password }, options);
+      const { answer } = answered;
+      if (answer.result === "wrong")
+        state.refusalMs += (clock.now() - from - state.refusalMs) * REFUSAL_WEIGHT;
+      options.onAlarm(
+        alarmOf(server),
+        answer.result === "unavailable" ? alarmWords(name, answer.words) : null,
+      );
+      return answered;
+    } catch (error) {
+      if (!(error instanceof DialogueError)) throw error;
+      state.downUntil = clock.now() + DOWN_MS;
+      state.downWords = error.message;
+      options.onAlarm(alarmOf(server), alarmWords(name, error.message));
+      return unreached(error.message);
+    }
+  };
+
+  const ask = async (question: MailServerQuestion, id: string): Promise<MailServerAnswer> => {
+    const state = stateOf(servers, question.server);
+    const answer = await inTurn(state, question.client, () => dialogue(question, state));
+    if (answer.result === "right") remember(right, id, clock.now() + question.cacheMs);
+    if (answer.result === "wrong") remember(wrong, id, clock.now() + WRONG_MS);
+    return answer;
+  };
+
+  return {
+    async check(question) {
+      // No password has these, and in a protocol of lines they would begin another command.
+      if (/[\0\r\n]/.test(question.login + question.password)) return { result: "wrong" };
+      const id = idOf(question);
+      if ((right.get(id) ?? 0) > clock.now()) return { result: "right" };
+      if ((wrong.get(id) ?? 0) > clock.now()) return { result: "wrong" };
+      const shared = underWay.get(id);
+      if (shared !== undefined) return shared;
+      const asked = ask(question, id).finally(() => underWay.delete(id));
+      underWay.set(id, asked);
+      return asked;
+    },
+    usualRefusalMs: (server) => Math.round(servers.get(serverName(server))?.refusalMs ?? FIRST_REFUSAL_MS),
+  };
+}
+
+function alarmOf(server: PasswordServerAddress): string {
+  return `password-server ${serverName(server)}`;
+}
+
+function alarmWords(name: string, words: string): string {
+  return `Passwords cannot be checked at ${name}: ${words}. Logins of its domain are put off with 454 meanwhile.`;
+}
+
+function stateOf(servers: Map<string, ServerState>, server: PasswordServerAddress): ServerState {
+  const name = serverName(server);
+  const known = servers.get(name);
+  if (known !== undefined) return known;
+  // The policy names few servers; old ones go when it was changed very often.
+  for (const [other, { running }] of servers)
+    if (servers.size >= MAX_SERVERS && running === 0) servers.delete(other);
+  const made: ServerState = {
+    running: 0,
+    waiting: [],
+    clients: new Map(),
+    downUntil: 0,
+    downWords: "",
+    refusalMs: FIRST_REFUSAL_MS,
+  };
+  servers.set(name, made);
+  return made;
+}
+
+function unreached(words: string): AnsweredDialogue {
+  return { answer: { result: "unavailable", words }, closed: Promise.resolve() };
+}
+
+/** At most `MAX_DIALOGUES` side by side, each until its connection is gone; a bounded number waits. */
+async function inTurn(
+  state: ServerState,
+  client: string,
+  work: () => Promise<AnsweredDialogue>,
+): Promise<MailServerAnswer> {
+  const ofClient = state.clients.get(client) ?? 0;
+  const full = state.running >= MAX_DIALOGUES;
+  if (ofClient >= MAX_OF_ONE_CLIENT || (full && state.waiting.length >= MAX_WAITING))
+    return { result: "busy" };
+  state.clients.set(client, ofClient + 1);
+  if (full) await new Promise<void>((go) => state.waiting.push(go));
+  else state.running++;
+  let closed = Promise.resolve();
+  try {
+    const answered = await work();
+    closed = answered.closed;
+    return answered.answer;
+  } finally {
+    const left = (state.clients.get(client) ?? 1) - 1;
+    if (left === 0) state.clients.delete(client);
+    else state.clients.set(client, left);
+    void closed.then(() => {
+      const next = state.waiting.shift();
+      if (next === undefined) state.running--;
+      else next();
+    });
+  }
+}
+
+/** The oldest goes when there are too many. */
+function remember(answers: Map<string, number>, id: string, until: number): void {
+  answers.delete(id);
+  answers.set(id, until);
+  while (answers.size > MAX_REMEMBERED) {
+    const oldest = answers.keys().next();
+    if (oldest.done === true) return;
+    answers.delete(oldest.value);
+  }
+}
