@@ -3,7 +3,7 @@ import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
 import ipaddr from "ipaddr.js";
 import type { MxRecord, Resolver } from "../dns/resolver.ts";
-import type { Destination, Route, TlsPolicy } from "./route.ts";
+import { atLeastTls, type Destination, type Route, type TlsPolicy } from "./route.ts";
 
 /** One server to try. Its addresses are looked up when its turn comes. */
 export interface Host {
@@ -66,6 +66,10 @@ function routeKey(route: Route, login: Host["login"]): string {
   return login === null ? way : `${way}|${login.user}|${login.password}`;
 }
 
+function mxTlsOf(destination: Destination, mxTls: TlsPolicy): TlsPolicy {
+  return destination.overTls ? atLeastTls(mxTls) : mxTls;
+}
+
 /** The keys of all ways to a destination as it is set now. Called for each message: no DNS, no waiting. */
 export function routeKeys(destination: Destination, mxTls: TlsPolicy): readonly string[] {
   switch (destination.kind) {
@@ -74,7 +78,7 @@ export function routeKeys(destination: Destination, mxTls: TlsPolicy): readonly 
     case "smarthost":
       return [routeKey(destination.route, destination.login)];
     case "mx":
-      return [`mx|${mxTls}`];
+      return [`mx|${mxTlsOf(destination, mxTls)}`];
   }
 }
 
@@ -151,7 +155,7 @@ export async function resolveHosts(
     case "smarthost":
       return [hostOfRoute(destination.route, destination.login)];
     case "mx":
-      return mxHosts(destination.domain, options);
+      return mxHosts(destination.domain, { ...options, mxTls: mxTlsOf(destination, options.mxTls) });
   }
 }
 

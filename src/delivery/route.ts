@@ -1,4 +1,4 @@
-// Where mail for a destination goes. Plain data.
+// Where mail for a destination goes. Plain data; no I/O.
 
 export type TlsPolicy = "none" | "opportunistic" | "required" | "verified" | "implicit";
 
@@ -10,8 +10,11 @@ export interface Route {
   readonly tls: TlsPolicy;
 }
 
-/** How one recipient's mail leaves. `key` names the destination: entries of one key share connections and back-off. */
-export type Destination =
+/**
+ * How one recipient's mail leaves. `key` names the destination: entries of one key share connections and back-off.
+ * `overTls`: never without TLS, whatever routes and delivery settings say; made by `overTls`.
+ */
+export type Destination = (
   | { readonly kind: "routes"; readonly key: string; readonly routes: readonly Route[] }
   | { readonly kind: "mx"; readonly key: string; readonly domain: string }
   | {
@@ -19,4 +22,30 @@ export type Destination =
       readonly key: string;
       readonly route: Route;
       readonly login: { readonly user: string; readonly password: string } | null;
-    };
+    }
+) & { readonly overTls?: true };
+
+const BARE: ReadonlySet<TlsPolicy> = new Set(["none", "opportunistic"]);
+
+/** The policy, but at least TLS. */
+export function atLeastTls(tls: TlsPolicy): TlsPolicy {
+  return BARE.has(tls) ? "required" : tls;
+}
+
+function tlsRoute(route: Route): Route {
+  return { ...route, tls: atLeastTls(route.tls) };
+}
+
+/** The same destination, never without TLS (requirement O14). It shares no connections with the plain one. */
+export function overTls(destination: Destination): Destination {
+  if (destination.overTls) return destination;
+  const key = `${destination.key} over TLS`;
+  switch (destination.kind) {
+    case "mx":
+      return { ...destination, key, overTls: true };
+    case "routes":
+      return { ...destination, key, overTls: true, routes: destination.routes.map(tlsRoute) };
+    case "smarthost":
+      return { ...destination, key, overTls: true, route: tlsRoute(destination.route) };
+  }
+}
