@@ -3,10 +3,10 @@
 
 import type { Outcome } from "../delivery/outcome.ts";
 import { encodeText, foldField } from "../message/encoded-word.ts";
-import { readHeaderBlock } from "../message/header-block.ts";
 import { summarise } from "../message/summary.ts";
 import { deliveryStatus } from "./delivery-status.ts";
-import { mailDate, newBoundary, quotedPrintable, textPart } from "./mime-text.ts";
+import { headerPart } from "./header-part.ts";
+import { mailDate, newBoundary, textPart } from "./mime-text.ts";
 import { noticeText } from "./notice-text.ts";
 
 export type NoticeKind = "failed" | "delayed" | "relayed";
@@ -119,27 +119,7 @@ function returnedPart(notice: Notice): { readonly bytes: Uint8Array; readonly ei
       eightBit,
     };
   }
-  const header = headerOf(original);
-  if (isSevenBit(header)) {
-    return {
-      bytes: Buffer.concat([Buffer.from("Content-Type: text/rfc822-headers\r\n\r\n"), header]),
-      eightBit: false,
-    };
-  }
-  const encoded = quotedPrintable(header);
-  const intro =
-    "Content-Type: text/rfc822-headers; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n";
-  return { bytes: Buffer.from(intro + encoded), eightBit: false };
-}
-
-/** Whole lines only: a cut between CR and LF would send a bare CR to the next server. */
-function headerOf(original: Uint8Array): Uint8Array {
-  const { bodyStart } = readHeaderBlock(original);
-  if (bodyStart < original.length) return original.subarray(0, Math.min(bodyStart, MAX_RETURNED_BYTES));
-  const lastLineEnd = Buffer.from(original.buffer, original.byteOffset, original.byteLength).lastIndexOf(
-    "\r\n",
-  );
-  return original.subarray(0, lastLineEnd < 0 ? 0 : lastLineEnd + 2);
+  return { bytes: Buffer.from(headerPart(original, MAX_RETURNED_BYTES), "latin1"), eightBit: false };
 }
 
 /** RFC 2045 §2.7; NUL counts as 8-bit, which is the least wrong. */

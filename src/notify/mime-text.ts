@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 
 const MAX_LINE = 76;
+const MAX_PLAIN_LINE = 990;
 
 /** A boundary nobody can guess, so that no text from outside can contain it. */
 export function newBoundary(): string {
@@ -13,9 +14,11 @@ export function mailDate(atMs: number): string {
   return new Date(atMs).toUTCString().replace("GMT", "+0000");
 }
 
-/** A text part with its header, for people: 7bit when it is ASCII, else quoted-printable. `text` has LF line ends. */
+/** A text part with its header, for people: 7bit when it is ASCII in lines of sane length, else quoted-printable. LF line ends. */
 export function textPart(text: string): string {
-  const plain = /^[\n\x20-\x7e]*$/.test(text);
+  // RFC 5322 §2.1.1: no line over 998 characters.
+  const plain =
+    /^[\n\x20-\x7e]*$/.test(text) && text.split("\n").every(({ length }) => length <= MAX_PLAIN_LINE);
   const encoding = plain ? "7bit" : "quoted-printable";
   const body = plain ? text.replaceAll("\n", "\r\n") : quotedPrintable(Buffer.from(text.toWellFormed()));
   return `Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: ${encoding}\r\n\r\n${body}\r\n`;

@@ -1,0 +1,229 @@
+// Alerts to the administrators of a domain: when thresholds are reached and when somebody is locked, by mail, web hook and short message.
+import type { PostWebHook, WebHookRequest } from "../hooks/post-web-hook.ts";
+import type { Domain } from "../message/address.ts";
+import type { Clock } from "../observe/clock.ts";
+import type { Log } from "../observe/log.ts";
+import type { NoticeState } from "../store/notice-state.ts";
+import type { OneTimeLinks } from "../store/one-time-links.ts";
+import { type Alert, gatheredAlert, lockAlert, thresholdAlert, trialAlert } from "./alert.ts";
+import { shortMessageRequest, webHookRequest } from "./alert-channels.ts";
+import type { Courier, Handed } from "./courier.ts";
+import { createLockFlood } from "./lock-flood.ts";
+import type { Mailer } from "./mail-errand.ts";
+import type { AlertContacts, NoticeDomain, NoticePolicy } from "./notice-policy.ts";
+import type { AlertChannel, LockNews, StoppedMessage } from "./outgoing-notices.ts";
+import { composeMail } from "./own-mail.ts";
+import { oneLine } from "./reply-words.ts";
+import { createThresholds } from "./thresholds.ts";
+
+/** An unlock link is good for a week: an alert may wait out a holiday. */
+const UNLOCK_LINK_MS = 7 * 86_400_000;
+const STATE = "alert";
+
+export interface AlertParts {
+  readonly snapshot: () => NoticePolicy;
+  readonly links: Pick<OneTimeLinks, "create">;
+  readonly state: NoticeState;
+  readonly mailer: Mailer;
+  readonly courier: Courier;
+  readonly postWebHook: PostWebHook;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly hostname: string;
+  /** Without a slash at the end. */
+  readonly consoleUrl: () => string;
+  /** Reads a duration of the settings. */
+  readonly durationMs: (text: string) => number;
+}
+
+export interface Alerts {
+  stopped(message: StoppedMessage): void;
+  locked(news: LockNews): void;
+  test(domain: string, channel: AlertChannel): Promise<{ readonly ok: boolean; readonly words: string }>;
+  close(): void;
+}
+
+/** The way of a domain's web hook or short messages, also the name of its alarm. */
+export function wayOf(channel: "webhook" | "sms", domain: string): string {
+  return `${channel === "webhook" ? "web hook" : "short message gateway"} of ${domain}`;
+}
+
+/** Whom alerts about a domain go to; the postmaster of the settings when it names nobody. */
+function contactsOf(domain: NoticeDomain | null, snapshot: NoticePolicy): Omit<AlertContacts, "thresholds"> {
+  const alerts = domain?.outgoing.alerts;
+  if (alerts !== undefined && (alerts.mail.length > 0 || alerts.webhook !== null || alerts.sms !== null)) {
+    return alerts;
+  }
+  const { postmaster } = snapshot.policy.settings;
+  return { mail: postmaster === null ? [] : [postmaster], webhook: null, sms: null };
+}
+
+/** Starts alerting. Remembers what was alerted before a restart. */
+export async function createAlerts(parts: AlertParts): Promise<Alerts> {
+  const { snapshot, links, state, mailer, courier, clock, log } = parts;
+  const quietUntil = new Map<string, number>();
+  for (const { key, value } of await state.load(STATE)) {
+    if (typeof value === "number") quietUntil.set(key, value);
+  }
+
+  const setting = (domain: NoticeDomain | null) => ({
+    hostname: parts.hostname,
+    consoleUrl: parts.consoleUrl(),
+    timezone: domain?.outgoing.report.timezone ?? "UTC",
+  });
+  const domainOf = (name: string) => snapshot().domain(name as Domain);
+
+  async function request(make: () => WebHookRequest): Promise<Handed> {
+    const { ok, words, retry } = await parts.postWebHook(make());
+    return ok ? { ok, words } : { ok, words, retry };
+  }
+
+  /** Hands the alert to every contact. `alert` is made at each try until it can be made. */
+  function tell(name: string, words: string, alert: () => Alert | Promise<Alert>): void {
+    const { mail, webhook, sms } = contactsOf(domainOf(name), snapshot());
+    const stamp = { id: Bun.randomUUIDv7(), at: clock.now(), hostname: parts.hostname, domain: name };
+    if (mail.length === 0 && webhook === null && sms === null) {
+      log.warn({ domain: name, alert: words }, "nobody is named who could be alerted; set outgoing.alerts");
+    }
+    for (const to of mail) {
+      mailer.hand(`${words} to ${to}`, async (own) => {
+        const { subject, text } = await alert();
+        return composeMail({ to, subject, text, words }, own);
+      });
+    }
+    if (webhook !== null) {
+      const run = async () => {
+        const made = await alert();
+        return request(() => webHookRequest(webhook, made, { ...stamp, nowMs: clock.now() }));
+      };
+      courier.hand({ way: wayOf("webhook", name), words, run });
+    }
+    if (sms !== null) {
+      const run = async () => {
+        const made = await alert();
+        return request(() => shortMessageRequest(sms, made));
+      };
+      courier.hand({ way: wayOf("sms", name), words, run });
+    }
+  }
+
+  const thresholds = createThresholds({
+    clock,
+    quietUntil: (domain, kind) => quietUntil.get(`${kind} ${domain}`) ?? 0,
+    onReached: (reached) => {
+      const { domain, kind } = reached;
+      tell(domain, `alert about ${kind} from ${domain}`, () =>
+        thresholdAlert(reached, setting(domainOf(domain))),
+      );
+      const key = `${kind} ${domain}`;
+      quietUntil.set(key, reached.quietUntil);
+      // Lost with a crash: then the alert may come once more.
+      state.keep(STATE, [{ key, value: reached.quietUntil }]).catch((err: unknown) => {
+        log.warn({ err, domain, kind }, "an alert is not remembered; after a restart it may come again");
+      });
+    },
+  });
+
+  const flood = createLockFlood(clock, (locks) => {
+    tell(locks.domain, `alert about ${locks.count} locks of ${locks.domain}`, () =>
+      gatheredAlert(locks, setting(domainOf(locks.domain))),
+    );
+  });
+
+  return {
+    stopped({ header: _, recipients: __, ...message }) {
+      const domain = domainOf(message.domain);
+      const { kind } = message;
+      if (kind === null || domain === null) return;
+      const { thresholds: limits } = domain.outgoing.alerts;
+      const messages = limits[kind];
+      if (messages === null) return;
+      thresholds.count({ ...message, kind }, { messages, windowMs: parts.durationMs(limits.window) });
+    },
+
+    locked(news) {
+      if (!flood.admit(news)) return;
+      // The console reads it: an empty identity is the whole sender. The time tells this lock from a later one.
+      const subject = { sender: news.sender, identity: news.identity ?? "", since: String(news.at) };
+      // One link for all who are alerted, made at the first try that can make it.
+      let made: Promise<Alert> | null = null;
+      const make = async (): Promise<Alert> => {
+        const token = await links.create({ kind: "unlock", subject, validMs: UNLOCK_LINK_MS });
+        const at = setting(domainOf(news.domain));
+        return lockAlert(news, at, {
+          unlockUrl: `${at.consoleUrl}/unlock/${token}`,
+          validMs: UNLOCK_LINK_MS,
+        });
+      };
+      tell(news.domain, `alert about the lock of ${oneLine(news.identity ?? news.sender, 200)}`, () => {
+        made ??= make().catch((error: unknown) => {
+          made = null;
+          throw error;
+        });
+        return made;
+      });
+    },
+
+    async test(name, channel) {
+      const domain = domainOf(name);
+      if (domain === null) {
+        return {
+          ok: false,
+          words: `"${oneLine(name, 100)}" is not a domain of this gateway, or it is switched off.`,
+        };
+      }
+      const { alerts } = domain.outgoing;
+      const alert = trialAlert(name, setting(domain));
+      const stamp = { id: Bun.randomUUIDv7(), at: clock.now(), hostname: parts.hostname, domain: name };
+      switch (channel) {
+        case "mail":
+          return testMail(alerts.mail, alert, mailer);
+        case "webhook": {
+          const { webhook } = alerts;
+          if (webhook === null) return { ok: false, words: "No web hook is set for alerts of this domain." };
+          const answer = await request(() =>
+            webHookRequest(webhook, alert, { ...stamp, nowMs: clock.now() }),
+          );
+          return { ok: answer.ok, words: sentence(answer.words) };
+        }
+        case "sms": {
+          const { sms } = alerts;
+          if (sms === null)
+            return { ok: false, words: "No gateway for short messages is set for this domain." };
+          const answer = await request(() => shortMessageRequest(sms, alert));
+          return { ok: answer.ok, words: sentence(answer.words) };
+        }
+      }
+    },
+
+    close() {
+      thresholds.close();
+      flood.close();
+    },
+  };
+}
+
+async function testMail(
+  to: AlertContacts["mail"],
+  { subject, text }: Alert,
+  mailer: Mailer,
+): Promise<{ readonly ok: boolean; readonly words: string }> {
+  if (to.length === 0) return { ok: false, words: "No address is set for alerts of this domain." };
+  try {
+    const queued: string[] = [];
+    for (const address of to) {
+      const id = await mailer.send({ to: address, subject, text, words: `trial alert to ${address}` });
+      queued.push(`the mail to ${address} is queued as ${id}`);
+    }
+    return { ok: true, words: sentence(queued.join("; ")) };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return { ok: false, words: `The mail could not be put into the queue: ${why}` };
+  }
+}
+
+/** A full stop at the end; a capital at the start, unless it starts with an address. */
+function sentence(words: string): string {
+  const start = words.startsWith("http") ? words.charAt(0) : words.charAt(0).toUpperCase();
+  return `${start}${words.slice(1)}${/[.?!]$/.test(words) ? "" : "."}`;
+}

@@ -1,0 +1,151 @@
+// What people are told about outgoing mail: puts alerts, lock notices, abuse reports, scheduled reports and password links together.
+// Nothing here makes mail wait: whatever is told is handed to a courier, and what cannot be told raises an alarm.
+import type { PostWebHook } from "../hooks/post-web-hook.ts";
+import { type Domain, domainOf, parseAddress } from "../message/address.ts";
+import type { Clock } from "../observe/clock.ts";
+import type { Log } from "../observe/log.ts";
+import type { DatabaseReader, DatabaseWriter } from "../store/database.ts";
+import { outgoingQuarantineSince } from "../store/notice-report-items.ts";
+import { createNoticeState } from "../store/notice-state.ts";
+import type { OneTimeLinks } from "../store/one-time-links.ts";
+import { createCourier } from "./courier.ts";
+import { LOCK_NOTICE, lockNotice } from "./lock-notice.ts";
+import { createMailer, MAIL_WAY, type SendMail } from "./mail-errand.ts";
+import type { NoticePolicy } from "./notice-policy.ts";
+import type { LockNews, OutgoingNotices } from "./outgoing-notices.ts";
+import { composeMail } from "./own-mail.ts";
+import { passwordLinkText } from "./password-link.ts";
+import { oneLine } from "./reply-words.ts";
+import { createAbuseReports } from "./run-abuse-reports.ts";
+import { createAlerts, wayOf } from "./run-alerts.ts";
+import { createReports, type ReportItems } from "./run-reports.ts";
+
+export interface OutgoingNoticesParts {
+  /** The queue's. */
+  readonly send: SendMail;
+  readonly links: Pick<OneTimeLinks, "create">;
+  readonly snapshot: () => NoticePolicy;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly hostname: string;
+  /** Where links in mails lead, without a slash at the end. */
+  readonly consoleUrl: () => string;
+  readonly postWebHook: PostWebHook;
+  /** gatepost.db: what notices remember. */
+  readonly db: DatabaseWriter;
+  readonly reader: DatabaseReader;
+  /** Reads a duration of the settings (`1h`) to milliseconds. */
+  readonly durationMs: (text: string) => number;
+  /** Left out: the quarantine rows of the domain's senders. */
+  readonly reportItems?: ReportItems;
+  /** Raises (words) or lifts (null) an alarm. */
+  readonly onAlarm: (name: string, words: string | null) => void;
+}
+
+const FIRST_TICK_MS = 5000;
+const TICK_MS = 30_000;
+const CLOSE_GRACE_MS = 3000;
+
+/** Starts it; what was held back before a restart is told at its time. */
+export async function createOutgoingNotices(parts: OutgoingNoticesParts): Promise<OutgoingNotices> {
+  const { send, snapshot, clock, log, hostname, db, reader } = parts;
+  const consoleUrl = () => parts.consoleUrl().replace(/\/+$/, "");
+  const state = createNoticeState(db, reader);
+  const courier = createCourier(parts);
+  const mailer = createMailer({ send, courier, clock, hostname });
+  const reportItems: ReportItems =
+    parts.reportItems ?? ((domain, range) => outgoingQuarantineSince(reader, domain, range));
+  const shared = { ...parts, consoleUrl, state, courier, mailer, reportItems };
+  const alerts = await createAlerts(shared);
+  const abuse = await createAbuseReports(shared);
+  const reports = await createReports(shared);
+
+  /** Tells the user, if it is one of ours: an identity out of a header may name anybody, who never sent us anything. */
+  function tellUser(news: LockNews): void {
+    const current = snapshot();
+    const address = parseAddress(news.user ?? "");
+    if (news.template === "none" || !address.ok || current.domain(domainOf(address.value)) === null) return;
+    const own = current.policy.template.find(({ name }) => name === news.template);
+    if (own === undefined && news.template !== LOCK_NOTICE.name) {
+      log.warn(
+        { template: news.template },
+        "there is no such template; the lock notice is the product's own",
+      );
+    }
+    const domain = current.domain(news.domain as Domain);
+    const to = address.value;
+    const { subject, text } = lockNotice(own ?? LOCK_NOTICE, news, {
+      user: to,
+      hostname,
+      contact: domain?.outgoing.alerts.mail[0] ?? current.policy.settings.postmaster,
+      timezone: domain?.outgoing.report.timezone ?? "UTC",
+    });
+    const words = `lock notice to ${to}`;
+    mailer.hand(words, (stamp) => composeMail({ to, subject, text, words }, stamp));
+  }
+
+  /** Lifts alarms of web hooks and gateways that are set no more. */
+  function forgetWays(): void {
+    const { domain } = snapshot().policy;
+    const ways = new Set(
+      domain.flatMap(({ name, outgoing: { alerts } }) => [
+        ...(alerts.webhook === null ? [] : [wayOf("webhook", name)]),
+        ...(alerts.sms === null ? [] : [wayOf("sms", name)]),
+      ]),
+    );
+    courier.forget((way) => way === MAIL_WAY || ways.has(way));
+  }
+
+  let stopped = false;
+  let ticking = Promise.resolve();
+  const tick = async (): Promise<void> => {
+    try {
+      forgetWays();
+      await abuse.tick();
+      await reports.tick();
+    } catch (err) {
+      log.error({ err }, "notices that are due cannot be told; tried again");
+    }
+    if (!stopped) cancel = clock.after(TICK_MS, begin);
+  };
+  const begin = (): void => {
+    ticking = tick();
+  };
+  let cancel = clock.after(FIRST_TICK_MS, begin);
+
+  /** A mistake here must not reach the session that tells of its message. */
+  const safely = (what: string, run: () => void): void => {
+    try {
+      run();
+    } catch (err) {
+      log.error({ err, what }, "nobody could be told");
+    }
+  };
+
+  return {
+    stopped(message) {
+      safely("stopped message", () => abuse.stopped(message));
+      safely("stopped message", () => alerts.stopped(message));
+    },
+    locked(news) {
+      safely("lock", () => alerts.locked(news));
+      safely("lock", () => tellUser(news));
+    },
+    test: (domain, channel) => alerts.test(domain, channel),
+    async passwordLink(address, url) {
+      const to = parseAddress(address);
+      if (!to.ok) throw new Error(to.reason);
+      const { subject, text } = passwordLinkText({ address: to.value, url, hostname });
+      await mailer.send({ to: to.value, subject, text, words: `password link to ${oneLine(address, 320)}` });
+    },
+    async close() {
+      stopped = true;
+      cancel();
+      alerts.close();
+      await ticking;
+      // What was held back since the last tick.
+      await abuse.tick();
+      await courier.close(CLOSE_GRACE_MS);
+    },
+  };
+}
