@@ -18,6 +18,7 @@ import type { Dispatcher } from "./dispatch.ts";
 import type { LostBodies } from "./lost-bodies.ts";
 import { stateEvent } from "./plan-settlement.ts";
 import type { Queue, QueueEntry } from "./queue.ts";
+import type { Settling } from "./settle-attempt.ts";
 import type { SettlementWriter } from "./settlement-writer.ts";
 import { byMessage } from "./sweep-deadlines.ts";
 import { type Intent, keysOf } from "./work.ts";
@@ -31,10 +32,11 @@ export function createAdministration(parts: {
   readonly spool: Spool;
   readonly dispatcher: Dispatcher;
   readonly writer: SettlementWriter;
+  readonly settling: Pick<Settling, "pendingRecipients">;
   readonly clock: Clock;
   readonly lostBodies: LostBodies;
 }): Pick<Queue, "list" | "counts" | "retry" | "hold" | "drop"> {
-  const { spool, dispatcher, writer, clock, lostBodies } = parts;
+  const { spool, dispatcher, writer, settling, clock, lostBodies } = parts;
 
   /** All entries of a message, or of the whole queue as it is now, step by step. */
   async function* steps(messageId: string | null): AsyncGenerator<readonly SpooledEntry[]> {
@@ -128,9 +130,11 @@ export function createAdministration(parts: {
       return (await spool.page(options)).map((entry) => entryForPeople(entry, dispatcher));
     },
     async counts() {
-      const { byState, oldest } = await spool.counts();
-      const queued = (byState.get("queued") ?? 0) + (byState.get("active") ?? 0);
-      return { queued, held: byState.get("held") ?? 0, oldestReceivedAt: oldest };
+      const { queued, held, oldest } = await spool.counts();
+      // What this process has taken waits too, until its settlement is on disk.
+      let taken = writer.pendingRecipients() + settling.pendingRecipients();
+      for (const { recipients } of dispatcher.works()) taken += recipients.length;
+      return { queued: queued + taken, held, oldestReceivedAt: oldest };
     },
     async retry(messageId) {
       let count = await mark(messageId, { kind: "deliver" });

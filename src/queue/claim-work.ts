@@ -1,6 +1,6 @@
 // Takes due mail of one destination from disk: marked "active" in one commit before any of it is dialled.
 
-import type { Destination } from "../delivery/route.ts";
+import { type Destination, overTls } from "../delivery/route.ts";
 import type { Log } from "../observe/log.ts";
 import type { Statement } from "../store/database.ts";
 import type { Spool } from "../store/spool.ts";
@@ -69,7 +69,8 @@ function destinationNow(
   parts: { readonly destinationFor: (address: string) => Destination; readonly log: Log },
 ): Destination {
   try {
-    return parts.destinationFor(recipient.address);
+    const destination = parts.destinationFor(recipient.address);
+    return recipient.detail.destination.overTls ? overTls(destination) : destination;
   } catch (error) {
     parts.log.error(
       { err: error, id: message.id, recipient: recipient.address },

@@ -17,6 +17,7 @@ import { isIdle, type Lane, newLane } from "./lane.ts";
 import type { LostBodies } from "./lost-bodies.ts";
 import type { QueueSettings } from "./queue-settings.ts";
 import { type AttemptRun, runAttempt } from "./run-attempt.ts";
+import type { Sign } from "./sign-copy.ts";
 import type { Work } from "./work.ts";
 
 // All attempts together; lanes get fewer places as it fills, so that slow destinations cannot take every one.
@@ -42,6 +43,8 @@ export interface DispatcherOptions {
   readonly deliverer: Deliverer;
   readonly clock: Clock;
   readonly log: Log;
+  /** Signs a copy; raises its own alarm when it cannot. */
+  readonly sign: Sign;
   readonly settings: () => QueueSettings;
   readonly random: () => number;
   /** Where mail for an address goes now; routes may have changed since it was accepted. */
@@ -280,11 +283,11 @@ export class Dispatcher {
     this.#pump(lane);
   }
 
-  #noteFault(work: Work, { fault, bodyLost }: AttemptRun): void {
+  #noteFault(work: Work, { fault, bodyLost, unsigned }: AttemptRun): void {
     const { lostBodies } = this.#options;
     if (bodyLost) lostBodies.found(work.message.id, fault ?? "");
     else lostBodies.readable(work.message.id);
-    if (bodyLost || (fault === null && !this.#faulty)) return;
+    if (bodyLost || unsigned || (fault === null && !this.#faulty)) return;
     this.#faulty = fault !== null;
     const words =
       fault === null

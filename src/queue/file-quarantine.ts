@@ -6,18 +6,11 @@ import type { Log } from "../observe/log.ts";
 import type { Spool } from "../store/spool.ts";
 import type { SpooledMessage, SpooledRecipient } from "../store/spool-entry.ts";
 import type { QuarantinedCopy } from "../vault/keep-in-quarantine.ts";
+import { createFilingLoop, type Filer, type Walk } from "./filing-loop.ts";
 import type { SettlementWriter } from "./settlement-writer.ts";
 import { byMessage } from "./sweep-deadlines.ts";
 
 const ROWS = 200;
-const FIRST_WAIT_MS = 1000;
-const MAX_WAIT_MS = 60_000;
-
-export interface QuarantineFiler {
-  /** Something was stored that is to be filed. */
-  wake(): void;
-  stop(): Promise<void>;
-}
 
 /** Makes the filer. `file` resolves when the copy is kept durable; doing it twice keeps one. */
 export function createQuarantineFiler(parts: {
@@ -27,65 +20,28 @@ export function createQuarantineFiler(parts: {
   readonly clock: Clock;
   readonly log: Log;
   readonly onAlarm: (name: string, words: string | null) => void;
-}): QuarantineFiler {
+}): Filer {
   const { spool, writer, file, clock, log, onAlarm } = parts;
-  let running: Promise<void> | null = null;
-  let again = false;
-  let stopped = false;
-  let waitMs = 0;
-  let cancel: (() => void) | null = null;
 
-  function wake(): void {
-    if (stopped) return;
-    if (running !== null || cancel !== null) {
-      again = true;
-      return;
-    }
-    again = false;
-    running = run().then(() => {
-      running = null;
-      if (waitMs > 0) {
-        cancel = clock.after(waitMs, () => {
-          cancel = null;
-          wake();
-        });
-      } else if (again) wake();
-    });
-  }
-
-  /** One walk over everything that is to be filed. Never rejects. */
-  async function run(): Promise<void> {
+  async function walk(mayGoOn: () => boolean): Promise<Walk> {
     let failure: unknown = null;
-    try {
-      let after = 0;
-      while (!stopped) {
-        const entries = await spool.toQuarantine(after, ROWS);
-        if (entries.length === 0) break;
-        for (const [message, recipients] of byMessage(entries)) {
-          // One copy that cannot be filed does not keep the others waiting.
-          await fileMessage(message, recipients).catch((error: unknown) => {
-            failure = error;
-            log.warn(
-              { err: error, id: message.id },
-              "copy not filed in the quarantine; it waits in the spool",
-            );
-          });
-          after = message.seq;
-        }
-        // More recipients of the last message than one read brings are found in the next walk.
-        if (entries.length === ROWS) again = true;
+    let more = false;
+    let after = 0;
+    while (mayGoOn()) {
+      const entries = await spool.toQuarantine(after, ROWS);
+      if (entries.length === 0) break;
+      for (const [message, recipients] of byMessage(entries)) {
+        // One copy that cannot be filed does not keep the others waiting.
+        await fileMessage(message, recipients).catch((error: unknown) => {
+          failure = error;
+          log.warn({ err: error, id: message.id }, "copy not filed in the quarantine; it waits in the spool");
+        });
+        after = message.seq;
       }
-    } catch (error) {
-      failure = error;
+      // More recipients of the last message than one read brings are found in the next walk.
+      if (entries.length === ROWS) more = true;
     }
-    if (failure === null) {
-      if (waitMs > 0) onAlarm("quarantine", null);
-      waitMs = 0;
-      return;
-    }
-    waitMs = Math.min(Math.max(waitMs * 2, FIRST_WAIT_MS), MAX_WAIT_MS);
-    const words = failure instanceof Error ? failure.message : String(failure);
-    onAlarm("quarantine", `Mail for the quarantine cannot be filed and waits in the queue: ${words}`);
+    return { failure, more };
   }
 
   async function fileMessage(
@@ -115,13 +71,13 @@ export function createQuarantineFiler(parts: {
     });
   }
 
-  return {
-    wake,
-    async stop() {
-      stopped = true;
-      cancel?.();
-      cancel = null;
-      await running;
-    },
-  };
+  return createFilingLoop({
+    walk,
+    clock,
+    onTrouble: (words) =>
+      onAlarm(
+        "quarantine",
+        words === null ? null : `Mail for the quarantine cannot be filed and waits in the queue: ${words}`,
+      ),
+  });
 }

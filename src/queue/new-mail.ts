@@ -1,10 +1,12 @@
 // From what the queue is handed to what the spool stores: a client's message, or one taken back from the quarantine. Pure.
 
 import { isAscii } from "node:buffer";
-import type { Destination } from "../delivery/route.ts";
+import { type Destination, overTls } from "../delivery/route.ts";
 import type { Direction } from "../message/envelope.ts";
+import type { HeaderEdit } from "../message/header-edit.ts";
+import type { SignOrder } from "../message/sign-order.ts";
 import type { MessageRecord } from "../store/log-record.ts";
-import type { RecipientDetail } from "../store/spool-entry.ts";
+import type { ArchiveDetail, RecipientDetail } from "../store/spool-entry.ts";
 import type { Acceptance, AcceptedRecipient } from "./queue.ts";
 import type { NewMail } from "./take-in.ts";
 
@@ -20,10 +22,17 @@ export interface ReleasedItem {
   readonly reversePath: string;
   readonly direction: Direction;
   readonly receivedAt: number;
+  /** How outgoing mail leaves: what is taken out of its header, how it is signed, never without TLS. Left out: as it is. */
+  readonly edits?: readonly HeaderEdit[];
+  readonly sign?: SignOrder | null;
+  readonly overTls?: boolean;
+  /** Also kept in the archive; left out: not. */
+  readonly archive?: Omit<ArchiveDetail, "recipients" | "direction"> | null;
 }
 
 /** The message of a client. No recipients when it is discarded for all of them. */
-export function mailOf({ envelope, recipients, message, record }: Acceptance): NewMail {
+export function mailOf(acceptance: Acceptance): NewMail {
+  const { envelope, recipients, message, record } = acceptance;
   const { id, receivedAt, reversePath, smtpUtf8, requireTls, dsnRet, dsnEnvid } = envelope;
   const eightBit = envelope.body === "8bitmime";
   return {
@@ -35,7 +44,21 @@ export function mailOf({ envelope, recipients, message, record }: Acceptance): N
       const detail = detailOf(recipient, record);
       return detail === null ? [] : [{ n: recipient.n, address: recipient.address, detail }];
     }),
+    archive: archiveOf(acceptance),
   };
+}
+
+function archiveOf({ archive, recipients, record }: Acceptance): ArchiveDetail | null {
+  if (archive === undefined) return null;
+  const directions = new Set(record.recipients.map(({ direction }) => direction));
+  const direction = directions.has("outbound")
+    ? "outbound"
+    : directions.has("inbound")
+      ? "inbound"
+      : "internal";
+  const addresses = recipients.map(({ address }) => address);
+  const { headerFrom, subject } = record;
+  return { ...archive, recipients: addresses, direction, headerFrom, subject };
 }
 
 function detailOf(
@@ -44,19 +67,30 @@ function detailOf(
 ): RecipientDetail | null {
   switch (disposition.kind) {
     case "deliver": {
-      const { destination, edits } = disposition;
-      return { destination, edits, dsn, mayBounce, quarantine: null };
+      const { destination, edits, sign = null } = disposition;
+      return { destination, edits, sign, dsn, mayBounce, quarantine: null };
     }
     case "quarantine": {
       const { destination, rule, words } = disposition;
       const direction = record.recipients.find((one) => one.n === n)?.direction ?? "inbound";
       const { headerFrom, subject } = record;
-      const quarantine = { rule, words, direction, headerFrom, subject };
-      return { destination, edits: [], dsn, mayBounce, quarantine };
+      const quarantine = { rule, words, direction, headerFrom, subject, ...senderOf(record) };
+      return { destination, edits: [], sign: null, dsn, mayBounce, quarantine };
     }
     case "discard":
       return null;
   }
+}
+
+/** The outgoing sender and the identity, as outgoing control has found them. */
+function senderOf({ findings }: MessageRecord): { readonly sender?: string; readonly identity?: string } {
+  const text = (fact: string) => findings.find((one) => one.fact === fact)?.value;
+  const sender = text("identity.sender");
+  const identity = text("identity.name");
+  return {
+    ...(typeof sender === "string" ? { sender } : {}),
+    ...(typeof identity === "string" ? { identity } : {}),
+  };
 }
 
 /** A message from the quarantine, for the one recipient it was kept for. */
@@ -65,8 +99,9 @@ export function releasedMail(
   { message, destination }: { readonly message: Uint8Array; readonly destination: Destination },
 ): NewMail {
   const detail: RecipientDetail = {
-    destination,
-    edits: [],
+    destination: item.overTls === true ? overTls(destination) : destination,
+    edits: item.edits ?? [],
+    sign: item.sign ?? null,
     dsn: null,
     // An outsider's reverse-path proves nothing.
     mayBounce: item.direction !== "inbound",
@@ -85,5 +120,9 @@ export function releasedMail(
     },
     body: message,
     recipients: [{ n: item.n, address: item.recipient, detail }],
+    archive:
+      item.archive === null || item.archive === undefined
+        ? null
+        : { ...item.archive, recipients: [item.recipient], direction: item.direction },
   };
 }

@@ -22,6 +22,8 @@ const MAX_WAIT_MS = 60_000;
 export interface Outbox {
   /** Commits a unit together with its events for the log. Rejects with StoreError, and nothing is kept. */
   commit(unit: readonly Statement[], events: readonly LogEvent[]): Promise<readonly number[]>;
+  /** The same for events whose JSON is at hand. */
+  commitLogged(unit: readonly Statement[], events: readonly WrittenEvent[]): Promise<readonly number[]>;
   /** Starts moving events, first those a crash left behind. */
   start(): void;
   /** Resolves when everything was moved, or gatepost.db refuses. */
@@ -34,6 +36,8 @@ export interface LoggedEvent {
   readonly event: LogEvent;
   readonly json?: string;
 }
+
+type WrittenEvent = Required<LoggedEvent>;
 
 /** Writes events to gatepost.db; applying one twice must change nothing. Rejects with StoreError. */
 export type WriteLog = (events: readonly LoggedEvent[]) => Promise<void>;
@@ -80,14 +84,23 @@ class RunningOutbox implements Outbox {
     this.#options = options;
   }
 
-  async commit(unit: readonly Statement[], events: readonly LogEvent[]): Promise<readonly number[]> {
-    if (events.length === 0) return this.#spool.commit(unit);
-    const logged = events.map((event) => ({ event, json: JSON.stringify(event) }));
+  commit(unit: readonly Statement[], events: readonly LogEvent[]): Promise<readonly number[]> {
+    return this.commitLogged(
+      unit,
+      events.map((event) => ({ event, json: JSON.stringify(event) })),
+    );
+  }
+
+  async commitLogged(
+    unit: readonly Statement[],
+    logged: readonly WrittenEvent[],
+  ): Promise<readonly number[]> {
+    if (logged.length === 0) return this.#spool.commit(unit);
     const payload = payloadOf(logged);
     const { length: characters } = payload;
     const row: HeldRow = { seq: this.#spool.nextOutboxSeq(), events: logged, characters, state: "pending" };
     this.#held.push(row);
-    this.#heldEvents += events.length;
+    this.#heldEvents += logged.length;
     this.#heldCharacters += characters;
     try {
       const changed = await this.#spool.commit([...unit, insertOutbox(row.seq, payload)]);

@@ -2,7 +2,6 @@
 
 import type { Destination } from "../delivery/route.ts";
 import type { MailAddress } from "../message/address.ts";
-import type { Direction } from "../message/envelope.ts";
 import { newMessageId } from "../message/message-id.ts";
 import {
   composeNotice,
@@ -16,6 +15,7 @@ import type { Log } from "../observe/log.ts";
 import { StoreError } from "../store/database.ts";
 import type { LogEvent } from "../store/log-record.ts";
 import type { SpooledMessage } from "../store/spool-entry.ts";
+import { ownDestination, ownMail } from "./own-mail.ts";
 import type { Reported } from "./plan-settlement.ts";
 import type { Intake, TakeIn } from "./take-in.ts";
 
@@ -54,7 +54,7 @@ export function createNotices(parts: {
   readonly destinationFor: (address: string) => Destination;
   readonly onAlarm: (name: string, words: string | null) => void;
 }): PrepareNotice {
-  const { takeIn, clock, hostname, log, destinationFor, onAlarm } = parts;
+  const { takeIn, clock, hostname, log, onAlarm } = parts;
   return async (order) => {
     if (order.recipients.length === 0) return null;
     const { id } = order.message;
@@ -75,17 +75,6 @@ export function createNotices(parts: {
       }
     }
   };
-
-  /** A mistake in the policy must not cost the sender the notice: its domain's own servers are a good guess. */
-  function destinationOf(sender: string): Destination {
-    try {
-      return destinationFor(sender);
-    } catch (error) {
-      const domain = sender.slice(sender.lastIndexOf("@") + 1);
-      log.error({ err: error, sender }, "no route for a notice; it goes by MX");
-      return { kind: "mx", key: `mx:${domain}`, domain };
-    }
-  }
 
   /** Without the hostile original when that is what cannot be quoted. */
   function compose(notice: Notice): NoticeMessage {
@@ -109,8 +98,9 @@ export function createNotices(parts: {
   }: NoticeOrder): Promise<PreparedNotice> {
     const now = clock.now();
     const id = newMessageId(now);
-    const sender = message.envelope.reversePath;
-    const destination = destinationOf(sender);
+    // It was a parsed address when its message came in.
+    const sender = message.envelope.reversePath as MailAddress;
+    const destination = ownDestination(sender, parts);
     const notice = compose({
       kind,
       hostname,
@@ -130,79 +120,17 @@ export function createNotices(parts: {
       })),
       triedUntil,
     });
-    const intake = await takeIn({
-      id,
-      receivedAt: now,
-      envelope: {
-        reversePath: "",
-        smtpUtf8: notice.smtpUtf8,
-        eightBit: notice.eightBit,
-        requireTls: false,
-        dsnRet: null,
-        dsnEnvid: null,
+    const prepared = ownMail(
+      { ...notice, to: sender },
+      {
+        id,
+        now,
+        hostname,
+        destination,
+        headerMessageId: `<${id}@${hostname}>`,
+        reply: `250 2.0.0 Notice about message ${message.id}`,
       },
-      body: notice.message,
-      recipients: [
-        {
-          n: 1,
-          address: sender,
-          detail: { destination, edits: [], dsn: null, mayBounce: false, quarantine: null },
-        },
-      ],
-    });
-    const direction: Direction = destination.kind === "routes" ? "internal" : "outbound";
-    return { intake, event: recordOf(notice, { id, now, hostname, sender, direction, about: message.id }) };
+    );
+    return { intake: await takeIn(prepared.mail), event: prepared.event };
   }
-}
-
-/** The notice in the message log: from nobody's connection, for the sender of the message it is about. */
-function recordOf(
-  notice: NoticeMessage,
-  about: {
-    readonly id: string;
-    readonly now: number;
-    readonly hostname: string;
-    readonly sender: string;
-    readonly direction: Direction;
-    readonly about: string;
-  },
-): LogEvent {
-  const reply = `250 2.0.0 Notice about message ${about.about}`;
-  return {
-    kind: "message",
-    record: {
-      id: about.id,
-      envelope: {
-        id: about.id,
-        listener: "",
-        client: { ip: "", port: 0, helo: about.hostname, hostname: null, tls: null, login: null },
-        reversePath: null,
-        smtpUtf8: notice.smtpUtf8,
-        body: notice.eightBit ? "8bitmime" : "7bit",
-        requireTls: false,
-        dsnRet: null,
-        dsnEnvid: null,
-        receivedAt: about.now,
-      },
-      recipients: [
-        {
-          n: 1,
-          // It was a parsed address when its message came in.
-          address: about.sender as MailAddress,
-          direction: about.direction,
-          grant: null,
-          state: "queued",
-          verdict: null,
-          reply,
-        },
-      ],
-      size: notice.message.length,
-      subject: notice.subject,
-      headerFrom: notice.headerFrom,
-      headerMessageId: `<${about.id}@${about.hostname}>`,
-      findings: [],
-      reply,
-      cause: null,
-    },
-  };
 }

@@ -1,13 +1,21 @@
 // The queue's contract: durable before 250, every recipient settled in the end. `createQueue` is in `run-queue.ts`.
 
 import type { Destination } from "../delivery/route.ts";
+import type { MailAddress } from "../message/address.ts";
 import type { Envelope, RecipientDsn } from "../message/envelope.ts";
 import type { HeaderEdit } from "../message/header-edit.ts";
+import type { SignOrder } from "../message/sign-order.ts";
 import type { MessageRecord } from "../store/log-record.ts";
 
 /** What the queue does with one accepted recipient. */
 export type Disposition =
-  | { readonly kind: "deliver"; readonly destination: Destination; readonly edits: readonly HeaderEdit[] }
+  | {
+      readonly kind: "deliver";
+      readonly destination: Destination;
+      readonly edits: readonly HeaderEdit[];
+      /** Left out: not signed. */
+      readonly sign?: SignOrder;
+    }
   | {
       readonly kind: "quarantine";
       readonly destination: Destination;
@@ -32,6 +40,20 @@ export interface Acceptance {
   readonly recipients: readonly AcceptedRecipient[];
   readonly message: Uint8Array;
   readonly record: MessageRecord;
+  /** Also kept in the archive of this domain (requirement O7); left out: not. */
+  readonly archive?: { readonly domain: string; readonly sender: string };
+}
+
+/** A mail the gateway writes itself: an alert, a report, a one-time link. Leaves with the null reverse-path. */
+export interface OwnMail {
+  readonly to: MailAddress;
+  readonly message: Uint8Array;
+  readonly smtpUtf8: boolean;
+  readonly eightBit: boolean;
+  readonly subject: string;
+  readonly headerFrom: string;
+  /** For the log: `alert about alice@example.test`. */
+  readonly words: string;
 }
 
 /** A line of the queue for people. */
@@ -53,6 +75,8 @@ export interface QueueEntry {
 export interface Queue {
   /** Resolves after the commit: only then may 250 be sent. Rejects with StoreError, and nothing is kept. */
   accept(acceptance: Acceptance): Promise<void>;
+  /** Takes a mail of our own; resolves to its message id when it is kept. Rejects with StoreError, and nothing is kept. */
+  send(mail: OwnMail): Promise<string>;
   /** Writes a refused transaction to the message log; does not wait for the disk. */
   record(record: MessageRecord): void;
   list(options: { readonly limit: number; readonly offset: number }): Promise<readonly QueueEntry[]>;

@@ -9,6 +9,7 @@ import { StoreError } from "../store/database.ts";
 import type { Spool } from "../store/spool.ts";
 import { type Reach, reachOf } from "./lane.ts";
 import { internalFailure } from "./plan-settlement.ts";
+import { type Sign, UnsignedError } from "./sign-copy.ts";
 import type { Work } from "./work.ts";
 
 export interface AttemptRun {
@@ -22,9 +23,13 @@ export interface AttemptRun {
   readonly fault: string | null;
   /** The fault is that the body is gone or damaged: no later attempt will do better. */
   readonly bodyLost: boolean;
+  /** The fault is that it could not be signed; who signs has said so. */
+  readonly unsigned: boolean;
 }
 
-/** Reads the body if need be, makes the recipient's edits, and delivers. */
+const NO_FAULT = { fault: null, bodyLost: false, unsigned: false } as const;
+
+/** Reads the body if need be, makes the recipient's edits, signs the copy if it is to be signed, and delivers. */
 export async function runAttempt(
   work: Work,
   options: {
@@ -32,20 +37,23 @@ export async function runAttempt(
     readonly deliverer: Deliverer;
     readonly clock: Clock;
     readonly log: Log;
+    readonly sign: Sign;
   },
 ): Promise<AttemptRun> {
-  const { spool, deliverer, clock, log } = options;
+  const { spool, deliverer, clock, log, sign } = options;
   const { envelope } = work.message;
   const startedAt = clock.now();
   let body = work.body;
   try {
     body ??= await spool.body(work.message);
+    const edited = work.edits.length === 0 ? body : applyEdits(body, work.edits);
+    const message = work.sign === null ? edited : await sign(edited, work.sign);
     const outcomes = await deliverer.attempt({
       messageId: work.message.id,
       destination: work.destination,
       reversePath: envelope.reversePath,
       recipients: work.recipients.map(({ n, address, detail }) => ({ n, address, dsn: detail.dsn })),
-      message: work.edits.length === 0 ? body : applyEdits(body, work.edits),
+      message,
       smtpUtf8: envelope.smtpUtf8,
       eightBit: envelope.eightBit,
       requireTls: envelope.requireTls,
@@ -53,13 +61,15 @@ export async function runAttempt(
       dsnEnvid: envelope.dsnEnvid,
     });
     const times = { startedAt, endedAt: clock.now() };
-    return { ...times, outcomes, reach: reachOf(outcomes), body, fault: null, bodyLost: false };
+    return { ...times, outcomes, reach: reachOf(outcomes), body, ...NO_FAULT };
   } catch (error) {
     const fault = error instanceof Error ? error.message : String(error);
     const bodyLost = error instanceof StoreError && error.kind === "lost";
+    const unsigned = error instanceof UnsignedError;
     const then = bodyLost ? "it is held" : "it is tried again later";
     log.error({ err: error, id: work.message.id }, `attempt failed by our own fault; ${then}`);
     const outcomes = work.recipients.map(({ n }) => internalFailure(n, fault));
-    return { startedAt, endedAt: clock.now(), outcomes, reach: "answered", body, fault, bodyLost };
+    const times = { startedAt, endedAt: clock.now() };
+    return { ...times, outcomes, reach: "answered", body, fault, bodyLost, unsigned };
   }
 }

@@ -8,13 +8,16 @@ import { type Statement, StoreError } from "../store/database.ts";
 import type { LogEvent, MessageRecord } from "../store/log-record.ts";
 import type { Spool } from "../store/spool.ts";
 import { forgetReleased, rememberReleased } from "../store/spool-writing.ts";
+import type { ArchivedCopy } from "../vault/keep-in-archive.ts";
 import type { QuarantinedCopy } from "../vault/keep-in-quarantine.ts";
 import { createAdministration } from "./administer.ts";
 import { Dispatcher } from "./dispatch.ts";
+import { createArchiveFiler } from "./file-archive.ts";
 import { createQuarantineFiler } from "./file-quarantine.ts";
 import { createLostBodies } from "./lost-bodies.ts";
 import { mailOf, type ReleasedItem, releasedMail } from "./new-mail.ts";
 import { createOutbox, type WriteLog } from "./outbox.ts";
+import { ownDestination, prepareOwnMail } from "./own-mail.ts";
 import { createNotices } from "./own-notice.ts";
 import { stateEvent } from "./plan-settlement.ts";
 import type { Queue } from "./queue.ts";
@@ -23,6 +26,7 @@ import { recoverInterrupted } from "./recover-interrupted.ts";
 import { createRefusalLog } from "./refusal-log.ts";
 import { createSettling } from "./settle-attempt.ts";
 import { createSettlementWriter } from "./settlement-writer.ts";
+import { createSigning, type Sign } from "./sign-copy.ts";
 import { createDeadlineSweep } from "./sweep-deadlines.ts";
 import { createTakeIn, type NewMail } from "./take-in.ts";
 import { createSpaceWatch } from "./watch-space.ts";
@@ -50,6 +54,10 @@ export interface QueueOptions {
   readonly writeLog: WriteLog;
   /** Files a copy in the quarantine, durable when it resolves; twice keeps one. */
   readonly fileInQuarantine: (copy: QuarantinedCopy) => Promise<void>;
+  /** Files a copy in the archive, durable when it resolves; twice keeps one. */
+  readonly fileInArchive: (copy: ArchivedCopy) => Promise<void>;
+  /** Signs a copy after its edits; rejects when a key cannot be used. Left out: what is to be signed waits. */
+  readonly sign?: Sign;
   /** Raises (words) or clears (null) an alarm. */
   readonly onAlarm: (name: string, words: string | null) => void;
   /** Numbers from 0 up to 1 for the jitter; Math.random when left out. */
@@ -81,8 +89,8 @@ export interface QueueFigures {
 /** Starts the queue on its spool: attempts that a crash interrupted are tried again, then everything due is. */
 export async function createQueue(options: QueueOptions): Promise<RunningQueue> {
   const parts = assemble(options);
-  const { spool, clock, log } = options;
-  const { outbox, dispatcher, writer, sweep, filer, refusals, takeIn, lostBodies } = parts;
+  const { spool, clock, log, hostname } = options;
+  const { outbox, dispatcher, writer, sweep, filers, refusals, takeIn } = parts;
   const space = createSpaceWatch(options);
   let closed = false;
   let taking = 0;
@@ -114,14 +122,21 @@ export async function createQueue(options: QueueOptions): Promise<RunningQueue> 
   }
 
   return {
-    ...createAdministration({ spool, dispatcher, writer, clock, lostBodies }),
+    ...createAdministration({ ...parts, spool, clock }),
     async accept(acceptance) {
       refuseWhenClosed();
       const events: LogEvent[] = [{ kind: "message", record: acceptance.record }];
       const mail = mailOf(acceptance);
-      // Discarded for everybody: the log keeps the record, and that is all.
-      if (mail.recipients.length === 0) await outbox.commit([], events);
+      // Discarded for everybody and kept nowhere else: the log keeps the record, and that is all.
+      if (mail.recipients.length === 0 && mail.archive === null) await outbox.commit([], events);
       else await store(mail, events);
+    },
+    async send(own) {
+      refuseWhenClosed();
+      const destination = ownDestination(own.to, options);
+      const { mail, event } = prepareOwnMail(own, { now: clock.now(), hostname, destination });
+      await store(mail, [event]);
+      return mail.id;
     },
     record(record: MessageRecord) {
       refusals.add(record);
@@ -151,7 +166,11 @@ export async function createQueue(options: QueueOptions): Promise<RunningQueue> 
       space.stop();
       const busy = () =>
         taking + dispatcher.figures().active + parts.settling.pending() + writer.pending() > 0;
-      const ended = Promise.all([sweep.stop(), filer.stop(), until(() => !busy(), clock)]);
+      const ended = Promise.all([
+        sweep.stop(),
+        ...filers.map((filer) => filer.stop()),
+        until(() => !busy(), clock),
+      ]);
       await Promise.race([ended, wait(graceMs, clock)]);
       // Attempts that still hang are cut, and that they delivered nothing is written down.
       if (busy()) {
@@ -161,7 +180,7 @@ export async function createQueue(options: QueueOptions): Promise<RunningQueue> 
         const left = { active: dispatcher.figures().active, unsettled: writer.pending() };
         log.warn(left, "queue closed with work under way; it is tried again at the next start");
       }
-      await Promise.race([refusals.flush().then(() => outbox.drain()), wait(LOG_GRACE_MS, clock)]);
+      await Promise.race([refusals.close().then(() => outbox.drain()), wait(LOG_GRACE_MS, clock)]);
       outbox.stop();
     },
   };
@@ -190,23 +209,34 @@ function assemble(options: QueueOptions) {
     ...options,
     random,
     lostBodies,
+    sign: createSigning({ sign: options.sign, onAlarm }),
     settle: (attempt) => settling.ended(attempt),
     handBack: (works) => settling.handedBack(works),
     withdraw: (work) => settling.withdrawn(work),
     mayBegin: () => !writer.inTrouble(),
   });
-  const takeIn = createTakeIn({ spool, dispatcher, clock, settings, onQuarantine: () => filer.wake() });
+  const takeIn = createTakeIn({
+    spool,
+    dispatcher,
+    clock,
+    settings,
+    onQuarantine: () => quarantine.wake(),
+    onArchive: () => archive.wake(),
+  });
   const prepareNotice = createNotices({ takeIn, clock, hostname, log, destinationFor, onAlarm });
   const settling = createSettling({ writer, dispatcher, prepareNotice, settings, clock, random });
-  const filer = createQuarantineFiler({ spool, writer, file: options.fileInQuarantine, clock, log, onAlarm });
+  const filing = { spool, writer, clock, log, onAlarm };
+  const quarantine = createQuarantineFiler({ ...filing, file: options.fileInQuarantine });
+  const archive = createArchiveFiler({ ...filing, file: options.fileInArchive });
+  const filers = [quarantine, archive];
   const sweep = createDeadlineSweep({ spool, dispatcher, writer, prepareNotice, clock, log });
   const refusals = createRefusalLog({ outbox, clock, log });
-  return { outbox, writer, dispatcher, takeIn, settling, filer, sweep, refusals, lostBodies };
+  return { outbox, writer, dispatcher, takeIn, settling, filers, sweep, refusals, lostBodies };
 }
 
 /** First what the last process left undone, then everything that is due. */
 async function start({ spool, clock, log, settings }: QueueOptions, parts: Parts): Promise<void> {
-  const { outbox, dispatcher, sweep, filer, lostBodies } = parts;
+  const { outbox, dispatcher, sweep, filers, lostBodies } = parts;
   const now = clock.now();
   const { foreign, missing } = spool.atOpening;
   if (foreign.length > 0) {
@@ -223,7 +253,7 @@ async function start({ spool, clock, log, settings }: QueueOptions, parts: Parts
   outbox.start();
   dispatcher.start({ waiting, unreachable });
   sweep.start();
-  filer.wake();
+  for (const filer of filers) filer.wake();
 }
 
 /** The message a body file belongs to (`bodyFileName`). */

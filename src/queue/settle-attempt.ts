@@ -28,6 +28,8 @@ export interface Settling {
   withdrawn(work: Work): void;
   /** Notices that are being composed. */
   pending(): number;
+  /** Recipients of the attempts that wait for them. */
+  pendingRecipients(): number;
 }
 
 /** Makes the three ways in which work in memory ends. */
@@ -35,6 +37,7 @@ export function createSettling(parts: SettleParts): Settling {
   const { writer, dispatcher, prepareNotice, settings, clock, random } = parts;
 
   let composing = 0;
+  let recipients = 0;
   // Counts up within the process; with the time it names an attempt of a message for good.
   let attempts = 0;
 
@@ -62,14 +65,16 @@ export function createSettling(parts: SettleParts): Settling {
   }
 
   async function withNotices(attempt: EndedAttempt, plan: SettlementPlan): Promise<void> {
-    composing++;
     const { work, body: original } = attempt;
+    composing++;
+    recipients += work.recipients.length;
     const { message } = work;
     const notices = [
       await prepareNotice({ kind: "failed", message, original, recipients: plan.failed, triedUntil: null }),
       await prepareNotice({ kind: "relayed", message, original, recipients: plan.relayed, triedUntil: null }),
     ].filter((notice) => notice !== null);
     composing--;
+    recipients -= work.recipients.length;
     write(attempt, plan, notices);
   }
 
@@ -100,6 +105,7 @@ export function createSettling(parts: SettleParts): Settling {
 
   return {
     pending: () => composing,
+    pendingRecipients: () => recipients,
     ended,
     handedBack(works) {
       const [first] = works;

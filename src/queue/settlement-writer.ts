@@ -7,7 +7,12 @@ import { type Statement, StoreError } from "../store/database.ts";
 import type { LogEvent } from "../store/log-record.ts";
 import type { Spool } from "../store/spool.ts";
 import type { EntryKey, SpooledMessage, SpooledRecipient } from "../store/spool-entry.ts";
-import { putBack, removeRecipients, removeSettledMessages } from "../store/spool-writing.ts";
+import {
+  putBack,
+  removeArchiveCopies,
+  removeRecipients,
+  removeSettledMessages,
+} from "../store/spool-writing.ts";
 import type { Outbox } from "./outbox.ts";
 
 const MAX_PER_UNIT = 200;
@@ -23,6 +28,8 @@ export interface Settlement {
   /** Numbers of the settled recipients. */
   readonly removed: readonly number[];
   readonly kept: readonly SpooledRecipient[];
+  /** True when the message's copy for the archive is filed. */
+  readonly archived?: boolean;
   /** Further statements of the same unit: a notice that is queued, a destination that backs off. */
   readonly statements: readonly Statement[];
   readonly events: readonly LogEvent[];
@@ -36,6 +43,8 @@ export interface SettlementWriter {
   inTrouble(): boolean;
   /** How many are not written yet. */
   pending(): number;
+  /** Recipients of those. */
+  pendingRecipients(): number;
 }
 
 /** Makes the writer. `onTrouble` is called when the spool starts or stops refusing, `onRefused` when it takes all but one. */
@@ -55,6 +64,7 @@ export function createSettlementWriter(options: {
   const contradicted = new Set<Settlement>();
   let aside = 0;
   let writing = 0;
+  let recipients = 0;
   let units = 0;
   let resting = false;
   let waitMs = 0;
@@ -100,6 +110,7 @@ export function createSettlementWriter(options: {
     }
     for (const settlement of batch) {
       if (contradicted.delete(settlement) && contradicted.size === 0) options.onRefused(null);
+      recipients -= settlement.removed.length + settlement.kept.length;
       settlement.written();
     }
     go();
@@ -153,11 +164,13 @@ export function createSettlementWriter(options: {
 
   return {
     add(settlement) {
+      recipients += settlement.removed.length + settlement.kept.length;
       waiting.push(settlement);
       go();
     },
     inTrouble: () => waitMs > 0,
     pending: () => waiting.length + suspects.length + aside + writing,
+    pendingRecipients: () => recipients,
   };
 }
 
@@ -176,13 +189,16 @@ function unitOf(batch: readonly Settlement[]): Unit {
   const events: LogEvent[] = [];
   const files: { name: string; statement: number }[] = [];
   const withFile: SpooledMessage[] = [];
-  for (const { message, removed: settled } of batch) {
+  const archived: number[] = [];
+  for (const { message, removed: settled, archived: isArchived = false } of batch) {
     for (const n of settled) removed.push({ seq: message.seq, n });
-    if (settled.length === 0) continue;
+    if (isArchived) archived.push(message.seq);
+    if (settled.length === 0 && !isArchived) continue;
     if (message.bodyFile === null) seqs.push(message.seq);
     else withFile.push(message);
   }
   if (removed.length > 0) statements.push(removeRecipients(removed));
+  if (archived.length > 0) statements.push(removeArchiveCopies(archived));
   if (seqs.length > 0) statements.push(removeSettledMessages(seqs));
   for (const { seq, bodyFile } of withFile) {
     if (bodyFile !== null) files.push({ name: bodyFile, statement: statements.length });

@@ -4,12 +4,13 @@ import type { Clock } from "../observe/clock.ts";
 import type { Statement } from "../store/database.ts";
 import type { Spool } from "../store/spool.ts";
 import type {
+  ArchiveDetail,
   RecipientDetail,
   SpooledEnvelope,
   SpooledMessage,
   SpooledRecipient,
 } from "../store/spool-entry.ts";
-import { insertMessage, insertRecipient } from "../store/spool-writing.ts";
+import { insertArchiveCopy, insertMessage, insertRecipient } from "../store/spool-writing.ts";
 import type { Dispatcher } from "./dispatch.ts";
 import { mayReport } from "./plan-settlement.ts";
 import type { QueueSettings } from "./queue-settings.ts";
@@ -27,6 +28,8 @@ export interface NewMail {
     readonly address: string;
     readonly detail: RecipientDetail;
   }[];
+  /** A copy is also filed in the archive; null: not. */
+  readonly archive: ArchiveDetail | null;
 }
 
 /** A message ready to be committed. Exactly one of `stored` and `abandoned` is called afterwards. */
@@ -47,8 +50,9 @@ export function createTakeIn(parts: {
   readonly clock: Clock;
   readonly settings: () => QueueSettings;
   readonly onQuarantine: () => void;
+  readonly onArchive: () => void;
 }): TakeIn {
-  const { spool, dispatcher, clock, settings, onQuarantine } = parts;
+  const { spool, dispatcher, clock, settings, onQuarantine, onArchive } = parts;
   return async (mail) => {
     const seq = spool.nextMessageSeq();
     const size = mail.body.length;
@@ -81,11 +85,13 @@ export function createTakeIn(parts: {
       statements: [
         insertMessage(message, bodyFile === null ? mail.body : null),
         ...rows.map((row) => insertRecipient(seq, row, row.state === "active" ? now : null)),
+        ...(mail.archive === null ? [] : [insertArchiveCopy(seq, mail.archive)]),
       ],
       stored() {
         for (const work of atOnce) dispatcher.enter(work);
         for (const key of waitsAt) dispatcher.noteDue(key, now);
         if (rows.some(({ state }) => state === "quarantine")) onQuarantine();
+        if (mail.archive !== null) onArchive();
       },
       abandoned() {
         for (const work of atOnce) dispatcher.release(work.destination.key, size);

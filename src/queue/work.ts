@@ -2,6 +2,7 @@
 
 import type { Destination } from "../delivery/route.ts";
 import type { HeaderEdit } from "../message/header-edit.ts";
+import type { SignOrder } from "../message/sign-order.ts";
 import type { EntryKey, SpooledEntry, SpooledMessage, SpooledRecipient } from "../store/spool-entry.ts";
 
 /** What an administrator wants done with work that is in memory, should it not be delivered now. */
@@ -16,6 +17,8 @@ export interface Work {
   readonly recipients: readonly SpooledRecipient[];
   readonly destination: Destination;
   readonly edits: readonly HeaderEdit[];
+  /** With which key it is signed after the edits; null: not signed. */
+  readonly sign: SignOrder | null;
   /** The body as stored when it is in memory anyway, else null: it is read when the attempt starts. */
   readonly body: Uint8Array | null;
   intent: Intent;
@@ -31,16 +34,16 @@ export function keysOf(work: Work): EntryKey[] {
   return work.recipients.map((recipient) => ({ seq: work.message.seq, n: recipient.n }));
 }
 
-/** Puts entries together that may leave in one attempt: same message, destination and edits. Order is kept. */
+/** Puts entries together that may leave in one attempt: same message, destination, edits and signature. Order is kept. */
 export function groupWork(entries: readonly SpooledEntry[], body: Uint8Array | null): Work[] {
   const groups = new Map<string, { work: Work; recipients: SpooledRecipient[] }>();
   const all: Work[] = [];
   for (const { message, recipient } of entries) {
-    const { destination, edits } = recipient.detail;
+    const { destination, edits, sign } = recipient.detail;
     const key =
-      edits.length === 0
+      edits.length === 0 && sign === null
         ? `${message.seq} ${destination.key}`
-        : `${message.seq} ${destination.key} ${JSON.stringify(edits)}`;
+        : `${message.seq} ${destination.key} ${JSON.stringify([edits, sign?.domain, sign?.selector])}`;
     const group = groups.get(key);
     if (group !== undefined && group.recipients.length < MAX_RECIPIENTS_PER_ATTEMPT) {
       group.recipients.push(recipient);
@@ -52,6 +55,7 @@ export function groupWork(entries: readonly SpooledEntry[], body: Uint8Array | n
       recipients,
       destination,
       edits,
+      sign,
       body,
       intent: { kind: "deliver" },
       paid: false,

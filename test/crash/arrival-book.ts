@@ -6,8 +6,11 @@ export interface ArrivalBook {
   /** The gateway was killed; what arrives from now on comes from the next one. */
   killed(): void;
   has(id: string, recipient: string): boolean;
-  /** Messages that came again: how many each kill explains, and how many came twice without a kill between. */
-  repeats(): { readonly perKill: ReadonlyMap<number, number>; readonly unexplained: number };
+  /**
+   * Messages that came again: how many each kill explains, by kill and recipient's domain ("3 example.test"), and how many came
+   * twice without a kill between.
+   */
+  repeats(): { readonly perKill: ReadonlyMap<string, number>; readonly unexplained: number };
   /** performance.now() of the last arrival. */
   lastAt(): number;
 }
@@ -31,13 +34,17 @@ export function openArrivalBook(): ArrivalBook {
     },
     has: (id, recipient) => arrivals.has(keyOf(id, recipient)),
     repeats() {
-      const perKill = new Map<number, number>();
+      const perKill = new Map<string, number>();
       let unexplained = 0;
-      for (const times of arrivals.values()) {
+      for (const [key, times] of arrivals) {
+        const domain = key.slice(key.lastIndexOf("@") + 1);
         for (const [index, later] of times.slice(1).entries()) {
           const before = times[index] ?? 0;
-          if (later > before) perKill.set(before, (perKill.get(before) ?? 0) + 1);
-          else unexplained += 1;
+          if (later === before) unexplained += 1;
+          else {
+            const kill = `${before} ${domain}`;
+            perKill.set(kill, (perKill.get(kill) ?? 0) + 1);
+          }
         }
       }
       return { perKill, unexplained };

@@ -2,12 +2,13 @@
 // databases are whole. CRASH_ROUNDS (20) and CRASH_SEED set how often and how the dice fall.
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { createClient } from "@libsql/client";
 import { startMailSink } from "../peers/mail-sink.ts";
 import { freePorts, PATIENCE_MS, waitUntil } from "../peers/run-command.ts";
 import { type RunningGateway, runGateway } from "../peers/run-gateway.ts";
 import { type ArrivalBook, openArrivalBook } from "./arrival-book.ts";
+import { dice } from "./dice.ts";
 import { type LoadClient, type LoadMessage, startLoad } from "./load-client.ts";
+import { rowsOf } from "./rows-of.ts";
 
 const ROUNDS = Number(process.env.CRASH_ROUNDS ?? 20);
 const SEED = Number(process.env.CRASH_SEED ?? Date.now() % 1_000_000);
@@ -20,17 +21,6 @@ const LARGE_BYTES = 100_000;
 const SETTLE_MS = 50;
 /** The longest the mail flows before a kill. */
 const FLOW_MS = 1200;
-
-/** Mulberry32: the same dice for the same seed. */
-function dice(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 const FILLER = `${"All work and no play makes a dull gateway. ".repeat(2)}\r\n`;
 
@@ -98,16 +88,6 @@ async function lostMail(load: LoadClient, book: ArrivalBook): Promise<readonly s
   return missing().map(({ id, one }) => `${id} ${one}`);
 }
 
-async function rowsOf(file: string, sql: string): Promise<readonly (readonly unknown[])[]> {
-  const database = createClient({ url: `file:${file}` });
-  try {
-    const { rows, columns } = await database.execute(sql);
-    return rows.map((row) => columns.map((_name, index) => row[index]));
-  } finally {
-    database.close();
-  }
-}
-
 /** After a clean stop: both databases are whole, the spool is empty, and the log knows every accepted message as delivered. */
 async function expectWhole(data: string, load: LoadClient): Promise<void> {
   const [spool, log] = [join(data, "spool.db"), join(data, "gatepost.db")];
@@ -158,8 +138,11 @@ test(
       expect([...load.refused]).toEqual([]);
       const { perKill, unexplained } = book.repeats();
       expect(unexplained).toBe(0);
-      // An attempt keeps its place until its result is on disk, so a kill leaves one in doubt for each connection there may be.
-      expect(Math.max(0, ...perKill.values())).toBeLessThanOrEqual(DELIVERIES * DOMAINS.length);
+      // An attempt keeps its place until its result is on disk, and carries one message: a kill leaves in doubt, for each
+      // destination, one message for each connection it may have. (Not for each that is open: while one result is on its way to the
+      // disk, its connection already carries the next message, in a place of its own.)
+      const mostInOneKill = Math.max(0, ...perKill.values());
+      expect(mostInOneKill).toBeLessThanOrEqual(DELIVERIES);
 
       await waitUntil(
         "the queue is empty",
@@ -169,7 +152,7 @@ test(
       await expectWhole(gateway.data, load);
       const twice = [...perKill.values()].reduce((sum, count) => sum + count, 0);
       console.log(
-        `seed ${SEED}: ${load.accepted.size} messages accepted, ${twice} arrived twice in ${ROUNDS} kills`,
+        `seed ${SEED}: ${load.accepted.size} messages accepted, ${twice} arrived twice in ${ROUNDS} kills, at most ${mostInOneKill} for one destination`,
       );
     } finally {
       await load.stop();

@@ -72,6 +72,47 @@ for (const commits of [0, 1]) {
   });
 }
 
+const CHANGES = ["hold", "drop", "retry", "hold all", "retry all"] as const;
+
+function ask(queue: Awaited<ReturnType<Bench["start"]>>, change: (typeof CHANGES)[number]): Promise<unknown> {
+  switch (change) {
+    case "hold":
+      return queue.hold("m1");
+    case "drop":
+      return queue.drop("m1", "admin");
+    case "retry":
+      return queue.retry("m1");
+    case "hold all":
+      return queue.hold(null);
+    case "retry all":
+      return queue.retry(null);
+  }
+}
+
+for (const change of CHANGES) {
+  for (let commits = 0; commits < 5; commits++) {
+    test(`held mail leaves after no crash ${commits} commits into "${change}", unless it was let go in full`, async () => {
+      const queue = await heldMail();
+      bench.deliverer.seen.length = 0;
+      dieAfter(commits);
+      let answered = false;
+      void ask(queue, change).then(() => {
+        answered = true;
+      });
+      const again = await nextLife();
+      const { held, queued } = await again.counts();
+      // Both recipients are settled in one unit: all of it happened, or nothing did.
+      expect([0, 2]).toContain(held);
+      if (held === 2 || change === "drop") expect(queued).toBe(0);
+      if (change.startsWith("hold")) expect(held).toBe(2);
+      else if (answered) expect(held).toBe(0);
+      await bench.run(DAY);
+      const isLetGo = held === 0 && change.startsWith("retry");
+      expect(bench.deliverer.delivered().length > 0).toBe(isLetGo);
+    });
+  }
+}
+
 for (const wish of ["hold", "drop"] as const) {
   test(`a ${wish} of mail that is being dialled outlives the process`, async () => {
     bench.deliverer.script = never;

@@ -17,6 +17,7 @@ import type { LogEvent } from "../../src/store/log-record.ts";
 import { type Database, openDatabase } from "../../src/store/open-database.ts";
 import { openSpool, type Spool } from "../../src/store/spool.ts";
 import { spoolMigrations } from "../../src/store/spool-migrations.ts";
+import type { ArchivedCopy } from "../../src/vault/keep-in-archive.ts";
 import type { QuarantinedCopy } from "../../src/vault/keep-in-quarantine.ts";
 
 export const HOUR = 3_600_000;
@@ -179,12 +180,14 @@ export class Bench {
   readonly events: LogEvent[] = [];
   readonly alarms: { name: string; words: string | null }[] = [];
   readonly filed: QuarantinedCopy[] = [];
+  readonly archived: ArchivedCopy[] = [];
   readonly units: (readonly Statement[])[] = [];
   readonly folder: string;
   destinationFor: (address: string) => Destination = byMx;
   writeLog: (events: readonly LogEvent[]) => Promise<void> = async (events) =>
     void this.events.push(...events);
   file: (copy: QuarantinedCopy) => Promise<void> = async (copy) => void this.filed.push(copy);
+  archive: (copy: ArchivedCopy) => Promise<void> = async (copy) => void this.archived.push(copy);
   /** Called before each commit; rejecting it makes the commit fail, never resolving it is a crash. */
   beforeCommit: (unit: readonly Statement[]) => Promise<void> = async () => {};
   maxBodyInRowBytes = 65_536;
@@ -258,6 +261,7 @@ export class Bench {
       destinationFor: (address) => this.destinationFor(address),
       writeLog: (events) => this.writeLog(events.map(({ event }) => event)),
       fileInQuarantine: (copy) => this.file(copy),
+      fileInArchive: (copy) => this.archive(copy),
       onAlarm: (name, words) => void this.alarms.push({ name, words }),
       random: () => 0.5,
       ...options,

@@ -1,0 +1,57 @@
+// The signature of a copy that is about to be sent. A copy that cannot be signed waits: it never leaves without.
+
+import type { SignOrder } from "../message/sign-order.ts";
+
+const NAMED = 5;
+
+/** Signs with the keys of the order; rejects when that is not possible. */
+export type Sign = (message: Uint8Array, order: SignOrder) => Promise<Uint8Array>;
+
+/** The copy could not be signed; an administrator has been told. */
+export class UnsignedError extends Error {
+  override readonly name = "UnsignedError";
+}
+
+/**
+ * Makes the function that signs copies. It rejects with UnsignedError. The alarm "signing" stands for a domain until a copy of it
+ * is signed again.
+ */
+export function createSigning({
+  sign,
+  onAlarm,
+}: {
+  /** Left out: nobody can sign here, and what is to be signed waits. */
+  readonly sign: Sign | undefined;
+  readonly onAlarm: (name: string, words: string | null) => void;
+}): Sign {
+  /** Domains of our own, so there are not many. */
+  const failing = new Map<string, string>();
+
+  function tell(): void {
+    const [first] = failing;
+    if (first === undefined) {
+      onAlarm("signing", null);
+      return;
+    }
+    const domains = [...failing.keys()].slice(0, NAMED).join(", ");
+    const more = failing.size > NAMED ? ` and ${failing.size - NAMED} more` : "";
+    onAlarm(
+      "signing",
+      `Mail of ${domains}${more} cannot be signed and waits in the queue; it is tried again and does not leave unsigned. ${first[0]}: ${first[1]}`,
+    );
+  }
+
+  return async (message, order) => {
+    try {
+      if (sign === undefined) throw new Error("no signer is set up");
+      const signed = await sign(message, order);
+      if (failing.delete(order.domain)) tell();
+      return signed;
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      failing.set(order.domain, why);
+      tell();
+      throw new UnsignedError(`it could not be signed for ${order.domain}: ${why}`, { cause: error });
+    }
+  };
+}

@@ -1,0 +1,61 @@
+// Mail that must not leave without TLS (O14) stays so at every try and after a release, whatever routes are set meanwhile.
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { overTls } from "../../src/delivery/route.ts";
+import { Bench, BODY, byMx, DAY, defers, HOUR, mail, takes } from "./queue-kit.ts";
+
+let bench: Bench;
+beforeEach(async () => {
+  bench = await Bench.open();
+});
+afterEach(() => bench.close());
+
+test("at every try, also by routes that were set after it came", async () => {
+  bench.deliverer.script = defers;
+  const queue = await bench.start();
+  await queue.accept(
+    mail({
+      to: ["bob@example.org"],
+      disposition: (address) => ({ kind: "deliver", destination: overTls(byMx(address)), edits: [] }),
+    }),
+  );
+  await bench.run(HOUR);
+  expect(bench.deliverer.seen.length).toBeGreaterThan(2);
+  for (const { attempt } of bench.deliverer.seen)
+    expect(attempt.destination).toMatchObject({
+      key: "mx:example.org over TLS",
+      domain: "example.org",
+      overTls: true,
+    });
+  bench.destinationFor = () => ({
+    kind: "smarthost",
+    key: "smarthost:192.0.2.25:25",
+    route: { host: "192.0.2.25", port: 25, priority: 0, tls: "none" },
+    login: null,
+  });
+  bench.deliverer.script = takes;
+  await bench.run(DAY);
+  expect(bench.deliverer.seen.at(-1)?.attempt.destination).toMatchObject({
+    key: "smarthost:192.0.2.25:25 over TLS",
+    route: { tls: "required" },
+  });
+});
+
+test("what is released leaves on the terms it is given", async () => {
+  const queue = await bench.start();
+  const item = {
+    id: "m1-1",
+    messageId: "m1",
+    n: 1,
+    recipient: "bob@example.org",
+    reversePath: "alice@example.test",
+    direction: "outbound" as const,
+    receivedAt: bench.clock.now(),
+    edits: [{ kind: "remove" as const, name: "to" }],
+    overTls: true,
+  };
+  await queue.acceptReleased(item, new TextEncoder().encode(BODY));
+  await bench.run(1000);
+  const [only] = bench.deliverer.seen;
+  expect(only?.attempt.destination.key).toBe("mx:example.org over TLS");
+  expect(Buffer.from(only?.attempt.message ?? []).toString()).not.toContain("To: <bob@example.org>");
+});
