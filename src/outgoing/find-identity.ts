@@ -1,0 +1,96 @@
+// Who is behind a message (O2): its envelope sender, its login, or what a header says. Pure; header values are hostile input.
+import { RE2JS } from "re2js";
+import { addressKey, type MailAddress } from "../message/address.ts";
+import { displayText, eachField, readHeaderBlock } from "../message/header-block.ts";
+import type { IdentityHeader, SenderSettings } from "../policy/schema-sender.ts";
+
+const MAX_IDENTITY = 200;
+/** So many characters of a header value are looked at. */
+const MAX_VALUE = 1000;
+/** Room for a value of that length before its folds and encoded words are undone. */
+const MAX_RAW_VALUE = 4 * MAX_VALUE;
+
+/** A header that may name the identity, its expression compiled. */
+export interface CompiledHeader {
+  /** Lower case. */
+  readonly name: string;
+  readonly extract: RE2JS | null;
+}
+
+/** Done once per change of settings: the schema has tried the expression already. */
+export function compileHeader({ header, extract }: IdentityHeader): CompiledHeader {
+  return {
+    name: header.toLowerCase(),
+    extract: extract === undefined ? null : RE2JS.compile(extract),
+  };
+}
+
+/**
+ * The identity as far as it is known before the message: by envelope sender or login. null: there is none, or a header names it.
+ * An IP sender without a login is identified by the reverse path where the login is asked for.
+ */
+export function envelopeIdentity(
+  sender: SenderSettings,
+  identifyBy: "envelope-sender" | "authenticated-user" | readonly CompiledHeader[],
+  reversePath: MailAddress | null,
+): string | null {
+  if (typeof identifyBy !== "string") return null;
+  const login =
+    identifyBy === "envelope-sender"
+      ? undefined
+      : sender.kind === "domain"
+        ? sender.domain
+        : sender.kind === "user"
+          ? sender.login
+          : undefined;
+  const name = login ?? reversePath;
+  return name === null ? null : tidy(name);
+}
+
+/** The identity the header section names: of the headers in order, the first that gives one. Of several fields of a name the first counts. */
+export function headerIdentity(headers: readonly CompiledHeader[], header: Uint8Array): string | null {
+  const values: (string | null)[] = headers.map(() => null);
+  const { text } = readHeaderBlock(header);
+  let missing = headers.length;
+  eachField(text, (field) => {
+    for (let i = 0; i < headers.length; i++) {
+      if (headers[i]?.name !== field.name || values[i] !== null) continue;
+      const end = Math.min(field.end, field.colon + 1 + MAX_RAW_VALUE);
+      values[i] = text
+        .slice(field.colon + 1, end)
+        .replaceAll("\r\n", "")
+        .trim();
+      missing--;
+    }
+    return missing > 0;
+  });
+  for (let i = 0; i < headers.length; i++) {
+    const value = values[i];
+    const extract = headers[i]?.extract ?? null;
+    if (value === undefined || value === null) continue;
+    const name = extracted(displayText(value, MAX_VALUE), extract);
+    if (name !== null) return name;
+  }
+  return null;
+}
+
+/** The first group of the match that took part, the whole match when the expression has no group. */
+function extracted(value: string, extract: RE2JS | null): string | null {
+  if (extract === null) return tidy(value);
+  const match: unknown = extract.exec(value);
+  if (!Array.isArray(match)) return null;
+  const found: unknown = extract.groupCount() > 0 ? match[1] : match[0];
+  return typeof found === "string" ? tidy(found) : null;
+}
+
+/** The name as it is kept; null when nothing is left of it. */
+function tidy(name: string): string | null {
+  const short = addressKey(name)
+    .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, "")
+    .trim()
+    .slice(0, MAX_IDENTITY)
+    // Never half a surrogate pair at the end.
+    .replace(/[\ud800-\udbff]$/, "")
+    .trim();
+  return short === "" ? null : short;
+}

@@ -1,0 +1,155 @@
+// What the console shows of senders and identities: lists and the page of one. Reads memory and the database, changes nothing.
+import { itemKey } from "../policy/policy-document.ts";
+import type { OutgoingParty, PolicySnapshot } from "../policy/snapshot.ts";
+import type { Finding } from "../rules/fact.ts";
+import type { DatabaseReader } from "../store/database.ts";
+import {
+  type DayRow,
+  findIdentities,
+  type IdentityRow,
+  loadDays,
+  loadIdentity,
+} from "../store/outgoing-identity-rows.ts";
+import { loadLockEvents } from "../store/outgoing-lock-rows.ts";
+import { bulkFindings, bulkNumbers } from "./bulk-watch.ts";
+import { dayTotals } from "./hour-book.ts";
+import { lockKey, lockOf } from "./lock-book.ts";
+import type { IdentityDetail, IdentitySummary, Outgoing } from "./outgoing.ts";
+import type { OutgoingParts } from "./outgoing-parts.ts";
+import { limitsUsed } from "./sending-limits.ts";
+import { planOf } from "./sending-plan.ts";
+import { DAY_MS, dayText, newTally, type Tally } from "./tally.ts";
+import { restoreTally } from "./tally-state.ts";
+
+const MOST_ROWS = 500;
+const MOST_EVENTS = 100;
+const MOST_SEARCH = 200;
+const DAYS = 31;
+
+type Pages = Pick<Outgoing, "identities" | "identity" | "locks">;
+
+/** The pages. `keep` saves what changed, so that the database can be asked for everything. */
+export function createPages(
+  parts: OutgoingParts,
+  rest: {
+    readonly reader: DatabaseReader;
+    readonly snapshot: () => PolicySnapshot;
+    readonly keep: () => Promise<void>;
+  },
+): Pages {
+  const { reader, snapshot, keep } = rest;
+  const { store, locks, clock } = parts;
+
+  const tallyOf = (row: IdentityRow): Tally => store.find(row.sender, row.name) ?? tallyOfRow(row);
+
+  const summary = (tally: Tally): IdentitySummary => {
+    const { sender, name, domain, firstSeen, lastSeen } = tally;
+    const { messages, recipients, spam } = dayTotals(tally.hours, clock.now());
+    return {
+      sender,
+      name,
+      domain,
+      firstSeen,
+      lastSeen,
+      messagesDay: messages,
+      recipientsDay: recipients,
+      spamDay: spam,
+      locked: locks.find(sender, name) !== null,
+    };
+  };
+
+  return {
+    locks: (domain) => locks.list(domain).map(lockOf),
+
+    async identities({ search, limit, offset, ...filter }) {
+      // Locks that ended by time are ended before the database is asked who is locked.
+      locks.list();
+      await keep();
+      const { rows, total } = await findIdentities(reader, {
+        ...filter,
+        ...(search === undefined ? {} : { search: search.trim().toLowerCase().slice(0, MOST_SEARCH) }),
+        limit: Math.min(Math.max(0, Math.floor(limit)), MOST_ROWS),
+        offset: Math.max(0, Math.floor(offset)),
+      });
+      return { items: rows.map((row) => summary(tallyOf(row))), total };
+    },
+
+    async identity(key) {
+      const name = key.identity ?? "";
+      await keep();
+      const row = await loadIdentity(reader, { sender: key.sender, name });
+      const tally = store.find(key.sender, name) ?? (row === null ? null : tallyOfRow(row));
+      const lock = locks.find(key.sender, name);
+      if (tally === null) return null;
+      const now = clock.now();
+      const today = Math.floor(now / DAY_MS);
+      const [days, history] = await Promise.all([
+        loadDays(reader, { sender: key.sender, name, since: dayText(today - DAYS + 1) }),
+        loadLockEvents(reader, { sender: key.sender, name, limit: MOST_EVENTS }),
+      ]);
+      return {
+        ...summary(tally),
+        lock: lock === null ? null : lockOf(lock),
+        limits: limitsOf(tally, snapshot(), now),
+        days: days.slice(-DAYS).map(dayOf),
+        history: history.map(({ name: _, sender, ...event }) => ({ ...lockKey({ sender, name }), ...event })),
+        bulk: name === "" ? [] : bulkNow(tally, now),
+      } satisfies IdentityDetail;
+    },
+  };
+}
+
+function tallyOfRow(row: IdentityRow): Tally {
+  const tally = newTally(row.sender, row.name, row.firstSeen);
+  tally.domain = row.domain;
+  tally.lastSeen = row.lastSeen;
+  restoreTally(tally, row.state);
+  return tally;
+}
+
+function dayOf({ day, messages, recipients, spam, refused }: DayRow): IdentityDetail["days"][number] {
+  return { day, messages, recipients, spam, refused };
+}
+
+/** The sender of that key with its domain, or null when the settings have none (any more). */
+export function partyOfKey(
+  snapshot: PolicySnapshot,
+  key: string,
+): Pick<OutgoingParty, "sender" | "domain"> | null {
+  const sender = snapshot.policy.sender.find((one) => itemKey("sender", one) === key);
+  return sender === undefined ? null : { sender, domain: snapshot.domain(sender.domain) };
+}
+
+function limitsOf(tally: Tally, snapshot: PolicySnapshot, now: number): IdentityDetail["limits"] {
+  const party = partyOfKey(snapshot, tally.sender);
+  if (party === null) return [];
+  const plan = planOf(party);
+  return limitsUsed(tally, tally.name === "" ? plan.sender : plan.identity, now);
+}
+
+/** The facts for a message to one new recipient now, each in words. */
+function bulkNow(tally: Tally, now: number): readonly Finding[] {
+  const numbers = bulkNumbers(tally, { now, count: 0, newNow: 0 });
+  // Judged as if the next recipient were new: the numbers shown are those so far.
+  const level = bulkFindings(tally, { ...numbers, newNow: 1 }, now);
+  return level.map((finding) => ({ ...finding, words: finding.words ?? factWords(finding) }));
+}
+
+function factWords({ fact, value }: Finding): string {
+  switch (fact) {
+    case "bulk.waited":
+      return value === true ? "It has waited as it was told" : "It is under no order to wait";
+    case "bulk.recipients_hour":
+      return `${value} recipients in the last hour`;
+    case "bulk.new_recipients_hour":
+      return `${value} of them new to it`;
+    case "bulk.usual_hour":
+      return `${value} recipients are usual in a busy hour`;
+    case "bulk.unknown_percent":
+      return `${value} % of the day's recipients do not exist`;
+    case "bulk.refused_percent":
+      return `${value} % of the day's recipients were refused by the far side`;
+    default:
+      return Array.isArray(value) ? value.join("; ") : String(value);
+  }
+}
