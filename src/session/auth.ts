@@ -1,17 +1,15 @@
-// AUTH PLAIN and LOGIN (RFC 4954, RFC 4616). Knows the exchange; passwords are proven by `password-check.ts`.
-import { type Answer, answer, closing } from "./answer.ts";
+// AUTH PLAIN, LOGIN and CRAM-MD5 (RFC 4954, RFC 4616, RFC 2195). Knows the exchange; what comes of a login is in `take-login.ts`.
+import { enterpriseParts } from "../policy/enterprise-mode.ts";
+import { type Answer, answer } from "./answer.ts";
+import { cramChallenge, cramMatches, readCramResponse } from "./cram-md5.ts";
 import { authOffered, tlsOffered } from "./ehlo.ts";
+import { domainOfLogin, loginSender, proveLogin } from "./prove-login.ts";
 import type { SessionServices } from "./services.ts";
 import type { Session } from "./session.ts";
+import { refuseLogin, takeLogin } from "./take-login.ts";
 
-const MAX_FAILED_LOGINS = 5;
-const FIRST_DELAY_MS = 100;
-const MAX_DELAY_MS = 8000;
 const MAX_LOGIN_BYTES = 320;
 const MAX_PASSWORD_BYTES = 1024;
-
-/** What a client must not learn apart: no such login, wrong password, login switched off. */
-const WRONG = "Login or password is wrong";
 
 /** Begins an exchange: `argument` is the mechanism and, perhaps, an initial response. */
 export function auth(
@@ -31,9 +29,13 @@ export function auth(
     case "LOGIN":
       if (initial !== undefined) return loginName(session, initial, services);
       return ask(session, "VXNlcm5hbWU6", (line) => loginName(session, line, services));
-    default:
-      return answer(504, "5.4", "This mechanism is not offered");
+    case "CRAM-MD5":
+      if (!session.listener.cram_md5) break;
+      // RFC 2195 §2: the server speaks first.
+      if (initial !== undefined) return answer(501, "5.4", "CRAM-MD5 has no initial response");
+      return cramMd5(session, services);
   }
+  return answer(504, "5.4", "This mechanism is not offered");
 }
 
 function refuseAuth(session: Session): Answer | null {
@@ -69,67 +71,73 @@ function garbled(session: Session): Answer {
   return answer(501, "5.2", "This is not what the mechanism wants, in base64");
 }
 
+/**
+ * A domain of which nobody may log in without TLS (O14), by the name of the login alone: whether it exists is not told. Asked as soon
+ * as the name is known, so that AUTH LOGIN does not bring the password across.
+ */
+function refuseWithoutTls(session: Session, login: string, services: SessionServices): Answer | null {
+  if (session.client.tls !== null) return null;
+  const snapshot = services.snapshot();
+  const sender = loginSender(snapshot, login);
+  const domains = [domainOfLogin(snapshot, login), sender === null ? null : snapshot.domain(sender.domain)];
+  return domains.some((domain) => domain !== null && enterpriseParts(domain.outgoing).requireTls)
+    ? answer(538, "7.11", "Logins of this domain need TLS")
+    : null;
+}
+
 function plain(session: Session, response: string, services: SessionServices): Answer | Promise<Answer> {
   const parts = decode(response)?.split("\0");
   const [authorize, login, password] = parts ?? [];
   if (parts?.length !== 3 || authorize === undefined || !login || password === undefined)
     return garbled(session);
   // RFC 4616 §2: to act for another identity is not offered.
-  if (authorize !== "" && authorize.toLowerCase() !== login.toLowerCase())
-    return fail(session, services, { login, cause: `asked to act for "${authorize.slice(0, 80)}"` });
+  if (authorize !== "" && authorize.toLowerCase() !== login.toLowerCase()) {
+    const cause = `asked to act for "${authorize.slice(0, 80)}"`;
+    return refuseLogin(session, { login, guess: password, cause }, services);
+  }
   return prove(session, { login, password }, services);
 }
 
 function loginName(session: Session, response: string, services: SessionServices): Answer {
   const login = decode(response);
   if (login === null || login === "" || login.includes("\0")) return garbled(session);
+  const refusal = refuseWithoutTls(session, login, services);
+  if (refusal !== null) return refusal;
   return ask(session, "UGFzc3dvcmQ6", (line) => {
     const password = decode(line);
     return password === null ? garbled(session) : prove(session, { login, password }, services);
   });
 }
 
-async function prove(
+function prove(
   session: Session,
-  given: { readonly login: string; readonly password: string },
+  { login, password }: { readonly login: string; readonly password: string },
   services: SessionServices,
-): Promise<Answer> {
-  const { login, password } = given;
+): Answer | Promise<Answer> {
   if (Buffer.byteLength(login) > MAX_LOGIN_BYTES || Buffer.byteLength(password) > MAX_PASSWORD_BYTES)
     return garbled(session);
-  const sender = services.snapshot().userSender(login);
-  const usable = sender?.kind === "user" && sender.enabled ? sender : null;
-  const key = login.toLowerCase();
-  const result = await services.passwords.check({
-    login: key,
-    password,
-    hash: usable?.password_hash ?? null,
-    client: session.client.ip,
-  });
-  if (result === "busy") return answer(454, "7.0", "Too many logins at the moment, try again later");
-  if (result === "wrong" || usable === null)
-    return fail(session, services, { login, cause: usable === null ? "no such login" : "wrong password" });
-  session.client = { ...session.client, login: usable.login ?? key };
-  session.failedLogins = 0;
-  services.metrics.login("ok");
-  return answer(235, "7.0", "Logged in");
+  const refusal = refuseWithoutTls(session, login, services);
+  if (refusal !== null) return refusal;
+  const client = session.client.ip;
+  const attempt = { login, guess: password, prove: () => proveLogin({ login, password, client }, services) };
+  return takeLogin(session, attempt, services);
 }
 
-/** Each failure on a connection takes longer than the one before; the fifth ends it (requirement L4). */
-async function fail(
-  session: Session,
-  services: SessionServices,
-  what: { readonly login: string; readonly cause: string },
-): Promise<Answer> {
-  session.failedLogins++;
-  services.metrics.login("failed");
-  services.log.info(
-    { client: session.client.ip, login: what.login.slice(0, MAX_LOGIN_BYTES), cause: what.cause },
-    "login refused",
-  );
-  const delayMs = Math.min(FIRST_DELAY_MS * 2 ** (session.failedLogins - 1), MAX_DELAY_MS);
-  await new Promise<void>((resolve) => services.clock.after(delayMs, resolve));
-  return session.failedLogins >= MAX_FAILED_LOGINS
-    ? closing(421, "7.0", "Too many failed logins", what.cause)
-    : answer(535, "7.8", WRONG, what.cause);
+function cramMd5(session: Session, services: SessionServices): Answer {
+  const challenge = cramChallenge(services.hostname, services.clock.now());
+  return ask(session, Buffer.from(challenge).toString("base64"), (line) => {
+    const response = readCramResponse(decode(line) ?? "");
+    if (response === null || Buffer.byteLength(response.login) > MAX_LOGIN_BYTES) return garbled(session);
+    const { login, digest } = response;
+    const refusal = refuseWithoutTls(session, login, services);
+    if (refusal !== null) return refusal;
+    const prove = async () => {
+      const sender = loginSender(services.snapshot(), login);
+      const password = services.cramPasswords.of(sender);
+      return cramMatches(challenge, digest, password) && sender !== null && password !== null
+        ? ({ result: "right", sender, password } as const)
+        : ({ result: "wrong", cause: sender === null ? "no such login" : "wrong CRAM-MD5 digest" } as const);
+    };
+    return takeLogin(session, { login, guess: digest, prove }, services);
+  });
 }

@@ -2,6 +2,7 @@
 import { type IpNetwork, networkMatcher } from "../message/address.ts";
 import type { PolicySnapshot } from "../policy/snapshot.ts";
 import { type Answer, answer, closing } from "./answer.ts";
+import { refuseBanned } from "./refuse-banned.ts";
 import type { SessionServices } from "./services.ts";
 import type { Session } from "./session.ts";
 
@@ -37,6 +38,8 @@ export function refuseConnection(
   services: SessionServices,
 ): Answer | null {
   const { listener } = session;
+  const banned = refuseBanned(session, services);
+  if (banned !== null) return banned;
   if (services.draining())
     return closing(421, "3.2", `${services.hostname} is shutting down, try again later`);
   if (counts.all > listener.max_connections)

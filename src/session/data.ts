@@ -2,22 +2,28 @@
 import type { Envelope } from "../message/envelope.ts";
 import { type MessageSummary, summarise } from "../message/summary.ts";
 import { type Reply, reply } from "../policy/reply.ts";
-import type { DecisionSubject } from "../policy/snapshot.ts";
+import type { DecisionSubject, OutgoingParty } from "../policy/snapshot.ts";
 import { envelopeFacts } from "../rules/envelope-facts.ts";
 import type { Finding } from "../rules/fact.ts";
 import { StoreError } from "../store/database.ts";
+import type { MessageRecord } from "../store/log-record.ts";
 import { acceptMessage } from "./accept-message.ts";
+import { refuseUnknownFrom } from "./admit-sender.ts";
 import { type Answer, answer } from "./answer.ts";
 import { BodyCollector, type BodyFlaw } from "./body-collector.ts";
 import { isTrusted } from "./connect.ts";
 import { decideAll, decisionSubjects } from "./decide-all.ts";
+import { answeredAsSet, identifySent, type SentMessage, whoFindings } from "./outgoing-message.ts";
+import { refuseHeaderSenders } from "./own-addresses.ts";
 import { bareEnvelope, recordRefusedMessage } from "./record-refusal.ts";
 import type { SessionServices } from "./services.ts";
 import type { Session, Transaction } from "./session.ts";
+import { signOrder } from "./sign-order.ts";
 
 /** RFC 5321 §6.3: more hops than this are a loop. */
 const MAX_RECEIVED_FIELDS = 50;
-const MAX_HEADER_BYTES = 1_048_576;
+/** A longer header cannot be authenticated: refused at once, for a 451 would only be repeated for days. */
+const MAX_HEADER_BYTES = 262_144;
 const MAX_HEADER_FIELDS = 2000;
 
 const GO_AHEAD: Answer = { ...answer(354, null, "End data with <CR><LF>.<CR><LF>"), next: "data" };
@@ -62,7 +68,7 @@ export async function takeMessage(
     }
     return given;
   } catch (err) {
-    return storeFailure(err, transaction, services);
+    return storeFailure(err, session, { transaction, size: body.size }, services);
   } finally {
     body.release();
   }
@@ -81,24 +87,64 @@ function replyToFlaw(flaw: BodyFlaw, session: Session): Reply {
   }
 }
 
-function storeFailure(err: unknown, transaction: Transaction, services: SessionServices): Answer {
-  services.metrics.message("tempfailed");
+/** The store took nothing, or something of ours broke. The message log is told when it can be written again. */
+function storeFailure(
+  err: unknown,
+  session: Session,
+  { transaction, size }: { readonly transaction: Transaction; readonly size: number },
+  services: SessionServices,
+): Answer {
   services.log.error({ err, id: transaction.id }, "message not taken");
-  return err instanceof StoreError && err.kind === "disk-full"
-    ? answer(452, "3.1", "No space at the moment, try again later", err.message)
-    : answer(451, "3.0", "The message could not be stored, try again later");
+  if (transaction.party !== null) services.outgoing.takeBack(transaction.id);
+  const why = err instanceof Error ? err.message : String(err);
+  const refusal =
+    err instanceof StoreError && err.kind === "disk-full"
+      ? reply(452, "3.1", "No space at the moment, try again later", why)
+      : reply(451, "3.0", "The message could not be stored, try again later", why);
+  recordRefusedMessage(session, { transaction, reply: refusal, details: { size } }, services);
+  return { reply: refusal };
 }
 
 /** What a look at the header section alone refuses. */
-function refuseHeader(session: Session, transaction: Transaction, summary: MessageSummary): Reply | null {
+function refuseHeader(session: Session, summary: MessageSummary): Reply | null {
   if (summary.headerBytes > MAX_HEADER_BYTES) return reply(552, "3.4", "The header section is too long");
   if (summary.headerFields > MAX_HEADER_FIELDS) return reply(554, "6.0", "Too many header fields");
   if (summary.receivedCount > MAX_RECEIVED_FIELDS) return reply(554, "4.6", "Too many hops, this mail loops");
-  // Behind a From that was not read to its end, or in a second one, any address could hide from the question below.
+  // Behind a From that was not read to its end, or in a second one, any address could hide from the question who it is.
   if (!summary.fromIsWhole) return reply(554, "6.0", "The From header is too long");
+  if (!summary.sendersAreWhole)
+    return reply(554, "6.0", "The header names too many senders (Sender, Resent-From, Resent-Sender)");
   if (session.client.login !== null && summary.fromFields > 1)
     return reply(550, "7.1", "The message must have exactly one From header");
-  return transaction.snapshot.refuseHeaderFrom(session.listener, session.client, summary.fromAddresses);
+  return null;
+}
+
+/** May the client use the addresses in the header, and do they exist? (L3, O10) A promise only where somebody must be asked. */
+function refuseAuthors(
+  session: Session,
+  { transaction, summary }: { readonly transaction: Transaction; readonly summary: MessageSummary },
+  services: SessionServices,
+): Reply | null | Promise<Reply | null> {
+  const { snapshot, party, reversePath } = transaction;
+  const { listener, client } = session;
+  if (client.login === null && party === null)
+    return snapshot.refuseHeaderFrom(listener, client, summary.fromAddresses);
+  const refusal = refuseHeaderSenders(session, { snapshot, summary }, services);
+  if (party === null) return refusal;
+  const start = { party, snapshot, reversePath };
+  return refusal instanceof Promise
+    ? refusal.then((late) => late ?? refuseUnknownFrom(start, summary.fromAddresses, services))
+    : (refusal ?? refuseUnknownFrom(start, summary.fromAddresses, services));
+}
+
+const WITH_SENDERS = { senders: true } as const;
+
+/** A message whose header was read. */
+interface Arrived {
+  readonly transaction: Transaction;
+  readonly raw: Buffer;
+  readonly summary: MessageSummary;
+  readonly details: Pick<MessageRecord, "size" | "subject" | "headerFrom" | "headerMessageId">;
 }
 
 async function judge(
@@ -107,26 +153,64 @@ async function judge(
   services: SessionServices,
 ): Promise<Answer> {
   const { transaction, raw } = message;
-  const summary = summarise(raw);
+  const summary = session.client.login === null ? summarise(raw) : summarise(raw, WITH_SENDERS);
   const details = {
     size: raw.length,
     subject: summary.subject,
     headerFrom: summary.headerFrom,
     headerMessageId: summary.messageId,
   };
-  const refusal = refuseHeader(session, transaction, summary);
+  const arrived: Arrived = { transaction, raw, summary, details };
+  const asked = refuseHeader(session, summary) ?? refuseAuthors(session, arrived, services);
+  const refusal = asked instanceof Promise ? await asked : asked;
   if (refusal !== null) {
     recordRefusedMessage(session, { transaction, reply: refusal, details }, services);
     return { reply: refusal };
   }
-  const bare = bareEnvelope(session, transaction);
-  const subjects = decisionSubjects(session, transaction);
-  const findings = await findOut(session, { ...message, bare, subjects }, services);
-  const verdicts = await decideAll(transaction.snapshot, subjects, findings);
-  return acceptMessage(session, { transaction, raw, bare, details, findings, verdicts }, services);
+  return transaction.party === null
+    ? decideOn(session, { ...arrived, sent: null }, services)
+    : judgeSent(session, { arrived, party: transaction.party }, services);
 }
 
-/** Envelope facts, and those of the checks when a rule in scope wants them and the listener has checks. */
+/** Mail of an outgoing sender: who is behind it, and may they send now? (O2–O4, O12) */
+function judgeSent(
+  session: Session,
+  { arrived, party }: { readonly arrived: Arrived; readonly party: OutgoingParty },
+  services: SessionServices,
+): Promise<Answer> | Answer {
+  const { transaction, raw, summary, details } = arrived;
+  const header = raw.subarray(0, summary.headerBytes);
+  const sent = identifySent(session, { transaction, party, header }, services);
+  const stopped = services.outgoing.admitMessage(sent.message);
+  if (stopped === null) return decideOn(session, { ...arrived, sent }, services);
+  const findings = whoFindings(party, sent.message.identity);
+  recordRefusedMessage(session, { transaction, reply: stopped, details: { ...details, findings } }, services);
+  return { reply: stopped };
+}
+
+/** Finds out what is true about the message, asks the rules, and carries out what they say. */
+async function decideOn(
+  session: Session,
+  message: Arrived & { readonly sent: SentMessage | null },
+  services: SessionServices,
+): Promise<Answer> {
+  const { transaction, raw, summary, details, sent } = message;
+  const { snapshot } = transaction;
+  const bare = bareEnvelope(session, transaction);
+  const subjects = decisionSubjects(session, transaction);
+  const findings = await findOut(session, { transaction, raw, bare, subjects, sent }, services);
+  const decided = await decideAll(snapshot, subjects, findings);
+  const verdicts = sent === null ? decided : answeredAsSet(decided, sent.party, snapshot);
+  const sign = signOrder(session, transaction, summary);
+  const author = sent === null ? (summary.fromAddresses[0] ?? transaction.reversePath) : null;
+  return acceptMessage(
+    session,
+    { transaction, raw, bare, details, findings, verdicts, sent, sign, author },
+    services,
+  );
+}
+
+/** Envelope facts, those of outgoing control, and those of the checks when a rule in scope wants them and the listener has checks. */
 async function findOut(
   session: Session,
   message: {
@@ -134,23 +218,25 @@ async function findOut(
     readonly raw: Buffer;
     readonly bare: Omit<Envelope, "recipients">;
     readonly subjects: readonly DecisionSubject[];
+    readonly sent: SentMessage | null;
   },
   services: SessionServices,
 ): Promise<readonly Finding[]> {
-  const { transaction, raw } = message;
+  const { transaction, raw, sent } = message;
   const { snapshot } = transaction;
   const envelope: Envelope = { ...message.bare, recipients: transaction.recipients };
-  const known = envelopeFacts(envelope, raw.length, isTrusted(snapshot, session.client.ip));
+  const arrived = envelopeFacts(envelope, raw.length, isTrusted(snapshot, session.client.ip));
+  const known = sent === null ? arrived : [...arrived, ...services.outgoing.findings(sent.message)];
   if (!session.listener.content_checks) return known;
   const wanted = snapshot.wantedFacts(message.subjects);
   if (!wantsChecks(wanted)) return known;
   return [...known, ...(await services.checker.run({ envelope, raw }, wanted))];
 }
 
-/** Facts that need no check: the envelope's own, and those `decide` adds for each recipient. */
-const ENVELOPE_FACTS = new Set(["client", "listener", "message", "sender", "recipient"]);
+/** Facts that need no check: the envelope's own, those of outgoing control, and those `decide` adds for each recipient. */
+const GIVEN_FACTS = new Set(["client", "listener", "message", "sender", "recipient", "identity", "bulk"]);
 
 function wantsChecks(wanted: ReadonlySet<string>): boolean {
-  for (const fact of wanted) if (!ENVELOPE_FACTS.has(fact.slice(0, fact.indexOf(".")))) return true;
+  for (const fact of wanted) if (!GIVEN_FACTS.has(fact.slice(0, fact.indexOf(".")))) return true;
   return false;
 }

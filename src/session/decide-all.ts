@@ -10,13 +10,14 @@ const BATCH = 200;
 /** What the policy is asked for each recipient, in their order. */
 export function decisionSubjects(session: Session, transaction: Transaction): readonly DecisionSubject[] {
   const { login, ip } = session.client;
-  const { reversePath } = transaction;
+  const { reversePath, party } = transaction;
   return transaction.recipients.map(({ address, direction }) => ({
     recipient: address,
     direction,
     reversePath,
     login,
     clientIp: ip,
+    party,
   }));
 }
 

@@ -35,7 +35,7 @@ function keywords(session: Session): string[] {
   ];
   if (tlsOffered(session)) lines.push("STARTTLS");
   if (session.client.tls !== null) lines.push("REQUIRETLS");
-  if (authOffered(session)) lines.push("AUTH PLAIN LOGIN");
+  if (authOffered(session)) lines.push(listener.cram_md5 ? "AUTH PLAIN LOGIN CRAM-MD5" : "AUTH PLAIN LOGIN");
   if (session.mayXclient) lines.push("XCLIENT NAME ADDR PORT PROTO HELO LOGIN");
   return lines;
 }

@@ -5,11 +5,14 @@ import { domainOf, type MailAddress, parseAddress } from "../message/address.ts"
 import type { Client, Direction, Envelope, Grant } from "../message/envelope.ts";
 import { newMessageId } from "../message/message-id.ts";
 import { summarise } from "../message/summary.ts";
-import type { DecisionSubject, PolicySnapshot } from "../policy/snapshot.ts";
+import type { Outgoing } from "../outgoing/outgoing.ts";
+import { listenerSchema } from "../policy/schema.ts";
+import type { DecisionSubject, OutgoingParty, PolicySnapshot } from "../policy/snapshot.ts";
 import { envelopeFacts } from "../rules/envelope-facts.ts";
 import { type Finding, factsOf } from "../rules/fact.ts";
 import { KNOWN_FACTS } from "../rules/known-facts.ts";
 import type { Verdict } from "../rules/verdict.ts";
+import { answeredAsSet } from "./outgoing-message.ts";
 
 /** The circumstances under which the message is thought to come. */
 export interface ExplainQuestion {
@@ -58,6 +61,31 @@ function withCrlf(raw: Uint8Array): Uint8Array {
   return /(^|[^\r])\n/.test(text) ? Buffer.from(text.replace(/\r?\n/g, "\r\n"), "latin1") : raw;
 }
 
+/** The listener the message is thought to come by: one that takes logins and knows networks. */
+const THOUGHT_OF = listenerSchema.parse({
+  name: "check",
+  listen: "127.0.0.1:25",
+  auth: "optional",
+  relay: ["trusted-networks", "authenticated"],
+});
+
+/** The facts of outgoing control, as they are at this moment; counts nothing. */
+function outgoingFindings(
+  message: { readonly envelope: Envelope; readonly party: OutgoingParty; readonly raw: Uint8Array },
+  outgoing: Pick<Outgoing, "identify" | "findings">,
+): readonly Finding[] {
+  const { envelope, party, raw } = message;
+  const header = raw.subarray(0, summarise(raw).headerBytes);
+  const { identity } = outgoing.identify(party, envelope.reversePath, header);
+  return outgoing.findings({
+    id: envelope.id,
+    party,
+    identity,
+    connection: { clientIp: envelope.client.ip },
+    recipients: envelope.recipients.map(({ address }) => address),
+  });
+}
+
 /** Runs every check a rule could ask for, then the rules. Rejects with ExplainError when an address is none. */
 export async function explain(
   question: ExplainQuestion,
@@ -65,6 +93,8 @@ export async function explain(
     readonly snapshot: PolicySnapshot;
     readonly checker: Pick<Checker, "run">;
     readonly now: number;
+    /** Left out: who is behind outgoing mail is not said. */
+    readonly outgoing?: Pick<Outgoing, "identify" | "findings">;
   },
 ): Promise<Explanation> {
   const { snapshot } = services;
@@ -73,7 +103,6 @@ export async function explain(
   const from = question.from ?? summarise(raw).fromAddresses[0] ?? "";
   const reversePath = from === "" || from === "<>" ? null : addressOf(from);
   const trusted = snapshot.trustedNetwork(question.ip) !== null;
-  const inside = trusted || question.login !== null;
   const client: Client = {
     ip: question.ip,
     port: 0,
@@ -82,6 +111,8 @@ export async function explain(
     tls: null,
     login: question.login,
   };
+  const party = snapshot.outgoingParty(THOUGHT_OF, client);
+  const inside = trusted || question.login !== null;
   const recipients = recipientsOf(question, snapshot).map((address) => {
     const ours = snapshot.domain(domainOf(address)) !== null;
     const direction: Direction = ours ? (inside ? "internal" : "inbound") : "outbound";
@@ -104,14 +135,25 @@ export async function explain(
   const wanted = new Set(KNOWN_FACTS.map((fact) => fact.name));
   const findings = [
     ...envelopeFacts(envelope, raw.byteLength, trusted),
+    ...(party === null || services.outgoing === undefined
+      ? []
+      : outgoingFindings({ envelope, party, raw }, services.outgoing)),
     ...(await services.checker.run({ envelope, raw }, wanted)),
   ];
   const facts = factsOf(findings);
   return {
     findings,
     recipients: recipients.map(({ address, direction }) => {
-      const subject: DecisionSubject = { recipient: address, direction, reversePath, login: question.login };
-      return { address, direction, verdict: snapshot.decide(facts, subject) };
+      const subject: DecisionSubject = {
+        recipient: address,
+        direction,
+        reversePath,
+        login: client.login,
+        party,
+      };
+      const verdict = snapshot.decide(facts, subject);
+      const [answered] = party === null ? [verdict] : answeredAsSet([verdict], party, snapshot);
+      return { address, direction, verdict: answered ?? verdict };
     }),
   };
 }

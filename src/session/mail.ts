@@ -1,16 +1,20 @@
 // MAIL: the reverse-path and its parameters begin a transaction (RFC 5321 §4.1.1.2).
-import { type Answer, answer } from "./answer.ts";
+import type { Reply } from "../policy/reply.ts";
+import { refuseStart } from "./admit-sender.ts";
+import { type Answer, answer, closing } from "./answer.ts";
 import { tlsMissing } from "./ehlo.ts";
+import { refuseReversePath } from "./own-addresses.ts";
 import { decodeXtext, isAscii, mailboxAddress, type Parameters, parseParameters, splitPath } from "./path.ts";
 import { recordRefusedSender } from "./record-refusal.ts";
 import type { SessionServices } from "./services.ts";
-import { newTransaction, type Session } from "./session.ts";
+import { newTransaction, type Session, type Transaction } from "./session.ts";
 
 /** One connection may carry this many transactions; then the client connects again, perhaps to another gateway. */
 const MAX_TRANSACTIONS = 100_000;
 const MAX_ENVID_CHARACTERS = 100;
 
 const SENDER_OK = answer(250, "1.0", "Sender ok");
+const PASSWORD_CHANGED = closing(421, "7.0", "Your password was changed; connect and log in again");
 const NOT_ASCII = answer(553, "6.7", "This address needs SMTPUTF8");
 
 interface MailParameters {
@@ -30,7 +34,11 @@ const PLAIN_MAIL: MailParameters = {
 };
 
 /** `argument` is what follows `MAIL FROM:`. */
-export function mail(session: Session, argument: string, services: SessionServices): Answer {
+export function mail(
+  session: Session,
+  argument: string,
+  services: SessionServices,
+): Answer | Promise<Answer> {
   const refusal = refuseMail(session, services);
   if (refusal !== null) return refusal;
   const path = splitPath(argument);
@@ -41,14 +49,43 @@ export function mail(session: Session, argument: string, services: SessionServic
   if ("reply" in parameters) return parameters;
   if (!parameters.smtpUtf8 && !isAscii(path.mailbox)) return NOT_ASCII;
   const snapshot = services.snapshot();
-  const start = { ...parameters, reversePath, snapshot };
-  const refused = snapshot.refuseSender(session.listener, session.client, reversePath);
+  const { listener, client } = session;
+  const party = snapshot.outgoingParty(listener, client);
+  const transaction = newTransaction({ ...parameters, reversePath, snapshot, party }, services);
+  const refused =
+    client.login === null && party === null
+      ? snapshot.refuseSender(listener, client, reversePath)
+      : refuseOutgoing(session, transaction, services);
+  if (!(refused instanceof Promise)) return begin(session, { transaction, refused }, services);
+  return refused.then((late) => begin(session, { transaction, refused: late }, services));
+}
+
+/** Mail of logins and other outgoing senders has more to ask. */
+function refuseOutgoing(
+  session: Session,
+  transaction: Transaction,
+  services: SessionServices,
+): Reply | null | Promise<Reply | null> {
+  const { snapshot, reversePath, party } = transaction;
+  const refusal = refuseReversePath(session, { snapshot, address: reversePath }, services);
+  if (party === null) return refusal;
+  const start = { party, snapshot, reversePath };
+  return refusal instanceof Promise
+    ? refusal.then((late) => late ?? refuseStart(session, start, services))
+    : (refusal ?? refuseStart(session, start, services));
+}
+
+function begin(
+  session: Session,
+  { transaction, refused }: { readonly transaction: Transaction; readonly refused: Reply | null },
+  services: SessionServices,
+): Answer {
   if (refused !== null) {
-    recordRefusedSender(session, { transaction: newTransaction(start, services), reply: refused }, services);
+    recordRefusedSender(session, { transaction, reply: refused }, services);
     return { reply: refused };
   }
   session.transactions++;
-  session.transaction = newTransaction(start, services);
+  session.transaction = transaction;
   return SENDER_OK;
 }
 
@@ -60,9 +97,26 @@ function refuseMail(session: Session, services: SessionServices): Answer | null 
   if (session.transaction !== null) return answer(503, "5.1", "A transaction is under way; RSET ends it");
   if (services.draining())
     return { ...answer(421, "3.2", `${services.hostname} is shutting down, try again later`), next: "close" };
+  if (isOutdated(session, services)) return PASSWORD_CHANGED;
   if (session.transactions >= MAX_TRANSACTIONS)
     return { ...answer(421, "7.0", "Enough for one connection, connect again"), next: "close" };
   return null;
+}
+
+/**
+ * Was the login's password changed since it logged in? Somebody who has stolen it must not go on sending on the connections that are
+ * open. A sender that is gone or switched off is refused by the policy.
+ */
+function isOutdated({ client, provenAs }: Session, services: SessionServices): boolean {
+  if (client.login === null || provenAs === null) return false;
+  const now = services.snapshot().userSender(client.login);
+  return (
+    now !== null &&
+    now !== provenAs &&
+    (now.password_hash !== provenAs.password_hash ||
+      now.cram_password !== provenAs.cram_password ||
+      now.verify !== provenAs.verify)
+  );
 }
 
 function mailParameters(session: Session, text: string): MailParameters | Answer {

@@ -1,10 +1,10 @@
 // RCPT: may this client send to this address, and does the address exist? (RFC 5321 §4.1.1.3)
-import { addressKey, domainOf, type MailAddress, parseAddress } from "../message/address.ts";
+import { addressKey, type MailAddress, parseAddress } from "../message/address.ts";
 import type { EnvelopeRecipient, RecipientDsn } from "../message/envelope.ts";
 import { formatReply, type Reply } from "../policy/reply.ts";
-import type { DomainSettings } from "../policy/schema.ts";
 import type { PolicySnapshot } from "../policy/snapshot.ts";
-import { type Answer, answer } from "./answer.ts";
+import { addressExists } from "./address-exists.ts";
+import { type Answer, answer, closing } from "./answer.ts";
 import { decodeXtext, isAscii, mailboxAddress, parseParameters, splitPath } from "./path.ts";
 import type { RecipientAnswer, SessionServices } from "./services.ts";
 import { addRecipient, MAX_REFUSED_KEPT, type Session, type Transaction } from "./session.ts";
@@ -13,6 +13,7 @@ const RECIPIENT_OK = answer(250, "1.5", "Recipient ok");
 /** What the log says of an accepted recipient. */
 export const RECIPIENT_OK_TEXT = formatReply(RECIPIENT_OK.reply);
 const SYNTAX = answer(501, "1.3", "Syntax: RCPT TO:<address> [parameters]");
+const GUESSED_TOO_MUCH = closing(421, "7.0", "Too many unknown recipients, try again later");
 const NOTIFY_WORDS = ["NEVER", "SUCCESS", "FAILURE", "DELAY"] as const;
 const MAX_ORCPT_CHARACTERS = 500;
 
@@ -42,44 +43,29 @@ export function rcpt(
   const recipient: EnvelopeRecipient = relay.granted
     ? { address, dsn, direction: relay.direction, grant: relay.grant }
     : { address, dsn, direction: "inbound", grant: { by: "allow-list", entry: "postmaster" } };
-  const known = verify(recipient, transaction.snapshot, services);
+  const full = refuseMore(transaction, services);
+  if (full !== null) return refuse(transaction, address, full);
+  const known =
+    recipient.direction === "outbound" ? YES : addressExists(address, transaction.snapshot, services);
   return known instanceof Promise
-    ? known.then((answered) => settle(transaction, recipient, answered))
-    : settle(transaction, recipient, known);
+    ? known.then((answered) => countGuess(session, settle(transaction, recipient, answered), services))
+    : countGuess(session, settle(transaction, recipient, known), services);
+}
+
+/** An unknown recipient may be a guess of an outsider: so many shut its network out (requirement L4). */
+function countGuess(session: Session, given: Answer, services: SessionServices): Answer {
+  if (given.reply.code !== 550 || session.client.login !== null) return given;
+  return services.bans.noteUnknownRecipient(session.client.ip) ? GUESSED_TOO_MUCH : given;
 }
 
 const YES: RecipientAnswer = { known: "yes", text: "" };
-const NOT_LISTED: RecipientAnswer = { known: "no", text: "not in the list of the domain" };
 
-function verify(
-  recipient: EnvelopeRecipient,
-  snapshot: PolicySnapshot,
+/** For mail of an outgoing sender: a lock or the day's recipients. Asked each time, so that a lock holds on open connections. */
+function refuseMore(
+  { party, reversePath, recipients }: Transaction,
   services: SessionServices,
-): RecipientAnswer | Promise<RecipientAnswer> {
-  if (recipient.direction === "outbound") return YES;
-  const domain = snapshot.domain(domainOf(recipient.address));
-  if (domain === null) return YES;
-  switch (domain.recipients.verify) {
-    case "catch-all":
-      return YES;
-    case "list":
-      return listOf(domain).has(addressKey(recipient.address)) ? YES : NOT_LISTED;
-    case "callout":
-    case "ldap":
-      return services.verifyRecipient(recipient.address, domain);
-  }
-}
-
-const lists = new WeakMap<readonly MailAddress[], ReadonlySet<string>>();
-
-function listOf(domain: DomainSettings): ReadonlySet<string> {
-  const { list } = domain.recipients;
-  let keys = lists.get(list);
-  if (keys === undefined) {
-    keys = new Set(list.map(addressKey));
-    lists.set(list, keys);
-  }
-  return keys;
+): Reply | null {
+  return party === null ? null : services.outgoing.admitRecipient(party, reversePath, recipients.length);
 }
 
 function settle(transaction: Transaction, recipient: EnvelopeRecipient, found: RecipientAnswer): Answer {

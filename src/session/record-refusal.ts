@@ -3,6 +3,7 @@ import { domainOf, parseAddress } from "../message/address.ts";
 import type { Direction, Envelope } from "../message/envelope.ts";
 import { formatReply, type Reply } from "../policy/reply.ts";
 import type { MessageRecord, RecipientRecord } from "../store/log-record.ts";
+import { whoBegan } from "./outgoing-message.ts";
 import { RECIPIENT_OK_TEXT } from "./rcpt.ts";
 import type { SessionServices } from "./services.ts";
 import type { RefusedRecipient, Session, Transaction } from "./session.ts";
@@ -43,7 +44,11 @@ function directionOf(transaction: Transaction, refused: RefusedRecipient): Direc
   return transaction.snapshot.domain(domainOf(parsed.value)) === null ? "outbound" : "inbound";
 }
 
-function emptyRecord(session: Session, transaction: Transaction, reply: Reply): MessageRecord {
+function emptyRecord(
+  session: Session,
+  { transaction, reply }: { readonly transaction: Transaction; readonly reply: Reply },
+  services: SessionServices,
+): MessageRecord {
   return {
     id: transaction.id,
     envelope: bareEnvelope(session, transaction),
@@ -52,7 +57,7 @@ function emptyRecord(session: Session, transaction: Transaction, reply: Reply): 
     subject: "",
     headerFrom: "",
     headerMessageId: "",
-    findings: [],
+    findings: whoBegan(transaction, services),
     reply: formatReply(reply),
     cause: reply.cause ?? null,
   };
@@ -65,7 +70,7 @@ export function recordRefusedSender(
   services: SessionServices,
 ): void {
   services.metrics.message(what.reply.code >= 500 ? "refused" : "tempfailed");
-  services.queue.record(emptyRecord(session, what.transaction, what.reply));
+  services.queue.record(emptyRecord(session, what, services));
 }
 
 /** The transaction ends without a message (RSET, QUIT, a lost connection): what was refused in it is logged. */
@@ -76,7 +81,7 @@ export function endTransaction(session: Session, services: SessionServices): voi
   if (transaction === null || last === undefined) return;
   services.metrics.message(last.reply.code >= 500 ? "refused" : "tempfailed");
   services.queue.record({
-    ...emptyRecord(session, transaction, last.reply),
+    ...emptyRecord(session, { transaction, reply: last.reply }, services),
     recipients: refusedRecords(transaction, 0),
   });
 }
@@ -108,7 +113,7 @@ export function recordRefusedMessage(
       reply: RECIPIENT_OK_TEXT,
     }));
   services.queue.record({
-    ...emptyRecord(session, transaction, reply),
+    ...emptyRecord(session, { transaction, reply }, services),
     ...details,
     recipients: [...taken, ...refusedRecords(transaction, taken.length)],
   });

@@ -1,12 +1,17 @@
 // What a session asks of the rest of the gateway. The composition root fills in `GatewayServices`; listeners add what they share.
 import type { Checker } from "../checks/check.ts";
+import type { MailServerLogin } from "../hooks/mail-server-login.ts";
 import type { MailAddress } from "../message/address.ts";
+import type { StoppedMessage } from "../notify/outgoing-notices.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
+import type { Outgoing } from "../outgoing/outgoing.ts";
 import type { DomainSettings } from "../policy/schema.ts";
 import type { PolicySnapshot } from "../policy/snapshot.ts";
 import type { Queue } from "../queue/queue.ts";
+import type { Bans } from "./bans.ts";
+import type { CramPasswords } from "./cram-md5.ts";
 import type { MemoryBudget } from "./memory-budget.ts";
 import type { PasswordCheck } from "./password-check.ts";
 
@@ -25,6 +30,26 @@ export interface GatewayServices {
   readonly queue: Pick<Queue, "accept" | "record">;
   /** Asked for domains with `verify = "callout"` or `"ldap"`; never rejects. */
   readonly verifyRecipient: (address: MailAddress, domain: DomainSettings) => Promise<RecipientAnswer>;
+  readonly outgoing: Pick<
+    Outgoing,
+    | "admitTransaction"
+    | "admitRecipient"
+    | "identify"
+    | "admitMessage"
+    | "findings"
+    | "settle"
+    | "takeBack"
+    | "locksKept"
+    | "noteCorrespondent"
+  >;
+  /** A message of an outgoing sender was stopped by a rule; returns at once. */
+  readonly onStopped: (message: StoppedMessage) => void;
+  /** Failed logins and guessed recipients, counted; networks that guess are shut out (L4). */
+  readonly bans: Bans;
+  /** Passwords checked at a domain's own mail server (O13). */
+  readonly mailServerLogin: MailServerLogin;
+  /** The recoverable passwords of CRAM-MD5 (L6). */
+  readonly cramPasswords: CramPasswords;
   /** The verified reverse name of a stranger, or null; never rejects. Null: names are not looked up. */
   readonly reverseName: ((ip: string) => Promise<string | null>) | null;
   readonly clock: Clock;

@@ -2,9 +2,10 @@
 import type { MailAddress } from "../message/address.ts";
 import type { Client, EnvelopeRecipient } from "../message/envelope.ts";
 import { newMessageId } from "../message/message-id.ts";
+import type { OutgoingConnection } from "../outgoing/outgoing.ts";
 import type { Reply } from "../policy/reply.ts";
-import type { ListenerSettings } from "../policy/schema.ts";
-import type { PolicySnapshot } from "../policy/snapshot.ts";
+import type { ListenerSettings, SenderSettings } from "../policy/schema.ts";
+import type { OutgoingParty, PolicySnapshot } from "../policy/snapshot.ts";
 import type { Answer } from "./answer.ts";
 import type { SessionServices } from "./services.ts";
 
@@ -27,6 +28,8 @@ export interface Transaction {
   readonly requireTls: boolean;
   readonly dsnRet: "FULL" | "HDRS" | null;
   readonly dsnEnvid: string | null;
+  /** The outgoing sender it is counted for; null for mail from outside and of trusted networks. */
+  readonly party: OutgoingParty | null;
   readonly recipients: EnvelopeRecipient[];
   /** `addressKey` of each recipient: a repeated RCPT adds nothing. */
   readonly keys: Set<string>;
@@ -54,6 +57,14 @@ export interface Session {
   commands: number;
   transactions: number;
   failedLogins: number;
+  /** What the login was proven with, as long as it lasts: for addresses that are linked by the same password (O10). Never logged. */
+  password: string | null;
+  /** The sender as it was when the login was proven; null for a login a proxy vouches for. */
+  provenAs: SenderSettings | null;
+  /** Addresses that were asked about under the settings of `version`, by `addressKey`: do they have the login's password? */
+  linked: { readonly version: number; readonly answers: Map<string, boolean> } | null;
+  /** The connection as outgoing control counts it; made with the first mail of a sender. */
+  outgoing: OutgoingConnection | null;
 }
 
 /** A new dialogue with a client of which only address and TLS are known. */
@@ -71,13 +82,17 @@ export function newSession(listener: ListenerSettings, client: Client): Session 
     commands: 0,
     transactions: 0,
     failedLogins: 0,
+    password: null,
+    provenAs: null,
+    linked: null,
+    outgoing: null,
   };
 }
 
 /** What MAIL says of a transaction. */
 export type TransactionStart = Pick<
   Transaction,
-  "reversePath" | "smtpUtf8" | "body" | "requireTls" | "dsnRet" | "dsnEnvid" | "snapshot"
+  "reversePath" | "smtpUtf8" | "body" | "requireTls" | "dsnRet" | "dsnEnvid" | "snapshot" | "party"
 >;
 
 /** Begins a transaction under a new message id. */
@@ -104,4 +119,14 @@ export function forgetClient(session: Session, client: Client): void {
   session.esmtp = false;
   session.transaction = null;
   session.exchange = null;
+  session.password = null;
+  session.provenAs = null;
+  session.linked = null;
+}
+
+/** The connection as outgoing control counts it: the same object as long as the client is the same. */
+export function outgoingConnection(session: Session): OutgoingConnection {
+  const { ip } = session.client;
+  if (session.outgoing?.clientIp !== ip) session.outgoing = { clientIp: ip };
+  return session.outgoing;
 }

@@ -1,8 +1,10 @@
 // XCLIENT: a proxy we know tells who the client is (Postfix XCLIENT_README). Only for hosts named in `proxy_from`.
+import { loginOf } from "../policy/sender-index.ts";
 import { type Answer, answer } from "./answer.ts";
 import { inNetworks, refuseClient } from "./connect.ts";
 import { normalIp } from "./ip-address.ts";
 import { decodeXtext } from "./path.ts";
+import { refuseBanned } from "./refuse-banned.ts";
 import type { SessionServices } from "./services.ts";
 import { forgetClient, type Session } from "./session.ts";
 
@@ -34,8 +36,8 @@ export function xclient(session: Session, argument: string, services: SessionSer
     port: attributes.has("PORT") ? port : client.port,
     hostname: attributes.has("NAME") || ip !== null ? name : client.hostname,
   });
-  if (login !== null) session.client = { ...session.client, login: sender?.login ?? login };
-  const refusal = refuseClient(session);
+  if (sender !== null) session.client = { ...session.client, login: loginOf(sender) ?? login };
+  const refusal = refuseClient(session) ?? refuseBanned(session, services);
   if (refusal !== null) return refusal;
   // The dialogue now belongs to the client that was named, which may not name another.
   if (ip !== null) session.mayXclient = inNetworks(listener.proxy_from, ip);

@@ -1,6 +1,7 @@
 // Reads a dialogue file and plays it against a gateway. The language is in README.md.
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
+import { reply } from "../../src/policy/reply.ts";
 import type { TrialGateway } from "../listener/trial-gateway.ts";
 
 const REPLY_MS = 8000;
@@ -146,6 +147,8 @@ export async function playDialog(text: string, gateway: TrialGateway): Promise<v
   queue.accepted.length = 0;
   queue.records.length = 0;
   queue.failing = null;
+  gateway.outgoing.reset();
+  gateway.stopped.length = 0;
   const player = new Player(gateway);
   let number = 0;
   try {
@@ -275,6 +278,15 @@ class Player {
         this.#line?.destroy();
         this.#line = null;
         return true;
+      case "LOCK":
+        this.#gateway.outgoing.locked.set(
+          rest,
+          reply(450, "7.1", "This sender is locked until 12:00 UTC, try again later"),
+        );
+        return true;
+      case "LIMIT":
+        this.#gateway.outgoing.maxRecipients = Number(rest);
+        return true;
       case "CLOSED":
         await (await this.#open()).closed(rest);
         this.#line?.destroy();
@@ -320,6 +332,61 @@ class Player {
         return same(this.#line?.lastReplyHas(rest), true);
       case "S!":
         return same(this.#line?.lastReplyHas(rest), false);
+      default:
+        return this.#expectOutgoing(word, rest);
+    }
+  }
+
+  /** What concerns outgoing mail. */
+  #expectOutgoing(word: string, rest: string): boolean {
+    const { queue, outgoing, stopped } = this.#gateway;
+    const last = queue.accepted.at(-1);
+    const same = (got: unknown, wanted: unknown) => {
+      if (got !== wanted) throw new Error(`${word}: wanted ${String(wanted)}, got ${String(got)}`);
+      return true;
+    };
+    const first = last?.recipients[0]?.disposition;
+    const delivery = first?.kind === "deliver" ? first : undefined;
+    switch (word) {
+      case "SIGNED": {
+        const sign = delivery?.sign;
+        return same(sign === undefined ? "no" : `${sign.domain} ${sign.selector}`, rest);
+      }
+      case "REMOVED":
+        return same(
+          delivery?.edits.flatMap((edit) => (edit.kind === "remove" ? [edit.name] : [])).join(","),
+          rest,
+        );
+      case "WAY":
+        return same(delivery?.destination.key, rest);
+      case "ARCHIVED":
+        return same(
+          last?.archive === undefined ? "no" : `${last.archive.domain} ${last.archive.sender}`,
+          rest,
+        );
+      case "GRANT": {
+        const grant = last?.record.recipients[0]?.grant;
+        return same(grant === undefined || grant === null ? "none" : Object.values(grant).join(" "), rest);
+      }
+      case "FACT": {
+        const [fact, ...value] = rest.split(" ");
+        const record = queue.records.at(-1) ?? last?.record;
+        const found = record?.findings.find((finding) => finding.fact === fact);
+        return same(found === undefined ? "absent" : String(found.value), value.join(" "));
+      }
+      case "STOPPED":
+        return same(
+          stopped
+            .map((one) => `${one.kind} ${one.quarantined ? "kept" : "gone"} ${one.sender} ${one.identity}`)
+            .join(", "),
+          rest,
+        );
+      case "SETTLED":
+        return same(outgoing.settled.length, Number(rest));
+      case "CONNECTIONS":
+        return same(outgoing.connections.size, Number(rest));
+      case "CORRESPONDENTS":
+        return same(outgoing.correspondents.join(", "), rest);
       default:
         return false;
     }

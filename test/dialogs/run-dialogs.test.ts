@@ -16,6 +16,11 @@ beforeAll(async () => {
     memoryCost: 1024,
     timeCost: 1,
   });
+  const other_hash = await Bun.password.hash("another password altogether", {
+    algorithm: "argon2id",
+    memoryCost: 1024,
+    timeCost: 1,
+  });
   const relay = ["trusted-networks", "authenticated"];
   const listen = "127.0.0.1:0";
   const quick = { greeting_delay: 30 };
@@ -81,12 +86,90 @@ beforeAll(async () => {
           routes: [{ host: "192.0.2.25" }],
         },
         { name: "asked.test", rules: [], routes: [{ host: "192.0.2.25" }] },
+        {
+          name: "strict.test",
+          recipients: { verify: "list", list: ["carol@strict.test", "team@strict.test"] },
+          rules: [],
+          routes: [{ host: "192.0.2.25" }],
+          outgoing: { require_tls: true, from_must_exist: true, dkim_selector: "gate2" },
+        },
+        {
+          name: "linked.test",
+          recipients: { verify: "catch-all" },
+          rules: [],
+          routes: [{ host: "192.0.2.25" }],
+          outgoing: { link_same_password: true },
+        },
+        { name: "barred.test", rules: [], outgoing: { barred: true } },
+        { name: "whole.test", rules: [], recipients: { verify: "catch-all" } },
+        { name: "exists.test", rules: [], outgoing: { from_must_exist: true } },
       ],
       sender: [
         { kind: "user", login: "alice@example.test", domain: "example.test", password_hash },
         { kind: "user", login: "closed@example.test", domain: "example.test", password_hash, enabled: false },
+        {
+          kind: "user",
+          login: "rita@example.test",
+          domain: "example.test",
+          password_hash,
+          reauthentication_permitted: true,
+          send_as: ["info@example.test", "@sub.example.test"],
+          dkim_selector: "rita1",
+        },
+        {
+          kind: "user",
+          login: "quiet@example.test",
+          domain: "example.test",
+          password_hash,
+          quarantine_response: "accepted",
+          archive: true,
+        },
+        {
+          kind: "user",
+          login: "carol@strict.test",
+          domain: "strict.test",
+          password_hash,
+          send_as: ["team@strict.test", "ghost@strict.test", "x@elsewhere.example"],
+        },
+        {
+          kind: "user",
+          login: "maria@exists.test",
+          domain: "exists.test",
+          password_hash,
+          send_as: ["maybe@exists.test", "yes@exists.test"],
+        },
+        { kind: "user", login: "dora@linked.test", domain: "linked.test", password_hash },
+        { kind: "user", login: "dan@linked.test", domain: "linked.test", password_hash },
+        { kind: "user", login: "eve@linked.test", domain: "linked.test", password_hash: other_hash },
+        { kind: "user", login: "barry@barred.test", domain: "barred.test", password_hash },
+        { kind: "domain", domain: "whole.test", password_hash },
+        {
+          kind: "ip",
+          range: "127.0.0.20/32",
+          domain: "example.test",
+          identify_by: { header: "X-Client-ID", remove: true },
+          archive: true,
+        },
+        {
+          kind: "ip",
+          range: "127.0.0.21/32",
+          domain: "example.test",
+          reauthenticate_as: "rita@example.test",
+        },
+        {
+          kind: "ip",
+          range: "127.0.0.22/32",
+          domain: "example.test",
+          reauthenticate_as: "alice@example.test",
+        },
       ],
       rule: [
+        {
+          name: "spam-out",
+          when: 'recipient.address starts with "spam"',
+          action: "quarantine",
+          counts_as_spam: true,
+        },
         { name: "junk", when: 'recipient.address starts with "junk"', action: "quarantine", code: 250 },
         {
           name: "junk550",

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Certificate, loadOrMakeCertificate } from "../../src/listener/certificate.ts";
 import { createListeners, type Listeners } from "../../src/listener/run-listeners.ts";
+import type { StoppedMessage } from "../../src/notify/outgoing-notices.ts";
 import { type Clock, systemClock } from "../../src/observe/clock.ts";
 import { type Log, silentLog } from "../../src/observe/log.ts";
 import { createSnapshot } from "../../src/policy/create-snapshot.ts";
@@ -16,12 +17,15 @@ import {
   ruleSchema,
   senderSchema,
   settingsSchema,
+  templateSchema,
 } from "../../src/policy/schema.ts";
 import type { PolicySnapshot } from "../../src/policy/snapshot.ts";
 import type { Acceptance, Queue } from "../../src/queue/queue.ts";
 import type { GatewayServices, RecipientAnswer } from "../../src/session/services.ts";
 import { StoreError } from "../../src/store/database.ts";
 import type { MessageRecord } from "../../src/store/log-record.ts";
+import { createTrialLogins } from "./trial-logins.ts";
+import { createTrialOutgoing, type TrialOutgoing } from "./trial-outgoing.ts";
 
 export interface KeptQueue extends Pick<Queue, "accept" | "record"> {
   readonly accepted: Acceptance[];
@@ -67,6 +71,8 @@ export interface TrialPolicy {
   readonly domain?: readonly object[];
   readonly sender?: readonly object[];
   readonly rule?: readonly object[];
+  readonly template?: readonly object[];
+  readonly delivery?: object;
 }
 
 /** A whole policy from the parts a test cares for. */
@@ -77,14 +83,19 @@ export function trialPolicy(parts: TrialPolicy): Policy {
     domain: (parts.domain ?? []).map((one) => domainSchema.parse(one)),
     sender: (parts.sender ?? []).map((one) => senderSchema.parse(one)),
     rule: (parts.rule ?? []).map((one) => ruleSchema.parse(one)),
+    template: (parts.template ?? []).map((one) => templateSchema.parse(one)),
     hook: [],
-    delivery: deliverySchema.parse({}),
+    delivery: deliverySchema.parse(parts.delivery ?? {}),
     settings: settingsSchema.parse({}),
   };
 }
 
 export interface TrialGateway extends AsyncDisposable {
   readonly queue: KeptQueue;
+  readonly outgoing: TrialOutgoing;
+  /** What was told of stopped outgoing mail. */
+  readonly stopped: StoppedMessage[];
+  readonly bans: GatewayServices["bans"];
   readonly listeners: Listeners;
   readonly metrics: { readonly messages: string[]; readonly logins: string[] };
   draining: boolean;
@@ -99,6 +110,9 @@ export interface TrialOptions {
   readonly log?: Log;
   readonly verifyRecipient?: (address: string) => RecipientAnswer | Promise<RecipientAnswer>;
   readonly checker?: GatewayServices["checker"];
+  readonly mailServerLogin?: GatewayServices["mailServerLogin"];
+  /** Another outgoing control than the trial one. */
+  readonly outgoing?: GatewayServices["outgoing"];
   readonly snapshot?: (made: PolicySnapshot) => PolicySnapshot;
 }
 
@@ -107,9 +121,16 @@ export async function openTrialGateway(options: TrialOptions): Promise<TrialGate
   const wrap = options.snapshot ?? ((snapshot) => snapshot);
   const queue = createKeptQueue();
   const followers = new Set<(now: PolicySnapshot, before: PolicySnapshot) => void>();
+  const outgoing = createTrialOutgoing();
+  const stopped: StoppedMessage[] = [];
   const metrics = { messages: [] as string[], logins: [] as string[] };
   let current = wrap(createSnapshot(options.policy, 1));
   const gateway = { draining: false };
+  const logins = createTrialLogins({
+    clock: options.clock ?? systemClock,
+    snapshot: () => current,
+    ...(options.mailServerLogin === undefined ? {} : { mailServerLogin: options.mailServerLogin }),
+  });
   const listeners = await createListeners({
     settings: {
       current: () => current,
@@ -126,6 +147,9 @@ export async function openTrialGateway(options: TrialOptions): Promise<TrialGate
       queue,
       verifyRecipient: async (address) =>
         (await options.verifyRecipient?.(address)) ?? { known: "yes", text: "" },
+      outgoing: options.outgoing ?? outgoing.outgoing,
+      onStopped: (message) => stopped.push(message),
+      ...logins,
       reverseName: null,
       clock: options.clock ?? systemClock,
       log: options.log ?? silentLog,
@@ -139,6 +163,9 @@ export async function openTrialGateway(options: TrialOptions): Promise<TrialGate
   });
   return Object.assign(gateway, {
     queue,
+    bans: logins.bans,
+    outgoing,
+    stopped,
     listeners,
     metrics,
     port(name = "mx") {

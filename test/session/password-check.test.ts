@@ -56,9 +56,9 @@ describe("password check", () => {
       await check("a", "right", slow);
       return performance.now() - start;
     };
-    expect(await timed()).toBeLessThan(2);
+    const remembered = Math.min(await timed(), await timed(), await timed());
     advance(3_600_001);
-    expect(await timed()).toBeGreaterThan(5);
+    expect(await timed()).toBeGreaterThan(remembered * 5);
   });
 
   test("many guesses at once: two run, a bounded number waits, the others are put off", async () => {

@@ -1,0 +1,156 @@
+// What becomes of each recipient of a judged message: its place in the queue and its line in the log. Decides nothing about mail.
+import { overTls } from "../delivery/route.ts";
+import { domainOf, type MailAddress } from "../message/address.ts";
+import type { Direction, EnvelopeRecipient } from "../message/envelope.ts";
+import type { HeaderEdit } from "../message/header-edit.ts";
+import type { AcceptedRecipient, Disposition } from "../queue/queue.ts";
+import type { Verdict } from "../rules/verdict.ts";
+import type { RecipientRecord, RecipientState } from "../store/log-record.ts";
+import type { JudgedMessage } from "./accept-message.ts";
+import { needsTls } from "./admit-sender.ts";
+import type { Combined, Fate } from "./combine-verdicts.ts";
+import type { SentMessage } from "./outgoing-message.ts";
+import { RECIPIENT_OK_TEXT } from "./rcpt.ts";
+import { refusedRecords } from "./record-refusal.ts";
+import type { Transaction } from "./session.ts";
+
+/** Extra copies one message may get by rules, all recipients together. */
+const MAX_COPIES = 100;
+
+const STATES: Readonly<Record<Fate, RecipientState>> = {
+  deliver: "queued",
+  quarantine: "quarantined",
+  discard: "discarded",
+  refused: "refused",
+};
+
+/** What becomes of the recipients: what the queue gets, what the log says. */
+export interface Plan {
+  readonly accepted: AcceptedRecipient[];
+  readonly records: RecipientRecord[];
+}
+
+/** Recipients are numbered 0… in their order, then the copies, then those refused at RCPT. */
+export function planRecipients(message: JudgedMessage, combined: Combined): Plan {
+  const { transaction, verdicts } = message;
+  const plan: Plan = { accepted: [], records: [] };
+  transaction.recipients.forEach((recipient, n) => {
+    const verdict = verdicts[n];
+    const fate = combined.fates[n];
+    if (verdict === undefined || fate === undefined) throw new Error(`recipient ${n} has no verdict`);
+    plan.records.push(recordOf(recipient, n, { state: STATES[fate], verdict }));
+    const disposition = dispositionOf(message, recipient, { fate, verdict });
+    if (disposition === null) return;
+    const moved = disposition.kind === "deliver" && verdict.redirectTo !== null;
+    const address = moved && verdict.redirectTo !== null ? verdict.redirectTo : recipient.address;
+    plan.accepted.push({
+      n,
+      address,
+      dsn: recipient.dsn,
+      mayBounce: mayBounce(transaction, recipient),
+      disposition,
+    });
+  });
+  addCopies(message, combined, plan);
+  if (transaction.refused.length > 0) plan.records.push(...refusedRecords(transaction, plan.records.length));
+  return plan;
+}
+
+function recordOf(
+  recipient: Pick<EnvelopeRecipient, "address" | "direction" | "grant">,
+  n: number,
+  what: { readonly state: RecipientState; readonly verdict: Verdict | null },
+): RecipientRecord {
+  return {
+    n,
+    address: recipient.address,
+    direction: recipient.direction,
+    grant: recipient.grant,
+    state: what.state,
+    verdict: what.verdict,
+    reply: RECIPIENT_OK_TEXT,
+  };
+}
+
+function dispositionOf(
+  message: JudgedMessage,
+  recipient: EnvelopeRecipient,
+  { fate, verdict }: { readonly fate: Fate; readonly verdict: Verdict },
+): Disposition | null {
+  switch (fate) {
+    case "deliver": {
+      const target = (verdict.redirectTo ?? recipient.address) as MailAddress;
+      return delivery(message, { target, from: recipient.direction, edits: verdict.edits });
+    }
+    case "quarantine":
+      return {
+        kind: "quarantine",
+        destination: message.transaction.snapshot.destination(recipient.address),
+        rule: verdict.rule ?? "",
+        words: verdict.words,
+      };
+    case "discard":
+      return { kind: "discard" };
+    case "refused":
+      return null;
+  }
+}
+
+/** Mail that we send on for our own people is signed, and leaves without the fields that named its identity. */
+function delivery(
+  { transaction, sent, sign }: JudgedMessage,
+  {
+    target,
+    from,
+    edits,
+  }: { readonly target: MailAddress; readonly from: Direction; readonly edits: readonly HeaderEdit[] },
+): Disposition {
+  const destination = transaction.snapshot.destination(target);
+  if (from === "inbound") return { kind: "deliver", destination, edits };
+  // Our own servers are reached as their routes say; TLS is asked for on the way to others.
+  const outside = destination.kind !== "routes";
+  const plain: Disposition = {
+    kind: "deliver",
+    destination: sent !== null && outside && needsTls(sent.party) ? overTls(destination) : destination,
+    edits: sent === null || sent.removeHeaders.length === 0 ? edits : [...removals(sent), ...edits],
+  };
+  return sign === null ? plain : { ...plain, sign };
+}
+
+function removals({ removeHeaders }: SentMessage): readonly HeaderEdit[] {
+  return removeHeaders.map((name) => ({ kind: "remove", name }));
+}
+
+/** Only a client we authenticated or trust gets bounces; anybody else may have forged the reverse-path. */
+function mayBounce(transaction: Transaction, recipient: EnvelopeRecipient): boolean {
+  if (transaction.reversePath === null || recipient.direction === "inbound") return false;
+  return recipient.grant.by !== "allow-list" && recipient.grant.by !== "relay-domain";
+}
+
+/** Copies go out beside what is delivered, each address once; their failure is nobody's bounce. */
+function addCopies(message: JudgedMessage, combined: Combined, plan: Plan): void {
+  const { transaction, verdicts } = message;
+  const { snapshot } = transaction;
+  const taken = new Set<string>();
+  verdicts.forEach((verdict, i) => {
+    const recipient = transaction.recipients[i];
+    if (recipient === undefined || combined.fates[i] !== "deliver" || verdict.copyTo.length === 0) return;
+    for (const copy of verdict.copyTo) {
+      if (taken.has(copy) || taken.size >= MAX_COPIES) continue;
+      taken.add(copy);
+      const address = copy as MailAddress;
+      const direction = snapshot.domain(domainOf(address)) === null ? "outbound" : "inbound";
+      const n = plan.records.length;
+      plan.records.push(
+        recordOf({ address, direction, grant: recipient.grant }, n, { state: "queued", verdict }),
+      );
+      plan.accepted.push({
+        n,
+        address,
+        dsn: { notify: ["NEVER"], orcpt: null },
+        mayBounce: false,
+        disposition: delivery(message, { target: address, from: recipient.direction, edits: verdict.edits }),
+      });
+    }
+  });
+}

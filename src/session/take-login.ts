@@ -1,0 +1,104 @@
+// What comes of a login: bans and waits before it is judged, the session's state after it, one answer for every failure (L4).
+import { loginOf } from "../policy/sender-index.ts";
+import { type Answer, answer, closing } from "./answer.ts";
+import { BAN_LIMITS, type LoginAttempt } from "./bans.ts";
+import type { LoginProof } from "./prove-login.ts";
+import type { SessionServices } from "./services.ts";
+import type { Session } from "./session.ts";
+
+/** Failures that end a connection. */
+const MAX_FAILED_LOGINS = 5;
+const MAX_LOGIN_CHARACTERS = 320;
+
+/** What a client must not learn apart: no such login, wrong password, login switched off. */
+const WRONG = "Login or password is wrong";
+
+export interface TriedLogin {
+  /** As the client wrote it. */
+  readonly login: string;
+  /** What it tried: told apart from its next guess, kept as a keyed digest only. */
+  readonly guess: string;
+  prove(): Promise<LoginProof>;
+}
+
+/** Judges a login: waits as long as the failures before it ask for, right or wrong alike, then proves it. */
+export async function takeLogin(
+  session: Session,
+  tried: TriedLogin,
+  services: SessionServices,
+): Promise<Answer> {
+  const attempt: LoginAttempt = { ip: session.client.ip, login: tried.login.toLowerCase() };
+  const delayMs = services.bans.loginDelayMs(attempt);
+  if (refuseWhenBanned(attempt, services) === null) await wait(delayMs, services);
+  // Others may have brought the ban while this one waited.
+  const banned = refuseWhenBanned(attempt, services);
+  if (banned !== null) return banned;
+  const proof = await tried.prove();
+  switch (proof.result) {
+    case "right": {
+      services.bans.noteLogin(attempt);
+      session.client = { ...session.client, login: loginOf(proof.sender) ?? attempt.login };
+      session.password = proof.password;
+      session.provenAs = proof.sender;
+      session.failedLogins = 0;
+      services.metrics.login("ok");
+      return answer(235, "7.0", "Logged in");
+    }
+    case "later":
+      services.log.warn({ ...named(attempt), cause: proof.cause }, "login put off");
+      return answer(454, "7.0", proof.text, proof.cause);
+    case "wrong":
+      return fail(session, { attempt, guess: tried.guess, cause: proof.cause, waitedMs: delayMs }, services);
+  }
+}
+
+/** Refuses a login that need not be proven. */
+export function refuseLogin(
+  session: Session,
+  what: { readonly login: string; readonly guess: string; readonly cause: string },
+  services: SessionServices,
+): Promise<Answer> {
+  const { guess, cause } = what;
+  const prove = () => Promise.resolve({ result: "wrong", cause } as const);
+  return takeLogin(session, { login: what.login, guess, prove }, services);
+}
+
+function named({ ip, login }: LoginAttempt): { readonly client: string; readonly login: string } {
+  return { client: ip, login: login.slice(0, MAX_LOGIN_CHARACTERS) };
+}
+
+async function wait(ms: number, services: SessionServices): Promise<void> {
+  if (ms > 0) await new Promise<void>((resolve) => services.clock.after(ms, resolve));
+}
+
+function refuseWhenBanned(attempt: LoginAttempt, services: SessionServices): Answer | null {
+  const ban = services.bans.refuseLogin(attempt);
+  if (ban === null) return null;
+  const text = "Too many failed attempts from your network, try again later";
+  return closing(421, "7.0", text, `${ban.network} is banned: ${ban.words}`);
+}
+
+interface FailedLogin {
+  readonly attempt: LoginAttempt;
+  readonly guess: string;
+  readonly cause: string;
+  readonly waitedMs: number;
+}
+
+/** Each failure on a connection takes longer than the one before; the fifth ends it, and so does a ban. */
+async function fail(
+  session: Session,
+  { attempt, guess, cause, waitedMs }: FailedLogin,
+  services: SessionServices,
+): Promise<Answer> {
+  session.failedLogins++;
+  services.metrics.login("failed");
+  services.log.info({ ...named(attempt), cause }, "login refused");
+  const banned = services.bans.noteFailedLogin(attempt, guess);
+  const { firstDelayMs, maxDelayMs } = BAN_LIMITS;
+  const dueMs = Math.min(firstDelayMs * 2 ** (session.failedLogins - 1), maxDelayMs);
+  await wait(dueMs - waitedMs, services);
+  return banned || session.failedLogins >= MAX_FAILED_LOGINS
+    ? closing(421, "7.0", "Too many failed logins", cause)
+    : answer(535, "7.8", WRONG, cause);
+}

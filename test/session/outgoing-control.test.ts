@@ -1,0 +1,207 @@
+// The dialogue with the real outgoing control behind it: identities of a smart host, locks, limits and alerts' facts, over SMTP.
+import { expect, test } from "bun:test";
+import { playDialog } from "../dialogs/play-dialog.ts";
+import { openTrialGateway, trialPolicy } from "../listener/trial-gateway.ts";
+import { type Bench, benchOf } from "../outgoing/outgoing-kit.ts";
+import { CHEAP_HASH } from "../policy/policy-fixtures.ts";
+
+const PLAIN = Buffer.from("\0alice@example.test\0tulip magnet forty").toString("base64");
+const WHOLE = Buffer.from("\0example.test\0tulip magnet forty").toString("base64");
+
+const document = {
+  domain: [
+    { name: "example.test", rules: [] },
+    { name: "known.test", rules: [], outgoing: { known_identities_only: true } },
+  ],
+  sender: [
+    {
+      kind: "ip",
+      range: "127.0.0.20/32",
+      domain: "example.test",
+      identify_by: { header: "X-Client-ID", extract: "^([^;]+)", remove: true },
+      lock: { identity: true, spam: 5, window: "10m", timeout: "1h", max_unlocks: 1 },
+    },
+    {
+      kind: "ip",
+      range: "127.0.0.21/32",
+      domain: "known.test",
+      identify_by: { header: "X-Client-ID" },
+    },
+    {
+      login: "alice@example.test",
+      domain: "example.test",
+      password_hash: CHEAP_HASH,
+      limits: { per_minute: 2, recipients_per_day: 4 },
+    },
+    { kind: "domain", domain: "example.test", password_hash: CHEAP_HASH, lock: { sender: true, spam: 1 } },
+  ],
+  rule: [
+    {
+      name: "spam-out",
+      when: 'recipient.address starts with "spam"',
+      action: "quarantine",
+      counts_as_spam: true,
+    },
+    { name: "stop-now", when: 'recipient.address starts with "stop"', action: "reject", lock_identity: true },
+  ],
+} as const;
+
+async function opened(): Promise<{
+  readonly bench: Bench;
+  play(text: string): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}> {
+  const bench = await benchOf(document);
+  const relay = ["trusted-networks", "authenticated"];
+  const gateway = await openTrialGateway({
+    policy: trialPolicy({
+      ...document,
+      listener: [
+        {
+          name: "mx",
+          listen: "127.0.0.1:0",
+          tls: "none",
+          auth: "optional",
+          auth_without_tls: true,
+          relay,
+          greeting_delay: 0,
+        },
+      ],
+    }),
+    outgoing: bench.outgoing,
+  });
+  return {
+    bench,
+    play: (text) => playDialog(text, gateway),
+    async [Symbol.asyncDispose]() {
+      await gateway[Symbol.asyncDispose]();
+      await bench[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const HELLO = "S: 220 *\nC: EHLO c\nS+ 250\n";
+
+/** One message of a client of the smart host. */
+function from(id: string, to: string, answer: string): string {
+  return `C: MAIL FROM:<app@example.test>
+S: 250 *
+C: RCPT TO:<${to}>
+S: 250 *
+C: DATA
+S: 354 *
+C~ From: app@example.test\\r\\nX-Client-ID: ${id}\\r\\n\\r\\nx\\r\\n.\\r\\n
+S: ${answer}
+`;
+}
+
+test("one client of a smart host is locked on the open connection, the others go on", async () => {
+  await using gateway = await opened();
+  const spam = from("A; web form", "spam@elsewhere.example", "550 5.7.1 *");
+  await gateway.play(`FROM 127.0.0.20
+${HELLO}${spam.repeat(5)}QUEUE 5
+FATES quarantine
+${from("A; web form", "x@elsewhere.example", "4*locked*")}FACT identity.name a
+QUEUE 5
+${from("B; shop", "x@elsewhere.example", "250 *")}QUEUE 6
+REMOVED x-client-id
+FACT identity.name a
+STOPPED ${Array.from({ length: 5 }, () => "spam kept 127.0.0.20/32 a").join(", ")}
+`);
+  expect(gateway.bench.news.map(({ sender, identity }) => `${sender} ${identity}`)).toEqual([
+    "127.0.0.20/32 a",
+  ]);
+  // After the time-out it goes again; after the most time-outs only a person lifts it, and the answer is for good.
+  gateway.bench.clock.pass(3_600_000);
+  await gateway.play(`FROM 127.0.0.20\n${HELLO}${from("A", "x@elsewhere.example", "250 *")}`);
+  await gateway.play(
+    `FROM 127.0.0.20\n${HELLO}${spam.repeat(5)}${from("A", "x@elsewhere.example", "5*locked*")}`,
+  );
+  expect(await gateway.bench.outgoing.unlock({ sender: "127.0.0.20/32", identity: "a" }, "a test")).toBe(
+    true,
+  );
+  await gateway.play(`FROM 127.0.0.20\n${HELLO}${from("A", "x@elsewhere.example", "250 *")}`);
+}, 20_000);
+
+test("a rule may lock at once", async () => {
+  await using gateway = await opened();
+  await gateway.play(
+    `FROM 127.0.0.20
+${HELLO}${from("C", "stop@elsewhere.example", "5*")}QUEUE 0
+${from("C", "x@elsewhere.example", "4*locked*")}QUEUE 0
+STOPPED null gone 127.0.0.20/32 c
+`,
+  );
+});
+
+test("limits of a login hold over connections and refuse at their edge", async () => {
+  await using gateway = await opened();
+  const login = `${HELLO}C: AUTH PLAIN ${PLAIN}\nS: 235 *\n`;
+  const mail = `C: MAIL FROM:<alice@example.test>
+S: 250 *
+`;
+  const body = `C: DATA
+S: 354 *
+C~ From: alice@example.test\\r\\n\\r\\nx\\r\\n.\\r\\n
+`;
+  await gateway.play(`${login}${mail}C> 3 RCPT TO:<a%d@elsewhere.example>
+S> 3 250 *
+${body}S: 250 *
+${mail}C: RCPT TO:<b1@elsewhere.example>
+S: 250 *
+C: RCPT TO:<b2@elsewhere.example>
+S: 4*
+${body}S: 250 *
+RCPTS 1
+`);
+  await gateway.play(`${login}${mail}C: RSET\nS: 250 *\n`);
+  // The third connection within a minute.
+  await gateway.play(`${login}C: MAIL FROM:<alice@example.test>
+S: 4*
+FACT identity.sender alice@example.test
+FACT identity.name alice@example.test
+`);
+  gateway.bench.clock.pass(60_000);
+  await gateway.play(`${login}${mail}`);
+});
+
+test("a domain's login is locked whole", async () => {
+  await using gateway = await opened();
+  const mail = (to: string) => `C: MAIL FROM:<someone@example.test>
+S: 250 *
+C: RCPT TO:<${to}>
+S: 250 *
+C: DATA
+S: 354 *
+C~ From: someone@example.test\\r\\n\\r\\nx\\r\\n.\\r\\n
+`;
+  await gateway.play(`${HELLO}C: AUTH PLAIN ${WHOLE}
+S: 235 *
+${mail("spam@elsewhere.example")}S: 550 *
+C: MAIL FROM:<other@example.test>
+S: 4*locked*
+`);
+  expect(
+    gateway.bench.outgoing
+      .locks()
+      .map(({ sender, identity }) => `${sender} ${identity}`)
+      .toSorted(),
+  ).toEqual(["@example.test example.test", "@example.test null"]);
+});
+
+test("mail of nobody is refused where only known identities may send", async () => {
+  await using gateway = await opened();
+  await gateway.play(`FROM 127.0.0.21
+${HELLO}C: MAIL FROM:<app@known.test>
+S: 250 *
+C: RCPT TO:<x@elsewhere.example>
+S: 250 *
+C: DATA
+S: 354 *
+C~ From: app@known.test\\r\\n\\r\\nx\\r\\n.\\r\\n
+S: 550 5.7.1 Message refused: it needs the header X-Client-ID*
+FACT identity.name absent
+FACT identity.sender 127.0.0.21/32
+QUEUE 0
+`);
+});
