@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { adminReset } from "./cli/admin-reset.ts";
 import { backup, restore } from "./cli/backup.ts";
 import { check } from "./cli/check.ts";
+import { lockList, lockUnlock } from "./cli/lock.ts";
 import { log } from "./cli/log.ts";
 import { apply, exportPolicy, plan } from "./cli/policy-commands.ts";
 import { probe } from "./cli/probe.ts";
@@ -24,6 +25,7 @@ const USAGE = `gatepost ${VERSION}: a mail security gateway
   gatepost log [--json] [--follow] [--id ID] [--text WORDS] [--limit N]
   gatepost queue list [--json] | retry [ID] | hold [ID] | drop ID
   gatepost quarantine list [--json] [--to A] | release ID | delete ID
+  gatepost lock list [--json] | unlock SENDER [IDENTITY]
   gatepost backup DIR                    a consistent copy while it runs
   gatepost restore DIR                   into an empty data directory
   gatepost admin reset                   a new set-up code
@@ -78,6 +80,8 @@ const FORMS: Readonly<Record<string, CommandForm>> = {
   "quarantine list": { takes: 0, options: ["json", "to"] },
   "quarantine release": { takes: 1, options: [] },
   "quarantine delete": { takes: 1, options: [] },
+  "lock list": { takes: 0, options: ["json"] },
+  "lock unlock": { takes: 2, options: [] },
   backup: { takes: 1, options: [] },
   restore: { takes: 1, options: [] },
   "admin reset": { takes: 0, options: [] },
@@ -146,6 +150,19 @@ async function quarantineCommand({ values, positionals }: Arguments): Promise<nu
   }
 }
 
+async function lockCommand({ values, positionals }: Arguments): Promise<number> {
+  const config = loadConfig(values.config ?? null);
+  const [, verb, sender, identity = null] = positionals;
+  switch (verb) {
+    case "list":
+      return lockList(config, { json: values.json }, terminal);
+    case "unlock":
+      return lockUnlock(config, { sender: needed(sender, "The sender to unlock"), identity }, terminal);
+    default:
+      throw usageError(`"lock ${verb ?? ""}" is not a command; it takes list or unlock.`);
+  }
+}
+
 function sendTestCommand({ values }: Arguments): Promise<number> {
   const { kind } = values;
   if (kind !== "clean" && kind !== "spam" && kind !== "virus") {
@@ -209,6 +226,8 @@ async function run(parsed: Arguments): Promise<number> {
       return queueCommand(parsed);
     case "quarantine":
       return quarantineCommand(parsed);
+    case "lock":
+      return lockCommand(parsed);
     case "backup":
       return backup(config(), needed(argument, "The directory to back up to"), terminal);
     case "restore":

@@ -52,5 +52,8 @@ export function restore(config: Config, directory: string, terminal: Terminal): 
     );
   }
   terminal.out(`Restored "${source}" to "${config.data}". Start the gateway with "gatepost serve".`);
+  terminal.out(
+    "Mail that was queued when the backup was made is sent again, also what has been delivered since: some may arrive twice.",
+  );
   return EXIT.ok;
 }

@@ -1,6 +1,7 @@
 // `gatepost check MAIL.eml`: the facts and the verdict for a file. Nothing is sent and nothing is kept.
 import { readFileSync } from "node:fs";
 import type { Config } from "../config/config.ts";
+import type { HeaderEdit } from "../message/header-edit.ts";
 import type { Finding } from "../rules/fact.ts";
 import type { Explanation } from "../session/explain.ts";
 import { askDaemon } from "./ask-daemon.ts";
@@ -22,19 +23,24 @@ function findingLine(finding: Finding): string {
   return `  ${finding.fact.padEnd(26)} ${value}${finding.words === undefined ? "" : `   (${finding.words})`}`;
 }
 
+function editInWords(edit: HeaderEdit): string {
+  switch (edit.kind) {
+    case "add":
+      return `header added: ${edit.name}: ${edit.value}`;
+    case "subject":
+      return `subject marked: "${edit.prefix}" … "${edit.suffix}"`;
+    case "remove":
+      return `header taken out: ${edit.name}`;
+  }
+}
+
 /** The explanation as people read it. */
 export function explanationText(explanation: Explanation): string {
   const lines = ["Facts", ...explanation.findings.map(findingLine)];
   for (const { address, direction, verdict } of explanation.recipients) {
     lines.push("", `${address} (${direction}): ${verdict.action.toUpperCase()}`, `  ${verdict.words}`);
     if (verdict.action !== "accept") lines.push(`  reply: ${verdict.replyCode} ${verdict.replyText}`);
-    for (const edit of verdict.edits) {
-      lines.push(
-        edit.kind === "add"
-          ? `  header added: ${edit.name}: ${edit.value}`
-          : `  subject marked: "${edit.prefix}" … "${edit.suffix}"`,
-      );
-    }
+    lines.push(...verdict.edits.map((edit) => `  ${editInWords(edit)}`));
     for (const outcome of verdict.outcomes) {
       const note = outcome.applied
         ? ""

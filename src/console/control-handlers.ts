@@ -4,7 +4,6 @@ import type { Checker } from "../checks/check.ts";
 import { exportToml } from "../policy/policy-document.ts";
 import type { Actor, PlanResult } from "../policy/settings.ts";
 import { explain } from "../session/explain.ts";
-import type { DatabaseReader } from "../store/database.ts";
 import { backUp } from "../vault/back-up.ts";
 import type { ControlHandlers } from "./control.ts";
 import type { ConsoleServices } from "./services.ts";
@@ -17,7 +16,6 @@ export interface ControlParts extends ConsoleServices {
   readonly setup: SetupCode;
   /** The data directory. */
   readonly data: string;
-  readonly databases: { readonly spool: DatabaseReader; readonly gatepost: DatabaseReader };
 }
 
 /** A policy file's text as a document, or what is wrong with it as TOML. */
@@ -73,7 +71,12 @@ export function createControlHandlers(parts: ControlParts): ControlHandlers {
     check: ({ messageBase64, ...question }) =>
       explain(
         { ...question, raw: Buffer.from(messageBase64, "base64") },
-        { snapshot: settings.current(), checker: parts.checks, now: parts.clock.now() },
+        {
+          snapshot: settings.current(),
+          checker: parts.checks,
+          now: parts.clock.now(),
+          outgoing: parts.outgoing,
+        },
       ),
     "log-search": ({ filter }) => messageLog.search(filter),
     "log-get": ({ id }) => messageLog.get(id),
@@ -92,11 +95,13 @@ export function createControlHandlers(parts: ControlParts): ControlHandlers {
       await audit("quarantine delete", id, removed ? "deleted" : "was not there");
       return removed;
     },
+    "lock-list": async () => parts.outgoing.locks(),
+    "lock-unlock": (key) => parts.outgoing.unlock(key, COMMAND_LINE.name),
     backup: async ({ directory }) => {
       const result = await backUp({
         data: parts.data,
         directory,
-        databases: parts.databases,
+        log: parts.log,
         now: parts.clock.now(),
       });
       await audit("backup", directory, `${result.files} files`);

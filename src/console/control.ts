@@ -1,4 +1,5 @@
 // The command line's door: what each command asks of the running gateway, and what comes back. Plain data, shared by both ends.
+import type { Lock, LockKey } from "../outgoing/outgoing.ts";
 import type { PlanResult } from "../policy/settings.ts";
 import type { QueueEntry } from "../queue/queue.ts";
 import type { Explanation } from "../session/explain.ts";
@@ -49,6 +50,9 @@ export interface ControlCommands {
   };
   "quarantine-release": { ask: { readonly id: string }; answer: "released" | "already" | "gone" };
   "quarantine-delete": { ask: { readonly id: string }; answer: boolean };
+  "lock-list": { ask: Record<string, never>; answer: readonly Lock[] };
+  /** False: it was not locked. */
+  "lock-unlock": { ask: LockKey; answer: boolean };
   backup: { ask: { readonly directory: string }; answer: { readonly files: number; readonly bytes: number } };
   "admin-reset": { ask: Record<string, never>; answer: { readonly setupCode: string } };
 }

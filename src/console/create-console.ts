@@ -6,12 +6,18 @@ import { problem } from "./api/problem.ts";
 import { loadAssets } from "./assets/embedded-assets.ts";
 import type { ConsoleContext, ConsoleEnv } from "./console-env.ts";
 import { accountRoutes } from "./pages/account-page.tsx";
+import { accountsRoutes } from "./pages/accounts-page.tsx";
 import { apiPageRoutes } from "./pages/api-page.tsx";
 import { assetRoutes } from "./pages/asset-page.ts";
 import { auditRoutes } from "./pages/audit-page.tsx";
+import { bansRoutes } from "./pages/bans-page.tsx";
+import { dkimRoutes } from "./pages/dkim-page.tsx";
+import { domainOutgoingRoutes } from "./pages/domain-outgoing-page.tsx";
 import { domainRoutes } from "./pages/domains-page.tsx";
 import { errorPage } from "./pages/error-page.tsx";
 import { hookRoutes } from "./pages/hooks-page.tsx";
+import { identitiesRoutes } from "./pages/identities-page.tsx";
+import { identityRoutes } from "./pages/identity-page.tsx";
 import { listenerRoutes } from "./pages/listeners-page.tsx";
 import { loginRoutes } from "./pages/login-page.tsx";
 import { messageLogRoutes } from "./pages/message-log-page.tsx";
@@ -20,15 +26,19 @@ import { overviewRoutes } from "./pages/overview-page.tsx";
 import { quarantineItemRoutes } from "./pages/quarantine-item-page.tsx";
 import { quarantineRoutes } from "./pages/quarantine-page.tsx";
 import { queueRoutes } from "./pages/queue-page.tsx";
+import { relayPasswordRoutes } from "./pages/relay-password-page.tsx";
 import { ruleRoutes } from "./pages/rules-page.tsx";
 import { senderRoutes } from "./pages/senders-page.tsx";
 import { settingsRoutes } from "./pages/settings-page.tsx";
 import { setupRoutes } from "./pages/setup-page.tsx";
+import { templateRoutes } from "./pages/templates-page.tsx";
 import { themeRoutes } from "./pages/theme-page.tsx";
 import { tokenRoutes } from "./pages/tokens-page.tsx";
+import { unlockRoutes } from "./pages/unlock-page.tsx";
 import { LIVE_HEADER } from "./parts/live.ts";
 import { mountRoutes, type Route } from "./route.ts";
 import { createGatekeeper } from "./security/gatekeeper.ts";
+import { loggedPath } from "./security/logged-path.ts";
 import { responseHeaders } from "./security/response-headers.ts";
 import { refuseCrossOrigin } from "./security/same-origin.ts";
 import { SESSION_COOKIE } from "./security/sessions.ts";
@@ -42,6 +52,7 @@ export const CONSOLE_ROUTES: readonly Route[] = [
   ...assetRoutes,
   ...setupRoutes,
   ...loginRoutes,
+  ...relayPasswordRoutes,
   ...themeRoutes,
   ...overviewRoutes,
   ...messageLogRoutes,
@@ -50,12 +61,20 @@ export const CONSOLE_ROUTES: readonly Route[] = [
   ...quarantineItemRoutes,
   ...queueRoutes,
   ...domainRoutes,
+  ...domainOutgoingRoutes,
+  ...dkimRoutes,
   ...senderRoutes,
+  ...identitiesRoutes,
+  ...identityRoutes,
+  ...unlockRoutes,
   ...ruleRoutes,
   ...listenerRoutes,
   ...settingsRoutes,
+  ...templateRoutes,
   ...hookRoutes,
   ...auditRoutes,
+  ...accountsRoutes,
+  ...bansRoutes,
   ...tokenRoutes,
   ...accountRoutes,
   ...apiPageRoutes,
@@ -103,7 +122,7 @@ export function createConsole(services: ConsoleServices): ConsoleApp {
   );
   app.onError((error, c) => {
     const incident = crypto.randomUUID().slice(0, 8);
-    services.log.error({ err: error, path: c.req.path, incident }, "console request failed");
+    services.log.error({ err: error, path: loggedPath(c.req.path), incident }, "console request failed");
     const words = `Gatepost’s log says what happened, under incident ${incident}. Nothing else is affected; try again.`;
     return isApi(c)
       ? problem(c, { status: 500, title: "Something broke here", detail: words })

@@ -1,28 +1,26 @@
 // What the console does with quarantined messages, for pages and API alike: who may, and what the audit log gets.
-import { domainOf, type MailAddress } from "../message/address.ts";
 import type { QuarantineFilter, QuarantineItem } from "../store/quarantine-item.ts";
 import { actorOf, audit } from "./actor.ts";
-import { accountOf, type ConsoleContext } from "./console-env.ts";
+import type { ConsoleContext } from "./console-env.ts";
+import { domainPart, inScope, ownDomains } from "./domain-scope.ts";
 
-/** May whoever asks see and handle mail for this recipient? Domain administrators: what came for their domains. */
-function mayHandle(c: ConsoleContext, recipient: string): boolean {
-  if (c.get("tokenName") !== null) return true;
-  const account = accountOf(c);
-  switch (account.role) {
-    case "administrator":
-      return true;
-    case "domain-administrator":
-      return account.domains.includes(domainOf(recipient.toLowerCase() as MailAddress));
-    case "user":
-      return false;
-  }
+/**
+ * May whoever asks see and handle the item? Domain administrators: what came for their domains and what their senders sent. What an
+ * outsider’s envelope claims counts for nothing: `senderDomain` is empty for inbound mail.
+ */
+function mayHandle(c: ConsoleContext, item: QuarantineItem): boolean {
+  const scope = ownDomains(c);
+  return (
+    inScope(scope, domainPart(item.recipient)) ||
+    (item.direction !== "inbound" && item.senderDomain !== "" && inScope(scope, item.senderDomain))
+  );
 }
 
 /** The item of that id, or null when there is none that whoever asks may see. */
 export async function itemOf(c: ConsoleContext, id: string): Promise<QuarantineItem | null> {
   if (!/^[0-9a-z]{1,40}-\d{1,6}$/.test(id)) return null;
   const item = await c.get("services").quarantine.get(id);
-  return item !== null && mayHandle(c, item.recipient) ? item : null;
+  return item !== null && mayHandle(c, item) ? item : null;
 }
 
 /** Releases one item and says what came of it. */

@@ -23,7 +23,7 @@ export interface Route {
   readonly handle: RouteAnswer;
 }
 
-interface RouteMaker {
+export interface RouteMaker {
   get(path: string, handle: RouteAnswer): Route;
   post(path: string, handle: RouteAnswer): Route;
   put(path: string, handle: RouteAnswer): Route;

@@ -1,12 +1,17 @@
 // Everything the console may ask of the rest of the gateway. The composition root fills it in; tests pass fakes of single members.
 
 import type { MessageView } from "../checks/message-view.ts";
+import type { Dkim } from "../dkim/dkim.ts";
+import type { OutgoingNotices } from "../notify/outgoing-notices.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
+import type { Outgoing } from "../outgoing/outgoing.ts";
 import type { Settings } from "../policy/settings.ts";
 import type { Queue } from "../queue/queue.ts";
+import type { Bans } from "../session/bans.ts";
 import type { Accounts } from "../store/accounts.ts";
 import type { MessageLog } from "../store/message-log.ts";
+import type { OneTimeLinks } from "../store/one-time-links.ts";
 import type { Quarantine } from "../vault/quarantine.ts";
 
 /** A listener as it runs. */
@@ -36,6 +41,13 @@ export interface ConsoleServices {
   readonly quarantine: Quarantine;
   readonly messageLog: MessageLog;
   readonly accounts: Accounts;
+  readonly outgoing: Outgoing;
+  readonly dkim: Dkim;
+  readonly bans: Pick<Bans, "list" | "lift">;
+  readonly links: OneTimeLinks;
+  readonly notices: Pick<OutgoingNotices, "test" | "passwordLink">;
+  /** Where links in mails lead, without a slash at the end: `https://gate.example.test:8443`. */
+  consoleUrl(): string;
   listeners(): readonly ListenerStatus[];
   alarms(): readonly Alarm[];
   /** The set-up code printed at start while there is no account, else null. */

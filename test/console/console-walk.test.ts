@@ -28,6 +28,14 @@ const PAGES = [
   "/domains/example.test/edit",
   "/senders",
   "/senders/new?kind=user",
+  "/senders/192.0.2.64%2F28/edit",
+  "/identities",
+  "/identity?sender=192.0.2.64%2F28&name=client-a",
+  "/identity?sender=192.0.2.64%2F28",
+  "/accounts",
+  "/accounts/new",
+  "/bans",
+  "/quarantine?direction=outgoing",
   "/rules",
   "/rules/new",
   "/listeners",
@@ -108,6 +116,11 @@ async function violations(page: Page, scheme: Scheme): Promise<readonly string[]
   return found.map((one) => `${one.id}: ${one.nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`);
 }
 
+/** Tables that are cut off at their right, and cells whose content lies over the next one. */
+const OVERFLOWING = `[...document.querySelectorAll(".table-frame, .data-table td")]
+  .filter((one) => one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0)
+  .map((one) => (one.matches("td") ? "cell " + one.dataset.label : "table") + " is too narrow: " + one.textContent.trim().slice(0, 60))`;
+
 /** What is wrong with a page at one width, in both themes. */
 async function problemsAt(page: Page, width: number): Promise<readonly string[]> {
   const problems: string[] = [];
@@ -120,6 +133,7 @@ async function problemsAt(page: Page, width: number): Promise<readonly string[]>
     "document.documentElement.scrollWidth - document.documentElement.clientWidth",
   );
   if (wider !== 0) problems.push(`${width}: it is ${wider} px wider than the window`);
+  problems.push(...(await page.evaluate<string[]>(OVERFLOWING)).map((words) => `${width}: ${words}`));
   return problems;
 }
 
@@ -200,7 +214,7 @@ describe.skipIf(!present)("in a browser", () => {
 
     await page.goto(`${base}/quarantine`);
     await page.check("[data-select-all]");
-    expect(await page.textContent("[data-selected-count]")).toBe("3 selected");
+    expect(await page.textContent("[data-selected-count]")).toBe("4 selected");
     expect(await page.frameLocator("iframe").locator("b").count()).toBe(0);
 
     await page.goto(`${base}/account`);
@@ -215,6 +229,49 @@ describe.skipIf(!present)("in a browser", () => {
     expect(page.url()).toBe(`${base}/account`);
     await context.close();
     expect(errors).toEqual([]);
+  }, 60_000);
+
+  test("the page behind an unlock link: looked at without log-in, accessible, unlocked by its button", async () => {
+    const token = await gateway.services.links.create({
+      kind: "unlock",
+      subject: {
+        sender: "192.0.2.64/28",
+        identity: "client-a",
+        since: String(gateway.services.outgoing.locks()[0]?.since),
+      },
+      validMs: 3_600_000,
+    });
+    const context = await browser.newContext({
+      ignoreHTTPSErrors: true,
+      reducedMotion: "reduce",
+      javaScriptEnabled: true,
+    });
+    const guest = await context.newPage();
+    await guest.goto(`${base}/unlock/${token}`);
+    const problems: string[] = [];
+    for (const width of [320, 1440]) problems.push(...(await problemsAt(guest, width)));
+    expect(gateway.outgoing.locks).toHaveLength(1);
+    await guest.click("main button[type=submit]");
+    await guest.waitForSelector("text=may send again at once");
+    expect(gateway.outgoing.locks).toHaveLength(0);
+    problems.push(...(await problemsAt(guest, 320)));
+    await context.close();
+    expect(problems).toEqual([]);
+  }, 60_000);
+
+  test("the warning of locking a whole smart host appears when it is switched on, without script too", async () => {
+    const { context, page } = await openConsole({ width: 400, javaScriptEnabled: false });
+    await page.goto(`${base}/senders/192.0.2.64%2F28/edit`);
+    await page.click("summary:has-text('Automatic lock')");
+    const warning = page.locator(".switch-warning");
+    expect(await warning.isVisible()).toBe(false);
+    await page.check("[name='lock.sender']");
+    expect(await warning.isVisible()).toBe(true);
+    await page.click("summary:has-text('Limits')");
+    await page.fill("[name='limits.per_hour']", "many");
+    await page.click(".form-actions button:has-text('Save changes')");
+    expect(await page.textContent("[id='f-limits-per_hour-error']")).toContain("not a whole number");
+    await context.close();
   }, 60_000);
 
   test("a message's HTML is shown in its frame and cannot reach out of it", async () => {

@@ -23,7 +23,17 @@ function lineOf(message: LogMessage): LogLine {
   };
 }
 
-function fits(line: LogLine, filter: LogFilter): boolean {
+/** For the domain, or sent by people of it; an outsider’s envelope proves nothing. */
+function concerns({ record }: LogMessage, domain: string): boolean {
+  const sent = record.recipients[0]?.direction !== "inbound";
+  return (
+    record.recipients.some(({ address }) => address.endsWith(`@${domain}`)) ||
+    (sent && (record.envelope.reversePath ?? "").endsWith(`@${domain}`))
+  );
+}
+
+function fits(message: LogMessage, filter: LogFilter): boolean {
+  const line = lineOf(message);
   const text = filter.text?.toLowerCase() ?? "";
   const all = [line.id, line.subject, line.reversePath, ...line.recipients.map((one) => one.address)]
     .join(" ")
@@ -32,6 +42,7 @@ function fits(line: LogLine, filter: LogFilter): boolean {
     all.includes(text) &&
     line.reversePath.includes(filter.sender ?? "") &&
     line.recipients.some((one) => one.address.includes(filter.recipient ?? "")) &&
+    (filter.domain === undefined || concerns(message, filter.domain)) &&
     (filter.state === undefined || line.recipients.some((one) => one.state === filter.state)) &&
     (filter.rule === undefined || line.recipients.some((one) => one.rule === filter.rule)) &&
     line.receivedAt >= (filter.since ?? 0) &&
@@ -44,8 +55,8 @@ export function fakeMessageLog(messages: readonly LogMessage[]): MessageLog {
   return {
     search: async (filter) =>
       messages
+        .filter((message) => fits(message, filter))
         .map(lineOf)
-        .filter((line) => fits(line, filter))
         .slice(0, filter.limit),
     get: async (id) => messages.find((message) => message.record.id === id) ?? null,
     volume: async ({ sinceMs, bucketMs }) => {
@@ -65,6 +76,14 @@ export function fakeMessageLog(messages: readonly LogMessage[]): MessageLog {
   };
 }
 
+function senderOf({ envelope }: LogMessage["record"], direction: QuarantineItem["direction"]) {
+  const path = (envelope.reversePath ?? "").toLowerCase();
+  if (direction === "inbound") return { sender: "", identity: "", senderDomain: "" };
+  return { sender: envelope.client.login ?? path, identity: path, senderDomain: path.split("@")[1] ?? "" };
+}
+
+const DIRECTIONS = { incoming: ["inbound", "internal"], outgoing: ["outbound", "internal"] };
+
 export function quarantineItems(messages: readonly LogMessage[]): QuarantineItem[] {
   return messages.flatMap(({ record, states }) =>
     record.recipients
@@ -82,6 +101,7 @@ export function quarantineItems(messages: readonly LogMessage[]): QuarantineItem
           headerFrom: record.headerFrom,
           subject: record.subject,
           direction: recipient.direction,
+          ...senderOf(record, recipient.direction),
           rule: recipient.verdict?.rule ?? "virus",
           words: recipient.verdict?.words ?? "",
           size: record.size,
@@ -109,11 +129,27 @@ export function fakeQuarantine(
           (item) =>
             item.recipient.includes(filter.recipient ?? "") &&
             (filter.domain === undefined || item.recipient.endsWith(`@${filter.domain}`)) &&
+            (filter.direction === undefined || DIRECTIONS[filter.direction].includes(item.direction)) &&
+            (filter.sender === undefined || item.sender === filter.sender) &&
+            (filter.senderDomain === undefined || item.senderDomain === filter.senderDomain) &&
             (filter.rule === undefined || item.rule === filter.rule) &&
             (filter.state === undefined || item.state === filter.state) &&
             (filter.before === undefined || item.receivedAt < filter.before.receivedAt),
         )
         .slice(0, filter.limit),
+    senders: async ({ senderDomain, limit }) => {
+      const kept = items.filter(
+        (item) =>
+          item.sender !== "" &&
+          item.state === "kept" &&
+          (senderDomain === undefined || item.senderDomain === senderDomain),
+      );
+      return [...Map.groupBy(kept, (item) => item.sender)].slice(0, limit).map(([sender, found]) => ({
+        sender,
+        items: found.length,
+        latestAt: Math.max(...found.map((item) => item.receivedAt)),
+      }));
+    },
     get: async (id) => items.find((item) => item.id === id) ?? null,
     body: async (id) =>
       items.some((item) => item.id === id) ? new TextEncoder().encode("Subject: x\r\n\r\nbody\r\n") : null,
@@ -166,6 +202,10 @@ export function fakeQueue(entries: readonly QueueEntry[], actions: string[]): Qu
   };
   return {
     accept: () => Promise.reject(new Error("the console accepts no mail")),
+    async send({ to, subject }) {
+      actions.push(`send ${to} ${subject}`);
+      return "00000000000000000001";
+    },
     record: () => undefined,
     list: async ({ limit, offset }) => entries.slice(offset, offset + limit),
     counts: async () => ({

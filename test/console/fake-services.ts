@@ -8,6 +8,15 @@ import { createSettings } from "../../src/policy/run-settings.ts";
 import type { Settings } from "../../src/policy/settings.ts";
 import type { Account, Accounts, AuditEntry } from "../../src/store/accounts.ts";
 import { fakeMessageLog, fakeQuarantine, fakeQueue, quarantineItems, queueEntries } from "./fake-mail.ts";
+import {
+  type FakeOutgoingState,
+  fakeBans,
+  fakeDkim,
+  fakeLinks,
+  fakeNotices,
+  fakeOutgoing,
+  fakeOutgoingState,
+} from "./fake-outgoing.ts";
 import { HOSTILE_NAME, RTL_SUBJECT, SCRIPT_SUBJECT } from "./mail-scenarios.ts";
 import { NOW, sampleMessages } from "./sample-mail.ts";
 
@@ -20,8 +29,10 @@ export interface FakeGateway {
   readonly auditEntries: AuditEntry[];
   readonly released: string[];
   readonly deleted: string[];
-  /** `retry ID`, `hold ID`, `drop ID`. */
+  /** `retry ID`, `hold ID`, `drop ID`, `send ADDRESS SUBJECT`. */
   readonly queueActions: string[];
+  /** Identities, locks, DKIM keys, one-time links, notices. */
+  readonly outgoing: FakeOutgoingState;
   readonly accounts: (Account & { passwordHash: string })[];
   readonly sessions: Map<string, { readonly accountId: string; readonly expiresAt: number }>;
   readonly tokens: Map<
@@ -34,12 +45,13 @@ export interface FakeGateway {
 /** All that a refused request must not have changed. */
 export function stateOf(gateway: FakeGateway): string {
   const { policy } = gateway.services.settings.current();
-  const { released, deleted, queueActions, accounts, sessions, tokens } = gateway;
+  const { released, deleted, queueActions, outgoing, accounts, sessions, tokens } = gateway;
   return JSON.stringify({
     policy,
     released,
     deleted,
     queueActions,
+    outgoing: { ...outgoing, links: [...outgoing.links] },
     accounts,
     sessions: [...sessions],
     tokens: [...tokens],
@@ -90,6 +102,13 @@ const SAMPLE_POLICY = {
       domain: "example.test",
       identify_by: { header: "X-Client-ID", remove: true },
     },
+    {
+      kind: "user",
+      login: "orders@shop.example.test",
+      domain: "shop.example.test",
+      password: "lantern-gravel-tulip-58",
+      limits: { per_hour: 60 },
+    },
   ],
   rule: [
     {
@@ -122,6 +141,12 @@ function fakeAccounts(
 ): Accounts {
   const { accounts, sessions, tokens, auditEntries } = gateway;
   const publicPart = ({ id, login, role, domains }: Account): Account => ({ id, login, role, domains });
+  const endSessions = (id: string) => {
+    for (const [hash, session] of sessions) if (session.accountId === id) sessions.delete(hash);
+  };
+  const isLastAdministrator = (id: string) =>
+    accounts.filter((one) => one.role === "administrator").every((one) => one.id === id) &&
+    accounts.some((one) => one.id === id && one.role === "administrator");
   return {
     count: async () => accounts.length,
     byLogin: async (login) => accounts.find((one) => one.login.toLowerCase() === login.toLowerCase()) ?? null,
@@ -133,7 +158,34 @@ function fakeAccounts(
     setPassword: async (id, passwordHash) => {
       const account = accounts.find((one) => one.id === id);
       if (account !== undefined) account.passwordHash = passwordHash;
-      for (const [hash, session] of sessions) if (session.accountId === id) sessions.delete(hash);
+      endSessions(id);
+    },
+    list: async () =>
+      accounts.map((one) => ({
+        ...publicPart(one),
+        createdAt: NOW - 86_400_000,
+        sessions: [...sessions.values()].filter(({ accountId }) => accountId === one.id).length,
+      })),
+    byId: async (id) => {
+      const found = accounts.find((one) => one.id === id);
+      return found === undefined ? null : publicPart(found);
+    },
+    change: async (id, { role, domains }) => {
+      const i = accounts.findIndex((one) => one.id === id);
+      const account = accounts[i];
+      if (account === undefined) return "gone";
+      if (role !== "administrator" && isLastAdministrator(id)) return "last-administrator";
+      accounts[i] = { ...account, role, domains };
+      endSessions(id);
+      return "done";
+    },
+    remove: async (id) => {
+      const i = accounts.findIndex((one) => one.id === id);
+      if (i < 0) return "gone";
+      if (isLastAdministrator(id)) return "last-administrator";
+      accounts.splice(i, 1);
+      endSessions(id);
+      return "done";
     },
     createSession: async ({ tokenHash, accountId, expiresAt }) => {
       sessions.set(tokenHash, { accountId, expiresAt });
@@ -224,6 +276,7 @@ export async function fakeGateway(options: { readonly fresh?: boolean } = {}): P
     released: [] as string[],
     deleted: [] as string[],
     queueActions: [] as string[],
+    outgoing: fakeOutgoingState(options.fresh === true),
     accounts: [] as FakeGateway["accounts"],
     sessions: new Map(),
     tokens: new Map(),
@@ -256,6 +309,12 @@ export async function fakeGateway(options: { readonly fresh?: boolean } = {}): P
       messageLog:
         options.fresh === true ? { ...fakeMessageLog([]), volume: async () => [] } : fakeMessageLog(messages),
       accounts: fakeAccounts(remembered),
+      outgoing: fakeOutgoing(remembered.outgoing, clock.now),
+      bans: fakeBans(remembered.outgoing),
+      dkim: fakeDkim(remembered.outgoing, clock.now),
+      links: fakeLinks(remembered.outgoing, clock.now),
+      notices: fakeNotices(remembered.outgoing),
+      consoleUrl: () => "https://gate.example.test:8443",
       listeners: () =>
         options.fresh === true
           ? []

@@ -102,6 +102,26 @@ export const delivered = {
 
 export const SCENARIOS: readonly Scenario[] = [
   {
+    minutesAgo: 76,
+    from: "orders@shop.example.test",
+    to: ["stranger@elsewhere.example.org"],
+    subject: "Our winter catalogue",
+    state: "quarantined",
+    direction: "outbound",
+    login: "orders@shop.example.test",
+    rule: "bulk-hold",
+    action: "quarantine",
+    words: "bulk.level is 2",
+    ip: "192.0.2.77",
+    findings: [
+      { check: "identity", fact: "identity.name", value: "orders@shop.example.test" },
+      { check: "identity", fact: "identity.sender", value: "orders@shop.example.test" },
+      { check: "identity", fact: "identity.found", value: true },
+      { check: "bulk", fact: "bulk.level", value: 2 },
+      { check: "bulk", fact: "bulk.reasons", value: ["48 new recipients this hour, usual are 2"] },
+    ],
+  },
+  {
     minutesAgo: 1,
     from: "newsletter@shop.example.org",
     to: ["alice@example.test"],

@@ -2,43 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { administratorAt, type TestBrowser } from "./console-browser.ts";
 import { fakeGateway } from "./fake-services.ts";
-
-/** The fields of a page's main form as a browser would send them back untouched. */
-function formFields(markup: string): Record<string, string[]> {
-  const fields: Record<string, string[]> = {};
-  const add = (name: string, value: string) => {
-    fields[name] = [...(fields[name] ?? []), value];
-  };
-  const start = markup.indexOf('class="policy-form"');
-  const form = markup.slice(start, markup.indexOf("</form>", start));
-  for (const [tag] of form.matchAll(/<input[^>]*>/g)) {
-    const name = /name="([^"]*)"/.exec(tag)?.[1];
-    if (name === undefined || /type="password"/.test(tag)) continue;
-    if (!/type="checkbox"/.test(tag)) add(name, unescapeText(/value="([^"]*)"/.exec(tag)?.[1] ?? ""));
-    else if (/ checked/.test(tag)) add(name, unescapeText(/value="([^"]*)"/.exec(tag)?.[1] ?? "on"));
-  }
-  for (const [, name = "", text = ""] of form.matchAll(
-    /<textarea[^>]*name="([^"]*)"[^>]*>([^<]*)<\/textarea>/g,
-  ))
-    add(name, unescapeText(text));
-  for (const [, name = "", options = ""] of form.matchAll(
-    /<select[^>]*name="([^"]*)"[^>]*>(.*?)<\/select>/gs,
-  )) {
-    const chosen =
-      /value="([^"]*)" selected/.exec(options)?.[1] ?? /value="([^"]*)"/.exec(options)?.[1] ?? "";
-    add(name, chosen);
-  }
-  return fields;
-}
-
-function unescapeText(text: string): string {
-  return text
-    .replaceAll("&quot;", '"')
-    .replaceAll("&#39;", "'")
-    .replaceAll("&lt;", "<")
-    .replaceAll("&gt;", ">")
-    .replaceAll("&amp;", "&");
-}
+import { formFields } from "./page-form.ts";
 
 const textOf = async (browser: TestBrowser, path: string) => (await browser.get(path)).text();
 
@@ -94,7 +58,7 @@ describe("adding", () => {
     const stored = gateway.services.settings
       .current()
       .policy.domain.find((one) => one.name.startsWith("neue"));
-    expect(JSON.parse(JSON.stringify(stored))).toEqual({
+    expect(JSON.parse(JSON.stringify(stored))).toMatchObject({
       name: "neue-post.example.test",
       routes: [{ host: "10.1.2.3", port: 2525, priority: 10, tls: "verified" }],
       recipients: {
@@ -154,25 +118,38 @@ describe("adding", () => {
   test("an address range told apart by a header line", async () => {
     const gateway = await fakeGateway();
     const { browser } = administratorAt(gateway);
+    const made = { range: "198.51.100.8", domain: "example.test", enabled: "on", next: "configure" };
+    const added = await browser.post("/senders/new?kind=ip", made);
+    expect(added.status).toBe(303);
+    const edit = added.headers.get("Location") ?? "";
+    expect(edit).toBe("/senders/198.51.100.8%2F32/edit");
     const form = {
-      range: "198.51.100.8",
-      domain: "example.test",
-      enabled: "on",
+      ...formFields(await textOf(browser, edit)),
       identify_by: "header",
-      identify_header: "X-Customer",
-      identify_extract: "^(\\d+)",
+      "identity_headers[0].header": "X-Customer",
+      "identity_headers[0].extract": "^(\\d+)",
+      "identity_headers[0].remove": "keep",
     };
-    expect((await browser.post("/senders/new?kind=ip", form)).status).toBe(303);
-    const stored = gateway.services.settings
-      .current()
-      .policy.sender.find((one) => one.range?.startsWith("198.51.100.8"));
-    expect(stored?.identify_by).toEqual({ header: "X-Customer", extract: "^(\\d+)", remove: false });
-    const missing = await browser.post("/senders/new?kind=ip", {
+    expect((await browser.post(edit, form)).status).toBe(303);
+    const identifiedBy = () =>
+      gateway.services.settings.current().policy.sender.find((one) => one.range?.startsWith("198.51.100.8"))
+        ?.identify_by;
+    expect(identifiedBy()).toEqual({ header: "X-Customer", extract: "^(\\d+)", remove: false });
+    const two = {
       ...form,
-      range: "198.51.100.9",
-      identify_header: "",
-    });
-    expect(await missing.text()).toContain("name the header line");
+      "identity_headers[1].header": "X-Client-ID",
+      "identity_headers[1].remove": "remove",
+    };
+    expect((await browser.post(edit, two)).status).toBe(303);
+    expect(identifiedBy()).toEqual([
+      { header: "X-Customer", extract: "^(\\d+)", remove: false },
+      { header: "X-Client-ID", remove: true },
+    ]);
+    const again = formFields(await textOf(browser, edit));
+    expect((await browser.post(edit, again)).status).toBe(303);
+    expect(identifiedBy()).toHaveLength(2);
+    const missing = await browser.post(edit, { ...form, "identity_headers[0].header": "" });
+    expect(await missing.text()).toContain("name at least one header line");
   });
 
   test("what exists already is not overwritten", async () => {

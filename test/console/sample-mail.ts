@@ -127,7 +127,7 @@ function makeMessage(scenario: Scenario): LogMessage {
 
 /** 60 messages, newest first. */
 export function sampleMessages(): readonly LogMessage[] {
-  const fillers = Array.from({ length: 42 }, (_, i): Scenario => {
+  const fillers = Array.from({ length: 41 }, (_, i): Scenario => {
     const [from, subject] = FILLERS[i % FILLERS.length] ?? FILLERS[0];
     const spoofed = from.startsWith("ceo@");
     return {

@@ -156,28 +156,48 @@ describe("log-in", () => {
     expect(gateway.sessions.size).toBe(0);
   });
 
-  test("failures make the account and the client wait longer and longer, also when sent side by side", async () => {
+  test("failures make the client wait longer and longer, also when sent side by side, whatever it tries", async () => {
     const gateway = await fakeGateway();
     const app = createConsole(gateway.services);
+    const guesser = guestBrowser(app, "198.51.100.7");
     const attempts = Array.from({ length: 12 }, (_, i) =>
-      guestBrowser(app, `198.51.100.${i}`).post("/login", {
-        login: "admin@example.test",
-        password: `guess ${i}`,
-      }),
+      guesser.post("/login", { login: "admin@example.test", password: `guess ${i}` }),
     );
     const statuses = (await Promise.all(attempts)).map((response) => response.status);
     expect(statuses.filter((status) => status === 401)).toHaveLength(3);
     expect(statuses.filter((status) => status === 429)).toHaveLength(9);
     const right = { login: "admin@example.test", password: ADMIN_PASSWORD };
-    expect((await guestBrowser(app, "203.0.113.5").post("/login", right)).status).toBe(429);
+    expect((await guesser.post("/login", right)).status).toBe(429);
     gateway.clock.set(gateway.clock.now() + 2000);
-    expect((await guestBrowser(app, "203.0.113.5").post("/login", right)).status).toBe(303);
+    expect((await guesser.post("/login", right)).status).toBe(303);
     // One client with many logins waits as well.
     const spray = guestBrowser(app, "203.0.113.6");
     const sprayed: number[] = [];
     for (let i = 0; i < 5; i++)
       sprayed.push((await spray.post("/login", { login: `u${i}`, password: "x" })).status);
     expect(sprayed).toEqual([401, 401, 401, 429, 429]);
+  });
+
+  test("a stranger cannot make the administrator wait; many strangers for seconds, and never where one logged in before", async () => {
+    const gateway = await fakeGateway();
+    const app = createConsole(gateway.services);
+    const right = { login: "admin@example.test", password: ADMIN_PASSWORD };
+    const guess = (ip: string) =>
+      guestBrowser(app, ip).post("/login", { login: "admin@example.test", password: "guess" });
+    expect((await guestBrowser(app, "203.0.113.5").post("/login", right)).status).toBe(303);
+    for (let i = 0; i < 3; i++) expect((await guess("198.51.100.1")).status).toBe(401);
+    expect((await guess("198.51.100.1")).status).toBe(429);
+    expect((await guestBrowser(app, "203.0.113.9").post("/login", right)).status).toBe(303);
+    // The success above began the count of the account anew.
+    const statuses: number[] = [];
+    for (let i = 2; i < 40; i++) statuses.push((await guess(`198.51.100.${i}`)).status);
+    expect(statuses.indexOf(429)).toBe(30);
+    expect((await guestBrowser(app, "203.0.113.5").post("/login", right)).status).toBe(303);
+    const away = await guestBrowser(app, "203.0.113.77").post("/login", right);
+    expect(away.status).toBe(429);
+    expect(Number(away.headers.get("Retry-After"))).toBeLessThanOrEqual(4);
+    gateway.clock.set(gateway.clock.now() + 4000);
+    expect((await guestBrowser(app, "203.0.113.77").post("/login", right)).status).toBe(303);
   });
 
   test.each([

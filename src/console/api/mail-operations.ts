@@ -29,6 +29,7 @@ const messageQuery = z.object({
   text: text.describe("An address, a domain, an id, or words of the subject"),
   sender: text,
   recipient: text,
+  domain: text.describe("Mail for this domain and mail its people sent"),
   rule: text,
   state: RECIPIENT_STATE.optional(),
   since: moment.describe("Milliseconds since 1970, UTC"),
@@ -42,7 +43,10 @@ const quarantineQuery = z.object({
     .refine((cursor) => cursorOf(cursor) !== undefined, "is not a cursor; take `next` of the page before")
     .optional(),
   recipient: text,
-  domain: text,
+  domain: text.describe("Of the recipient"),
+  direction: z.enum(["incoming", "outgoing"]).optional().describe("Internal mail is both"),
+  sender: text.describe("The outgoing sender: login, range or @domain"),
+  senderDomain: text.describe("The domain the outgoing sender belongs to"),
   rule: text,
   state: z.enum(["kept", "released", "deleted", "expired"]).optional(),
 });

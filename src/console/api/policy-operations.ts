@@ -1,6 +1,6 @@
 // The policy over the API: lists, objects, plan and apply; the same door as the console's forms.
 import { z } from "zod";
-import { HIDDEN, itemKey } from "../../policy/policy-document.ts";
+import { itemKey, withoutSecrets } from "../../policy/policy-document.ts";
 import {
   deliverySchema,
   domainSchema,
@@ -10,6 +10,7 @@ import {
   ruleSchema,
   senderSchema,
   settingsSchema,
+  templateSchema,
 } from "../../policy/schema.ts";
 import type { PlanResult, PolicyProblem } from "../../policy/settings.ts";
 import { actorOf } from "../actor.ts";
@@ -18,7 +19,7 @@ import { withoutSection } from "../forms/form-input.ts";
 import { jsonBody, type NamedSchema, notFound, type Operation } from "./operation.ts";
 import { problem } from "./problem.ts";
 
-type ListSection = "listener" | "domain" | "sender" | "rule" | "hook";
+type ListSection = "listener" | "domain" | "sender" | "rule" | "template" | "hook";
 type ObjectSection = "networks" | "delivery" | "settings";
 
 interface Noun {
@@ -32,6 +33,10 @@ interface Noun {
 // The stored form knows hashes only; whoever writes may give the password itself.
 const senderInput = senderSchema.safeExtend({
   password: z.string().optional().describe("A new password; left out, the present one stays."),
+  cram_password: z
+    .string()
+    .optional()
+    .describe('A new password for CRAM-MD5, kept recoverable; "none" takes it away, left out it stays.'),
 });
 
 const LISTS: Readonly<Record<ListSection, Noun>> = {
@@ -39,6 +44,7 @@ const LISTS: Readonly<Record<ListSection, Noun>> = {
   domain: { many: "domains", one: "Domain", schema: domainSchema },
   sender: { many: "senders", one: "Sender", schema: senderInput },
   rule: { many: "rules", one: "Rule", schema: ruleSchema },
+  template: { many: "templates", one: "Template", schema: templateSchema },
   hook: { many: "hooks", one: "Hook", schema: hookSchema },
 };
 
@@ -86,16 +92,10 @@ function listSchema(noun: Noun): NamedSchema {
   };
 }
 
-/** A stored item without its secrets. */
-function shown(item: object): object {
-  const {
-    password_hash: _hash,
-    smarthost,
-    ...rest
-  } = item as { password_hash?: unknown; smarthost?: unknown };
-  if (typeof smarthost !== "object" || smarthost === null)
-    return smarthost === undefined ? rest : { ...rest, smarthost };
-  return { ...rest, smarthost: "password" in smarthost ? { ...smarthost, password: HIDDEN } : smarthost };
+/** A stored item without its secrets: what is kept for senders is left out, other secrets are `***`, which as input keeps them. */
+function shown(item: object): unknown {
+  const { password_hash: _hash, cram_password: _cram, ...rest }: Record<string, unknown> = { ...item };
+  return withoutSecrets(rest);
 }
 
 function refused(c: ConsoleContext, problems: readonly PolicyProblem[]): Response {
@@ -268,6 +268,7 @@ export const policyOperations: readonly Operation[] = [
   ...listOperations("sender", LISTS.sender),
   ...listOperations("listener", LISTS.listener),
   ...listOperations("rule", LISTS.rule),
+  ...listOperations("template", LISTS.template),
   ...listOperations("hook", LISTS.hook),
   ...objectOperations("networks", OBJECTS.networks),
   ...objectOperations("delivery", OBJECTS.delivery),

@@ -24,3 +24,13 @@ declare module "*.woff2" {
 
   export { path as default };
 }
+declare module "altcha/external" {
+  const text: string;
+
+  export { text as default };
+}
+declare module "altcha/workers/pbkdf2" {
+  const text: string;
+
+  export { text as default };
+}

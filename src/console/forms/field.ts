@@ -28,7 +28,8 @@ export type LineField = FieldBase & {
 
 export type Field =
   | LineField
-  | (FieldBase & { readonly kind: "switch" })
+  /** `warning`: shown while it is switched on. */
+  | (FieldBase & { readonly kind: "switch"; readonly warning?: string })
   /** Several of a few, as check boxes. */
   | (FieldBase & { readonly kind: "choices"; readonly options: readonly Option[] })
   /** A list, one entry per line. */
@@ -48,6 +49,10 @@ export interface FieldGroup {
   readonly help?: string;
   /** Folded away until opened; unfolded when a field inside has a problem. */
   readonly folded?: boolean;
+  /** What is set inside a folded group, in a few words; shown in place of `help`. */
+  readonly summary?: string;
+  /** Many short fields: side by side where there is room. */
+  readonly columns?: boolean;
   readonly fields: readonly Field[];
 }
 

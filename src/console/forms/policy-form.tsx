@@ -1,6 +1,7 @@
 // A form over policy fields: groups, labels, help, what is wrong beside each field and a summary above. Works without script.
 import type { Child } from "hono/jsx";
 import type { PolicyProblem } from "../../policy/settings.ts";
+import { Icon } from "../parts/icon.tsx";
 import { Notice } from "../parts/notice.tsx";
 import { PasswordMeter } from "../parts/password-meter.tsx";
 import { type Field, type FieldGroup, fieldId, fieldsOf, type LineField, MORE_ROWS } from "./field.ts";
@@ -15,6 +16,8 @@ export interface PolicyFormProps {
   readonly cancel?: string;
   /** Fields that may not change any more (the key of a stored item). */
   readonly fixed?: readonly string[];
+  /** A second button that saves too; its name and value are sent along. */
+  readonly second?: { readonly name: string; readonly value: string; readonly label: string };
   readonly children?: Child;
 }
 
@@ -256,6 +259,12 @@ function Switch({
         <span>{field.label}</span>
       </label>
       <Beside name={field.name} help={field.help} errors={errors} />
+      {field.warning !== undefined && (
+        <div class="notice tone-warn switch-warning" role="note">
+          <Icon name="warn" size={18} />
+          <div class="notice-words">{field.warning}</div>
+        </div>
+      )}
     </div>
   );
 }
@@ -304,7 +313,7 @@ function SingleField({ field, state }: { readonly field: SingleFieldKind; readon
 function Group(props: { readonly group: FieldGroup; readonly state: FieldState; readonly broken: boolean }) {
   const { group, state } = props;
   const body = (
-    <div class="group-fields">
+    <div class={group.columns === true ? "group-fields in-columns" : "group-fields"}>
       {group.fields.map((field) => (
         <FieldView field={field} state={state} />
       ))}
@@ -324,9 +333,14 @@ function Group(props: { readonly group: FieldGroup; readonly state: FieldState; 
     <details class="field-group folded" open={props.broken}>
       <summary>
         <span class="group-title">{group.title}</span>
-        {group.help && <span class="group-help">{group.help}</span>}
+        <span class={group.summary === undefined ? "group-help" : "group-help group-set"}>
+          {group.summary ?? group.help}
+        </span>
       </summary>
-      {body}
+      <div class="folded-body">
+        {group.help !== undefined && group.summary !== undefined && <p class="group-help">{group.help}.</p>}
+        {body}
+      </div>
     </details>
   );
 }
@@ -355,6 +369,11 @@ export function PolicyForm(props: PolicyFormProps) {
         {props.children}
         <div class="form-actions">
           <button type="submit">{props.submit}</button>
+          {props.second && (
+            <button type="submit" class="quiet" name={props.second.name} value={props.second.value}>
+              {props.second.label}
+            </button>
+          )}
           {props.cancel && (
             <a class="button quiet" href={props.cancel}>
               Cancel

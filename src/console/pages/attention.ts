@@ -1,4 +1,7 @@
-// What needs a person, gathered for the overview, most pressing first. Reads only what is at hand; asks no database.
+// What needs a person, gathered for the overview, most pressing first. Reads only what is at hand or given; asks no database.
+
+import type { QuarantinedSender } from "../../store/quarantine-item.ts";
+import { clip } from "../parts/foreign-text.tsx";
 import type { ConsoleServices } from "../services.ts";
 import { count, counted } from "../words/amount.ts";
 import { span } from "../words/time.ts";
@@ -12,6 +15,7 @@ export interface Concern {
 }
 
 const OLD_QUEUE_MS = 60 * 60_000;
+const FRESH_MS = 24 * 60 * 60_000;
 
 interface State {
   readonly services: ConsoleServices;
@@ -20,6 +24,8 @@ interface State {
     readonly held: number;
     readonly oldestReceivedAt: number | null;
   };
+  /** Who has mail in the outgoing quarantine, the most first. */
+  readonly stopped: readonly QuarantinedSender[];
   readonly now: number;
 }
 
@@ -53,8 +59,49 @@ function broken({ services, now }: State): readonly Concern[] {
   return [...alarms, ...listeners];
 }
 
-function waiting({ counts, now }: State): readonly Concern[] {
-  const concerns: Concern[] = [];
+function endsOf(all: number, byHand: number): string {
+  if (byHand === 0) return all === 1 ? "It ends by itself." : "All of them end by themselves.";
+  if (byHand === all) return "Only a person unlocks.";
+  return `${count(byHand)} of ${count(all)} only a person unlocks.`;
+}
+
+/** Locks that only a person lifts are waited on by somebody; those with a time-out are news. */
+function locked({ services }: State): readonly Concern[] {
+  const locks = services.outgoing.locks();
+  const byHand = locks.filter(({ until }) => until === null).length;
+  const [first] = locks.toSorted((a, b) => b.since - a.since);
+  if (first === undefined) return [];
+  const who = `${first.identity ?? first.sender}${locks.length > 1 ? ` and ${count(locks.length - 1)} more` : ""}`;
+  return [
+    {
+      tone: byHand > 0 ? "bad" : "warn",
+      title: `Locked: ${clip(who, 120)}`,
+      words: `${clip(first.words, 200)}. ${endsOf(locks.length, byHand)}`,
+      href: locks.some(({ identity }) => identity !== null) ? "/identities?locked=yes" : "/senders",
+      action: locks.some(({ identity }) => identity !== null) ? "Identities" : "Senders",
+    },
+  ];
+}
+
+/** Outgoing mail that went to the quarantine lately; what has lain there for long was seen before. */
+function stopped({ stopped: senders, now }: State): readonly Concern[] {
+  const [first, ...others] = senders.filter(({ latestAt }) => now - latestAt < FRESH_MS);
+  if (first === undefined) return [];
+  const also = others.length === 0 ? "" : ` ${counted(others.length, "other sender")} too.`;
+  return [
+    {
+      tone: "warn",
+      title: `Outgoing mail stopped: ${clip(first.sender, 120)}`,
+      words: `${counted(first.items, "message")} in quarantine, the last ${span(now - first.latestAt)} ago.${also}`,
+      href: "/quarantine?direction=outgoing",
+      action: "Quarantine",
+    },
+  ];
+}
+
+function waiting(state: State): readonly Concern[] {
+  const { counts, now } = state;
+  const concerns: Concern[] = [...locked(state), ...stopped(state)];
   if (counts.oldestReceivedAt !== null && now - counts.oldestReceivedAt > OLD_QUEUE_MS && counts.queued > 0) {
     concerns.push({
       tone: "warn",

@@ -1,7 +1,9 @@
 // The relay domains: whom we receive for, where their mail goes, which recipients exist, which rules hold.
+import { itemKey } from "../../policy/policy-document.ts";
 import { type DomainSettings, domainSchema } from "../../policy/schema.ts";
 import { DEFAULT_RULES } from "../../rules/shipped-rules.ts";
-import type { ConsoleContext } from "../console-env.ts";
+import { accountOf, type ConsoleContext } from "../console-env.ts";
+import { inScope, ownDomains } from "../domain-scope.ts";
 import type { FieldGroup, Option } from "../forms/field.ts";
 import { Badge } from "../parts/badge.tsx";
 import { type Column, DataTable } from "../parts/data-table.tsx";
@@ -10,7 +12,7 @@ import { EmptyState } from "../parts/empty-state.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { PageHeader } from "../parts/page-header.tsx";
 import { RowLinks } from "../parts/row-links.tsx";
-import { forAdministrator, type Route } from "../route.ts";
+import { forRoles, type Route } from "../route.ts";
 import { counted } from "../words/amount.ts";
 import { itemRoutes } from "./policy-item-pages.tsx";
 import { ruleChoices } from "./rule-choices.ts";
@@ -86,7 +88,8 @@ function groups(c: ConsoleContext): readonly FieldGroup[] {
     },
     {
       title: "Rules",
-      help: "What is done with mail for this domain. Rules that always hold are not listed.",
+      folded: true,
+      help: "What is done with mail for this domain; rules that always hold are not listed",
       fields: [
         {
           kind: "choice",
@@ -120,16 +123,32 @@ const VERIFY_WORDS: Readonly<Record<DomainSettings["recipients"]["verify"], stri
   "catch-all": "every address",
 };
 
+function urlOf(domain: DomainSettings, rest: string): string {
+  return `/domains/${encodeURIComponent(domain.name)}/${rest}`;
+}
+
+function OutgoingState({ domain }: { readonly domain: DomainSettings }) {
+  const { barred, enterprise } = domain.outgoing;
+  return (
+    <>
+      <span class="links">
+        <a href={urlOf(domain, "outgoing")}>
+          Settings<span class="visually-hidden"> for outgoing mail of {domain.name}</span>
+        </a>
+        <a href={urlOf(domain, "dkim")}>
+          DKIM<span class="visually-hidden"> keys of {domain.name}</span>
+        </a>
+        <a href={`/senders?${new URLSearchParams({ domain: domain.name })}`}>
+          Senders<span class="visually-hidden"> of {domain.name}</span>
+        </a>
+      </span>
+      {barred && <Badge tone="bad">Barred</Badge>}
+      {!barred && enterprise && <span class="under muted">enterprise mode</span>}
+    </>
+  );
+}
+
 const COLUMNS: readonly Column<DomainSettings>[] = [
-  {
-    label: "Domain",
-    kind: "main",
-    cell: (domain) => (
-      <a class="row-title" href={`/domains/${encodeURIComponent(domain.name)}/edit`}>
-        {domain.name}
-      </a>
-    ),
-  },
   {
     label: "State",
     kind: "tight",
@@ -165,6 +184,7 @@ const COLUMNS: readonly Column<DomainSettings>[] = [
   },
   {
     label: "Rules",
+    extra: true,
     cell: (domain) => (
       <span class="badges">
         {domain.rules === null ? (
@@ -175,24 +195,68 @@ const COLUMNS: readonly Column<DomainSettings>[] = [
       </span>
     ),
   },
-  { label: "Actions", kind: "actions", cell: (domain) => <RowLinks base="/domains" itemKey={domain.name} /> },
+  { label: "Outgoing mail", kind: "tight", cell: (domain) => <OutgoingState domain={domain} /> },
 ];
 
+/** Domain administrators see their own domains; what they may change is on the page for outgoing mail. */
+function columnsFor(administrator: boolean): readonly Column<DomainSettings>[] {
+  const name: Column<DomainSettings> = {
+    label: "Domain",
+    kind: "main",
+    cell: (domain) => (
+      <a class="row-title" href={urlOf(domain, administrator ? "edit" : "outgoing")}>
+        {domain.name}
+      </a>
+    ),
+  };
+  const actions: Column<DomainSettings> = {
+    label: "Actions",
+    kind: "actions",
+    cell: (domain) => <RowLinks base="/domains" itemKey={domain.name} />,
+  };
+  return administrator ? [name, ...COLUMNS, actions] : [name, ...COLUMNS];
+}
+
+function EditLead({ name }: { readonly name: string }) {
+  const url = `/domains/${encodeURIComponent(name)}`;
+  return (
+    <>
+      Changes hold from the next message on. What it sends: <a href={`${url}/outgoing`}>outgoing mail</a>,{" "}
+      <a href={`${url}/dkim`}>DKIM keys</a>.
+    </>
+  );
+}
+
 function getDomains(c: ConsoleContext): Promise<Response> {
-  const { domain } = c.get("services").settings.current().policy;
+  const administrator = accountOf(c).role === "administrator";
+  const scope = ownDomains(c);
+  const domain = c
+    .get("services")
+    .settings.current()
+    .policy.domain.filter((one) => inScope(scope, one.name));
   return consolePage(
     c,
     { title: "Domains", nav: "domains" },
     <>
       <PageHeader
         title="Domains"
-        lead="The domains this gateway receives mail for. Mail for any other domain from outside is refused."
+        lead={
+          administrator
+            ? "The domains this gateway receives mail for. Mail for any other domain from outside is refused."
+            : "Your domains, and what holds for the mail they send."
+        }
       >
-        <a class="button" href="/domains/new">
-          <Icon name="plus" /> Add domain
-        </a>
+        {administrator && (
+          <a class="button" href="/domains/new">
+            <Icon name="plus" /> Add domain
+          </a>
+        )}
       </PageHeader>
-      {domain.length === 0 ? (
+      {domain.length === 0 && !administrator ? (
+        <EmptyState icon="domain" title="No domain yet">
+          An administrator has not given you one, or it is no longer on this gateway.
+        </EmptyState>
+      ) : domain.length === 0 ? (
         <EmptyState
           icon="domain"
           title="No domain yet"
@@ -201,14 +265,19 @@ function getDomains(c: ConsoleContext): Promise<Response> {
           Name the domain and its mail server; then point the domain’s MX record at this gateway.
         </EmptyState>
       ) : (
-        <DataTable caption="Domains" columns={COLUMNS} rows={domain} rowId={(one) => `d-${one.name}`} />
+        <DataTable
+          caption="Domains"
+          columns={columnsFor(administrator)}
+          rows={domain}
+          rowId={(one) => `d-${one.name}`}
+        />
       )}
     </>,
   );
 }
 
 export const domainRoutes: readonly Route[] = [
-  forAdministrator.get("/domains", getDomains),
+  forRoles("administrator", "domain-administrator").get("/domains", getDomains),
   ...itemRoutes({
     section: "domain",
     base: "/domains",
@@ -229,9 +298,11 @@ export const domainRoutes: readonly Route[] = [
       return [];
     },
     lead: (stored) =>
-      stored === null
-        ? "Mail for this domain will be taken in, checked and delivered to its mail servers."
-        : "Changes hold from the next message on.",
+      stored === null ? (
+        "Mail for this domain will be taken in, checked and delivered to its mail servers."
+      ) : (
+        <EditLead name={itemKey("domain", stored)} />
+      ),
     removeWords:
       "From then on mail for it is refused. Mail already accepted is still delivered; its messages stay in the log and the quarantine.",
   }),

@@ -66,6 +66,14 @@ const GROUPS: readonly FieldGroup[] = [
         label: "Allow log-in without TLS",
         help: "Passwords then cross the network in the clear.",
       },
+      {
+        kind: "switch",
+        name: "cram_md5",
+        label: "Offer CRAM-MD5",
+        help: "For old programs that know nothing else. Only senders with a CRAM-MD5 password of their own can use it.",
+        warning:
+          "The gateway must keep these passwords recoverable, encrypted under its own key. TLS with an ordinary log-in is safer.",
+      },
     ],
   },
   {

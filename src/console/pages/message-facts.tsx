@@ -13,6 +13,7 @@ function valueInWords(value: FactValue): string {
 
 /** A failed check and a found threat should catch the eye; everything else is quiet. */
 function toneOf({ fact, value }: Finding): string {
+  if (fact === "identity.found") return "plain";
   if ((fact.endsWith(".failed") || fact.endsWith(".found")) && value === true) return "bad";
   if (fact.endsWith(".result"))
     return value === "pass" ? "good" : value === "fail" || value === "permerror" ? "bad" : "plain";

@@ -1,20 +1,23 @@
 // The message log: every message, searchable, newest first, refreshing itself while it is looked at.
+
 import type { LogFilter } from "../../store/message-log.ts";
 import type { ConsoleContext } from "../console-env.ts";
+import { chosenDomain, ownDomains } from "../domain-scope.ts";
+import { visibleLine } from "../message-scope.ts";
 import { consolePage, zoneOf } from "../parts/document.tsx";
 import { EmptyState } from "../parts/empty-state.tsx";
-import { Icon } from "../parts/icon.tsx";
+import { FilterForm } from "../parts/filter-form.tsx";
 import { liveRegion } from "../parts/live.ts";
 import { LogTable } from "../parts/log-table.tsx";
 import { PageHeader } from "../parts/page-header.tsx";
 import { Pagination } from "../parts/pagination.tsx";
-import { forAdministrator, type Route } from "../route.ts";
+import { forRoles, type Route } from "../route.ts";
 import { isRecipientState, RECIPIENT_STATES, STATE_ORDER } from "../words/state.ts";
 import { fromLocalField } from "../words/time.ts";
 
 const PAGE_LINES = 50;
 const MAX_TEXT = 200;
-const FIELDS = ["q", "state", "rule", "sender", "recipient", "since", "until"] as const;
+const FIELDS = ["q", "state", "rule", "sender", "recipient", "domain", "since", "until"] as const;
 type FieldName = (typeof FIELDS)[number];
 type Typed = Readonly<Record<FieldName, string>>;
 
@@ -26,12 +29,14 @@ function typedIn(c: ConsoleContext): Typed {
     rule: read("rule"),
     sender: read("sender"),
     recipient: read("recipient"),
+    domain: read("domain"),
     since: read("since"),
     until: read("until"),
   };
 }
 
-function filterOf(typed: Typed, zone: string, before: string): LogFilter {
+/** `domain`: undefined for all domains, which administrators alone see. */
+function filterOf(typed: Typed, zone: string, before: string, domain: string | undefined): LogFilter {
   const since = fromLocalField(typed.since, zone);
   const until = fromLocalField(typed.until, zone);
   return {
@@ -41,6 +46,7 @@ function filterOf(typed: Typed, zone: string, before: string): LogFilter {
     ...(typed.rule === "" ? {} : { rule: typed.rule }),
     ...(typed.sender === "" ? {} : { sender: typed.sender }),
     ...(typed.recipient === "" ? {} : { recipient: typed.recipient }),
+    ...(domain === undefined ? {} : { domain }),
     ...(since === null ? {} : { since }),
     ...(until === null ? {} : { until }),
     ...(before === "" ? {} : { before }),
@@ -54,46 +60,18 @@ function addressOf(typed: Typed, before: string | null): string {
   return query.size === 0 ? "/messages" : `/messages?${query}`;
 }
 
-function Filters({ typed }: { readonly typed: Typed }) {
+function Filters({ typed, domains }: { readonly typed: Typed; readonly domains: readonly string[] | null }) {
   const more = typed.rule + typed.sender + typed.recipient + typed.since + typed.until !== "";
   return (
-    <search>
-      <form
-        class="filters"
-        method="get"
-        action="/messages"
-        hx-get="/messages"
-        hx-trigger="submit, change, input changed delay:350ms from:#q"
-        hx-target="#results"
-        hx-select="#results"
-        hx-swap="outerHTML"
-        hx-replace-url="true"
-        hx-indicator="#progress"
-        hx-sync="this:replace"
-      >
-        <div class="filter-main">
-          <div class="search-field">
-            <Icon name="search" />
-            <input
-              id="q"
-              name="q"
-              type="search"
-              value={typed.q}
-              placeholder="Address, domain, id or words of the subject"
-              aria-label="Search the message log"
-              data-shortcut="/"
-            />
-          </div>
-          <select name="state" aria-label="State">
-            <option value="">All states</option>
-            {STATE_ORDER.map((state) => (
-              <option value={state} selected={state === typed.state}>
-                {RECIPIENT_STATES[state].label}
-              </option>
-            ))}
-          </select>
-          <button type="submit">Search</button>
-        </div>
+    <FilterForm
+      action="/messages"
+      search={{
+        name: "q",
+        value: typed.q,
+        placeholder: "Address, domain, id or words of the subject",
+        label: "Search the message log",
+      }}
+      more={
         <details class="filter-more" open={more}>
           <summary>More filters</summary>
           <div class="filter-grid">
@@ -117,17 +95,41 @@ function Filters({ typed }: { readonly typed: Typed }) {
             </a>
           </div>
         </details>
-      </form>
-    </search>
+      }
+    >
+      {domains !== null && (
+        <select name="domain" aria-label="Domain">
+          {domains.map((name) => (
+            <option value={name} selected={name === typed.domain}>
+              {name}
+            </option>
+          ))}
+        </select>
+      )}
+      <select name="state" aria-label="State">
+        <option value="">All states</option>
+        {STATE_ORDER.map((state) => (
+          <option value={state} selected={state === typed.state}>
+            {RECIPIENT_STATES[state].label}
+          </option>
+        ))}
+      </select>
+      <button type="submit">Search</button>
+    </FilterForm>
   );
 }
 
 async function getMessages(c: ConsoleContext): Promise<Response> {
   const services = c.get("services");
-  const typed = typedIn(c);
+  const scope = ownDomains(c);
+  const asked = typedIn(c);
+  const domain = chosenDomain(scope, asked.domain);
+  // A domain administrator always looks at one of the own domains, whatever the address bar says.
+  const typed = { ...asked, domain: domain ?? "" };
   const before = (c.req.query("before") ?? "").slice(0, 64);
-  const found = await services.messageLog.search(filterOf(typed, zoneOf(c), before));
-  const lines = found.slice(0, PAGE_LINES);
+  const found =
+    domain === null ? [] : await services.messageLog.search(filterOf(typed, zoneOf(c), before, domain));
+  const lines = found.slice(0, PAGE_LINES).map((line) => visibleLine(scope, line));
   const older = found.length > PAGE_LINES ? addressOf(typed, lines.at(-1)?.id ?? null) : null;
   const newest = addressOf(typed, null);
   const region = before === "" ? liveRegion({ id: "results", url: newest, seconds: 5 }) : { id: "results" };
@@ -145,10 +147,10 @@ async function getMessages(c: ConsoleContext): Promise<Response> {
           </span>
         )}
       </PageHeader>
-      <Filters typed={typed} />
+      <Filters typed={typed} domains={scope} />
       <div {...region}>
         {lines.length === 0 ? (
-          <NothingFound filtered={newest !== "/messages"} />
+          <NothingFound filtered={newest !== "/messages"} all={scope === null} />
         ) : (
           <>
             <LogTable lines={lines} />
@@ -165,7 +167,7 @@ async function getMessages(c: ConsoleContext): Promise<Response> {
   );
 }
 
-function NothingFound({ filtered }: { readonly filtered: boolean }) {
+function NothingFound({ filtered, all }: { readonly filtered: boolean; readonly all: boolean }) {
   return filtered ? (
     <EmptyState
       icon="search"
@@ -175,10 +177,16 @@ function NothingFound({ filtered }: { readonly filtered: boolean }) {
       Try fewer words, a whole address, or a longer time.
     </EmptyState>
   ) : (
-    <EmptyState icon="mail" title="No mail yet" action={{ href: "/domains", label: "Look at the domains" }}>
+    <EmptyState
+      icon="mail"
+      title="No mail yet"
+      {...(all ? { action: { href: "/domains", label: "Look at the domains" } } : {})}
+    >
       Send a message through one of the listeners; it appears here within seconds.
     </EmptyState>
   );
 }
 
-export const messageLogRoutes: readonly Route[] = [forAdministrator.get("/messages", getMessages)];
+export const messageLogRoutes: readonly Route[] = [
+  forRoles("administrator", "domain-administrator").get("/messages", getMessages),
+];

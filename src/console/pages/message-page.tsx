@@ -1,7 +1,11 @@
 // One message: what became of it and why, in words first, then every fact, rule and attempt behind them.
 
+import type { Child } from "hono/jsx";
+import type { LockKey } from "../../outgoing/outgoing.ts";
 import type { LogMessage } from "../../store/message-log.ts";
 import type { ConsoleContext } from "../console-env.ts";
+import { ownDomains } from "../domain-scope.ts";
+import { visibleMessage } from "../message-scope.ts";
 import { StateBadge } from "../parts/badge.tsx";
 import { consolePage } from "../parts/document.tsx";
 import { Address, Foreign } from "../parts/foreign-text.tsx";
@@ -9,11 +13,13 @@ import { Icon, type IconName } from "../parts/icon.tsx";
 import { liveRegion } from "../parts/live.ts";
 import { Moment } from "../parts/moment.tsx";
 import { Card, Details, PageHeader } from "../parts/page-header.tsx";
-import { forAdministrator, type Route } from "../route.ts";
+import { useView } from "../parts/view-context.tsx";
+import { forRoles, type Route } from "../route.ts";
 import { bytesInWords } from "../words/amount.ts";
 import { explainMessage, grantInWords, recipientSummary, recipientsNow } from "../words/explain-message.ts";
 import type { Tone } from "../words/state.ts";
 import { errorPage } from "./error-page.tsx";
+import { identityUrl } from "./identity-address.ts";
 import { AttemptTimeline } from "./message-attempts.tsx";
 import { FactsTable } from "./message-facts.tsx";
 import { RecipientCards } from "./message-recipients.tsx";
@@ -40,14 +46,14 @@ function Why({ message }: { readonly message: LogMessage }) {
         </p>
         <p class="why-rule">
           {rules.length === 0 ? (
-            "No rule decided; what no rule stops is accepted."
+            <NoRule message={message} />
           ) : (
             <>
               Decided by{" "}
               {rules.map((rule, i) => (
                 <>
                   {i > 0 && ", "}
-                  <a href={`/rules#rule-${encodeURIComponent(rule)}`}>{rule}</a>
+                  <RuleLink name={rule} />
                 </>
               ))}
             </>
@@ -58,11 +64,38 @@ function Why({ message }: { readonly message: LogMessage }) {
   );
 }
 
+/** Without a rule: accepted, or refused in the session before the rules were asked. */
+function NoRule({ message }: { readonly message: LogMessage }) {
+  if (recipientsNow(message).some(({ state }) => state !== "refused"))
+    return <>No rule decided; what no rule stops is accepted.</>;
+  const { sender, identity } = partyOf(message);
+  return (
+    <>
+      Refused in the SMTP dialogue, before any rule was asked
+      {sender !== "" && (
+        <>
+          {" · "}
+          <a href={identityUrl({ sender, identity: identity === "" ? null : identity })}>
+            {identity === "" ? "limits and locks of the sender" : "limits and locks of the identity"}
+          </a>
+        </>
+      )}
+    </>
+  );
+}
+
+function RuleLink({ name }: { readonly name: string }) {
+  if (!useView().administrator) return <>{name}</>;
+  return <a href={`/rules#rule-${encodeURIComponent(name)}`}>{name}</a>;
+}
+
 function EnvelopeCard({ message }: { readonly message: LogMessage }) {
   const { record } = message;
   const { client } = record.envelope;
   const tls = client.tls === null ? "no TLS" : `${client.tls.protocol}, ${client.tls.cipher}`;
-  const grants = [...new Set(record.recipients.map((recipient) => grantInWords(recipient.grant)))];
+  // A sender's recipient over a limit was granted nothing: not for want of a permission.
+  const granted = record.recipients.filter(({ grant }) => grant !== null || partyOf(message).sender === "");
+  const grants = [...new Set(granted.map((recipient) => grantInWords(recipient.grant)))];
   return (
     <Card title="How it came in">
       <Details
@@ -75,7 +108,8 @@ function EnvelopeCard({ message }: { readonly message: LogMessage }) {
           ["Said HELO", <Foreign text={client.helo} max={100} empty="nothing" />],
           ["Encryption", tls],
           ["Log-in", client.login === null ? "none" : <Address text={client.login} />],
-          ["Let in because", <Foreign text={grants.join(" ")} max={400} empty="It was not." />],
+          ...outgoingRows(message),
+          ["Let in because", <Foreign text={grants.join(" ")} max={400} empty="it was not" />],
           ["Size", record.size === 0 ? "no message was sent" : bytesInWords(record.size)],
           ["Message-ID", <Foreign text={record.headerMessageId} max={120} empty="none" />],
           ["Answer to the client", <Foreign text={record.reply} max={300} />],
@@ -83,6 +117,42 @@ function EnvelopeCard({ message }: { readonly message: LogMessage }) {
         ]}
       />
     </Card>
+  );
+}
+
+/** The sender and the identity behind outgoing mail; "" where there is none. */
+function partyOf({ record }: LogMessage): { readonly sender: string; readonly identity: string } {
+  const textOf = (fact: string): string => {
+    const value = record.findings.find((finding) => finding.fact === fact)?.value;
+    return typeof value === "string" ? value : "";
+  };
+  return { sender: textOf("identity.sender"), identity: textOf("identity.name") };
+}
+
+/** Who stands behind outgoing mail: the sender, the identity, and whom an address range was treated as. */
+function outgoingRows(message: LogMessage): readonly (readonly [string, Child])[] {
+  const { record } = message;
+  const { sender, identity } = partyOf(message);
+  if (sender === "") return [];
+  const grant = record.recipients.map((one) => one.grant).find((one) => one?.by === "ip-sender");
+  const as = grant?.by === "ip-sender" ? grant.as : undefined;
+  return [
+    ["Sender", <PartyLink sender={sender} identity={null} />],
+    ...(grant?.by === "ip-sender" && as !== undefined
+      ? [
+          ["Came through", <PartyLink sender={grant.sender} identity={null} />] as const,
+          ["Treated as", <Address text={as} />] as const,
+        ]
+      : []),
+    ["Identity", identity === "" ? "none was found" : <PartyLink sender={sender} identity={identity} />],
+  ];
+}
+
+function PartyLink(key: LockKey) {
+  return (
+    <a href={identityUrl(key)}>
+      <Foreign text={key.identity ?? key.sender} max={100} />
+    </a>
   );
 }
 
@@ -102,7 +172,8 @@ function ClientWords({ ip, hostname }: { readonly ip: string; readonly hostname:
 
 async function getMessage(c: ConsoleContext): Promise<Response> {
   const id = c.req.param("id") ?? "";
-  const message = await c.get("services").messageLog.get(id);
+  const found = await c.get("services").messageLog.get(id);
+  const message = found === null ? null : visibleMessage(ownDomains(c), found);
   if (message === null) {
     return errorPage(
       c,
@@ -155,4 +226,6 @@ async function getMessage(c: ConsoleContext): Promise<Response> {
   );
 }
 
-export const messageRoutes: readonly Route[] = [forAdministrator.get("/messages/:id", getMessage)];
+export const messageRoutes: readonly Route[] = [
+  forRoles("administrator", "domain-administrator").get("/messages/:id", getMessage),
+];

@@ -1,5 +1,6 @@
 // The recipients of a message: where each stands, what the rules said of its copy, observed ones included.
 
+import type { HeaderEdit } from "../../message/header-edit.ts";
 import type { RuleOutcome, Verdict } from "../../rules/verdict.ts";
 import type { RecipientRecord } from "../../store/log-record.ts";
 import type { LogMessage } from "../../store/message-log.ts";
@@ -30,13 +31,22 @@ function Outcome({ outcome }: { readonly outcome: RuleOutcome }) {
   );
 }
 
+function editInWords(edit: HeaderEdit): string {
+  switch (edit.kind) {
+    case "add":
+      return `header ${edit.name}: ${edit.value}`;
+    case "subject":
+      return `subject “${edit.prefix}…${edit.suffix}”`;
+    case "remove":
+      return `header ${edit.name} taken out`;
+  }
+}
+
 function Changes({ verdict }: { readonly verdict: Verdict }) {
   const changes = [
     ...(verdict.redirectTo === null ? [] : [`redirected to ${verdict.redirectTo}`]),
     ...verdict.copyTo.map((address) => `copy to ${address}`),
-    ...verdict.edits.map((edit) =>
-      edit.kind === "add" ? `header ${edit.name}: ${edit.value}` : `subject “${edit.prefix}…${edit.suffix}”`,
-    ),
+    ...verdict.edits.map(editInWords),
   ];
   if (changes.length === 0) return null;
   return (
@@ -44,6 +54,11 @@ function Changes({ verdict }: { readonly verdict: Verdict }) {
       <Icon name="pencil" size={14} /> <Foreign text={changes.join("; ")} max={400} />
     </p>
   );
+}
+
+/** A recipient that was accepted and then refused with the whole message was answered at the end of it. */
+function lastReply({ reply, verdict, state }: RecipientRecord, { record }: LogMessage): string {
+  return state === "refused" && verdict === null && reply.startsWith("2") ? record.reply : reply;
 }
 
 function Recipient({
@@ -56,6 +71,8 @@ function Recipient({
   const now = message.states.find((state) => state.n === recipient.n);
   const state = now?.state ?? recipient.state;
   const outcomes = recipient.verdict?.outcomes ?? [];
+  const reply = lastReply(recipient, message);
+  const words = now?.words || recipient.verdict?.words || "";
   return (
     <li class="recipient">
       <div class="recipient-head">
@@ -66,7 +83,11 @@ function Recipient({
       </div>
       <p class="recipient-words">
         <Foreign
-          text={now?.words || recipient.verdict?.words || `The message ${RECIPIENT_STATES[state].words}.`}
+          text={
+            words === "" || words === recipient.reply
+              ? `The message ${RECIPIENT_STATES[state].words}.`
+              : words
+          }
           max={400}
         />
         {now?.nextAttemptAt != null && (
@@ -80,7 +101,7 @@ function Recipient({
       <p class="recipient-reply">
         <span class="muted">We answered</span>{" "}
         <code>
-          <Foreign text={recipient.reply} max={200} empty="nothing" />
+          <Foreign text={reply} max={200} empty="nothing" />
         </code>
       </p>
       {outcomes.length > 0 && (

@@ -17,6 +17,7 @@ import { attentionOf, type Concern } from "./attention.ts";
 
 const HOUR_MS = 3_600_000;
 const RECENT_LINES = 8;
+const STOPPED_SENDERS = 20;
 
 const RANGES = {
   "24h": { label: "24 hours", lengthMs: 24 * HOUR_MS, bucketMs: HOUR_MS },
@@ -132,17 +133,18 @@ async function getOverview(c: ConsoleContext): Promise<Response> {
   const name = rangeName(c.req.query("range"));
   const { lengthMs, bucketMs } = RANGES[name];
   const sinceMs = Math.floor((now - lengthMs) / bucketMs + 1) * bucketMs;
-  const [points, counts, lines] = await Promise.all([
+  const [points, counts, lines, stopped] = await Promise.all([
     services.messageLog.volume({ sinceMs, bucketMs }),
     services.queue.counts(),
     services.messageLog.search({ limit: RECENT_LINES }),
+    services.quarantine.senders({ limit: STOPPED_SENDERS }),
   ]);
   const sums = totals(points);
   const all = sums.reduce((sum, n) => sum + n, 0);
   const [delivered = 0, , quarantined = 0, refused = 0] = sums;
   const figures = services.figures();
   const hasDomain = services.settings.current().policy.domain.length > 0;
-  const concerns = attentionOf({ services, counts, now });
+  const concerns = attentionOf({ services, counts, stopped, now });
   const oldest =
     counts.oldestReceivedAt === null ? "nothing waits" : `oldest ${span(now - counts.oldestReceivedAt)}`;
   const range = RANGES[name].label;

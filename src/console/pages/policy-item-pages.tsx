@@ -14,10 +14,10 @@ import { Foreign } from "../parts/foreign-text.tsx";
 import type { PageName } from "../parts/navigation.tsx";
 import { leaveNotice } from "../parts/notice.tsx";
 import { PageHeader } from "../parts/page-header.tsx";
-import { forAdministrator, type Route } from "../route.ts";
+import { forAdministrator, type Route, type RouteMaker } from "../route.ts";
 import { errorPage } from "./error-page.tsx";
 
-export type ListSection = "listener" | "domain" | "sender" | "rule" | "hook";
+export type ListSection = "listener" | "domain" | "sender" | "rule" | "template" | "hook";
 type Input = Record<string, unknown>;
 
 export interface ItemPages {
@@ -37,10 +37,15 @@ export interface ItemPages {
   readonly optionalObjects?: readonly OptionalObject[];
   /** Fills fields that are not plain paths of the item. */
   readonly fill?: (form: URLSearchParams, item: object) => void;
-  /** The reverse of `fill`; may add problems. */
-  readonly finish?: (input: Input, c: ConsoleContext) => readonly PolicyProblem[];
-  /** Why an item of that key cannot be added or changed here, or null. */
+  /** The reverse of `fill`; may add problems. `stored` is the item being changed, or null for a new one. */
+  readonly finish?: (input: Input, c: ConsoleContext, stored: object | null) => readonly PolicyProblem[];
   readonly lead?: (stored: object | null) => Child;
+  /** Who may open the pages at all; left out: administrators. */
+  readonly routes?: RouteMaker;
+  /** May whoever asks see and change this item? What is not visible is as if it were not there. Left out: yes. */
+  readonly visible?: (c: ConsoleContext, item: object) => boolean;
+  /** A second button of the form for a new item: it saves, then opens the item’s settings. */
+  readonly configure?: string;
   readonly aside?: (c: ConsoleContext) => Child;
   /** What removing means. */
   readonly removeWords: string;
@@ -54,6 +59,12 @@ function storedItem(c: ConsoleContext, section: ListSection, key: string): objec
   return storedItems(c, section).find((item) => itemKey(section, item) === key) ?? null;
 }
 
+/** The stored item of the address, when whoever asks may see it. */
+function visibleItem(c: ConsoleContext, pages: ItemPages): object | null {
+  const item = storedItem(c, pages.section, keyOf(c));
+  return item !== null && (pages.visible?.(c, item) ?? true) ? item : null;
+}
+
 function keyOf(c: ConsoleContext): string {
   return c.req.param("key") ?? "";
 }
@@ -61,6 +72,9 @@ function keyOf(c: ConsoleContext): string {
 function noSuchItem(c: ConsoleContext, pages: ItemPages): Promise<Response> {
   return errorPage(c, 404, `No such ${pages.noun}`, `There is no ${pages.noun} “${keyOf(c).slice(0, 80)}”.`);
 }
+
+/** The name of the second button. */
+const NEXT = "next";
 
 interface Shown {
   readonly stored: object | null;
@@ -93,6 +107,9 @@ function showForm(c: ConsoleContext, pages: ItemPages, shown: Shown): Promise<Re
           submit={stored === null ? `Add ${pages.noun}` : "Save changes"}
           cancel={pages.base}
           fixed={stored === null ? [] : pages.keyFields}
+          {...(stored === null && pages.configure !== undefined
+            ? { second: { name: NEXT, value: "configure", label: pages.configure } }
+            : {})}
         />
         {pages.aside && <aside class="form-aside">{pages.aside(c)}</aside>}
       </div>
@@ -100,8 +117,9 @@ function showForm(c: ConsoleContext, pages: ItemPages, shown: Shown): Promise<Re
   );
 }
 
-function filled(c: ConsoleContext, pages: ItemPages, item: object): URLSearchParams {
-  const form = formOf(pages.groups(c, item), item);
+function filled(c: ConsoleContext, pages: ItemPages, stored: object | null): URLSearchParams {
+  const item = stored ?? pages.blank(c);
+  const form = formOf(pages.groups(c, stored), item);
   pages.fill?.(form, item);
   return form;
 }
@@ -113,13 +131,15 @@ async function isTaken(c: ConsoleContext, pages: ItemPages, input: Input): Promi
 
 async function save(c: ConsoleContext, pages: ItemPages, stored: object | null): Promise<Response> {
   const key = stored === null ? null : itemKey(pages.section, stored);
+  let saved = "";
   const result: SaveResult = await savePolicyForm(c, {
     section: pages.section,
     groups: pages.groups(c, stored),
     ...(pages.optionalObjects === undefined ? {} : { optionalObjects: pages.optionalObjects }),
     stored,
     finish: async (input) => {
-      const problems = [...(pages.finish?.(input, c) ?? [])];
+      const problems = [...(pages.finish?.(input, c, stored) ?? [])];
+      saved = itemKey(pages.section, input);
       const path = pages.keyFields[0] ?? "";
       if (key === null && (await isTaken(c, pages, input)))
         problems.push({
@@ -134,12 +154,15 @@ async function save(c: ConsoleContext, pages: ItemPages, stored: object | null):
   if (result.kind === "again")
     return showForm(c, pages, { stored, form: result.form, problems: result.problems });
   leaveNotice(c, result.notice.tone, result.notice.text);
-  return c.redirect(pages.base, 303);
+  const configure = stored === null && c.get("form").get(NEXT) === "configure";
+  return c.redirect(configure ? `${pages.base}/${encodeURIComponent(saved)}/edit` : pages.base, 303);
 }
 
 async function remove(c: ConsoleContext, pages: ItemPages): Promise<Response> {
   const key = keyOf(c);
-  const removed = await c.get("services").settings.remove(pages.section, key, actorOf(c));
+  const removed =
+    visibleItem(c, pages) !== null &&
+    (await c.get("services").settings.remove(pages.section, key, actorOf(c)));
   if (!removed) return noSuchItem(c, pages);
   leaveNotice(c, "good", `The ${pages.noun} ${key} was removed.`);
   return c.redirect(pages.base, 303);
@@ -147,7 +170,7 @@ async function remove(c: ConsoleContext, pages: ItemPages): Promise<Response> {
 
 function askRemove(c: ConsoleContext, pages: ItemPages): Promise<Response> {
   const key = keyOf(c);
-  if (storedItem(c, pages.section, key) === null) return noSuchItem(c, pages);
+  if (visibleItem(c, pages) === null) return noSuchItem(c, pages);
   return confirmPage(c, {
     nav: pages.nav,
     title: `Remove ${pages.noun} ${key}?`,
@@ -160,26 +183,26 @@ function askRemove(c: ConsoleContext, pages: ItemPages): Promise<Response> {
 
 /** The routes of one list section but the list itself. */
 export function itemRoutes(pages: ItemPages): readonly Route[] {
-  const { base } = pages;
+  const { base, routes: maker = forAdministrator } = pages;
   const withStored =
     (work: (c: ConsoleContext, stored: object) => Promise<Response>) => (c: ConsoleContext) => {
-      const stored = storedItem(c, pages.section, keyOf(c));
+      const stored = visibleItem(c, pages);
       return stored === null ? noSuchItem(c, pages) : work(c, stored);
     };
   return [
-    forAdministrator.get(`${base}/new`, (c) =>
-      showForm(c, pages, { stored: null, form: filled(c, pages, pages.blank(c)), problems: [] }),
+    maker.get(`${base}/new`, (c) =>
+      showForm(c, pages, { stored: null, form: filled(c, pages, null), problems: [] }),
     ),
-    forAdministrator.post(`${base}/new`, (c) => save(c, pages, null)),
-    forAdministrator.get(
+    maker.post(`${base}/new`, (c) => save(c, pages, null)),
+    maker.get(
       `${base}/:key/edit`,
       withStored((c, stored) => showForm(c, pages, { stored, form: filled(c, pages, stored), problems: [] })),
     ),
-    forAdministrator.post(
+    maker.post(
       `${base}/:key/edit`,
       withStored((c, stored) => save(c, pages, stored)),
     ),
-    forAdministrator.get(`${base}/:key/remove`, (c) => askRemove(c, pages)),
-    forAdministrator.post(`${base}/:key/remove`, (c) => remove(c, pages)),
+    maker.get(`${base}/:key/remove`, (c) => askRemove(c, pages)),
+    maker.post(`${base}/:key/remove`, (c) => remove(c, pages)),
   ];
 }

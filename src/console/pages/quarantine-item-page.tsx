@@ -17,7 +17,8 @@ import { MESSAGE_POLICY } from "../security/response-headers.ts";
 import type { MessageView } from "../services.ts";
 import { bytesInWords, counted } from "../words/amount.ts";
 import { errorPage } from "./error-page.tsx";
-import { ITEM_STATES } from "./quarantine-page.tsx";
+import { identityUrl } from "./identity-address.ts";
+import { ITEM_STATES } from "./quarantine-filter.tsx";
 
 const MAX_HEADERS = 200;
 const MAX_TEXT = 200_000;
@@ -118,6 +119,24 @@ function Content({ item, view }: { readonly item: QuarantineItem; readonly view:
   );
 }
 
+function SenderLinks({ item }: { readonly item: QuarantineItem }) {
+  return (
+    <>
+      <a href={identityUrl({ sender: item.sender, identity: null })}>
+        <Address text={item.sender} />
+      </a>
+      {item.identity !== "" && item.identity !== item.sender && (
+        <span class="under">
+          identity{" "}
+          <a href={identityUrl({ sender: item.sender, identity: item.identity })}>
+            <Foreign text={item.identity} max={100} />
+          </a>
+        </span>
+      )}
+    </>
+  );
+}
+
 function Actions({
   item,
   administrator,
@@ -174,13 +193,8 @@ async function getItem(c: ConsoleContext): Promise<Response> {
             <Foreign text={item.words} max={500} empty="A rule set it aside." />
           </p>
           <p class="why-rule">
-            Decided by {administrator ? <RuleName name={item.rule} /> : item.rule}
-            {administrator && (
-              <>
-                {" · "}
-                <a href={`/messages/${encodeURIComponent(item.messageId)}`}>everything known of it</a>
-              </>
-            )}
+            Decided by <RuleName name={item.rule} /> ·{" "}
+            <a href={`/messages/${encodeURIComponent(item.messageId)}`}>everything known of it</a>
           </p>
         </div>
       </section>
@@ -207,6 +221,7 @@ async function getItem(c: ConsoleContext): Promise<Response> {
                 ["Envelope from", <Address text={item.reversePath} />],
                 ["Header from", <Foreign text={item.headerFrom} empty="none" />],
                 ["Direction", item.direction],
+                ...(item.sender === "" ? [] : [["Sender", <SenderLinks item={item} />] as const]),
                 ["Received", <Moment at={item.receivedAt} style="full" />],
                 ["Kept until", <Moment at={item.expiresAt} style="full" />],
                 ["Size", bytesInWords(item.size)],

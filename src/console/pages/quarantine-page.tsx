@@ -1,6 +1,7 @@
 // The quarantine as a list: filter, release or delete one or many.
-import type { QuarantineFilter, QuarantineItem } from "../../store/quarantine-item.ts";
-import { accountOf, type ConsoleContext } from "../console-env.ts";
+import type { QuarantinedSender, QuarantineItem } from "../../store/quarantine-item.ts";
+import type { ConsoleContext } from "../console-env.ts";
+import { ownDomains } from "../domain-scope.ts";
 import { Badge, RuleName } from "../parts/badge.tsx";
 import { confirmPage } from "../parts/confirm-page.tsx";
 import { type Column, DataTable } from "../parts/data-table.tsx";
@@ -10,126 +11,25 @@ import { Address, Foreign } from "../parts/foreign-text.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Moment } from "../parts/moment.tsx";
 import { leaveNotice } from "../parts/notice.tsx";
-import { PageHeader } from "../parts/page-header.tsx";
+import { Card, PageHeader } from "../parts/page-header.tsx";
 import { Pagination } from "../parts/pagination.tsx";
-import { cursorOf, cursorText, deleteItem, itemOf, releaseItem } from "../quarantine-actions.ts";
+import { cursorOf, deleteItem, itemOf, releaseItem } from "../quarantine-actions.ts";
 import { forRoles, type Route } from "../route.ts";
 import { bytesInWords, counted } from "../words/amount.ts";
-import type { Tone } from "../words/state.ts";
 import { errorPage } from "./error-page.tsx";
+import { identityUrl } from "./identity-address.ts";
+import {
+  addressOf,
+  askedOf,
+  filterOf,
+  ITEM_STATES,
+  PAGE_ITEMS,
+  type QuarantineAsked,
+  QuarantineFilters,
+} from "./quarantine-filter.tsx";
 
-const PAGE_ITEMS = 50;
 const MAX_BULK = 200;
-const MAX_TEXT = 254;
-
-type ItemState = QuarantineItem["state"];
-
-export const ITEM_STATES: Readonly<Record<ItemState, { readonly label: string; readonly tone: Tone }>> = {
-  kept: { label: "Kept", tone: "warn" },
-  released: { label: "Released", tone: "good" },
-  deleted: { label: "Deleted", tone: "quiet" },
-  expired: { label: "Expired", tone: "quiet" },
-};
-
-function isItemState(text: string): text is ItemState {
-  return Object.hasOwn(ITEM_STATES, text);
-}
-
-interface Typed {
-  readonly recipient: string;
-  readonly domain: string;
-  readonly rule: string;
-  readonly state: string;
-}
-
-function typedIn(c: ConsoleContext): Typed {
-  const read = (name: string) => (c.req.query(name) ?? "").trim().slice(0, MAX_TEXT);
-  const domain = read("domain").toLowerCase();
-  const account = accountOf(c);
-  const own = account.role === "administrator" || account.domains.includes(domain);
-  return {
-    recipient: read("recipient"),
-    // A domain administrator always looks at one of the own domains, whatever the address bar says.
-    domain: own ? domain : (account.domains[0] ?? ""),
-    rule: read("rule"),
-    state: c.req.query("state") === undefined ? "kept" : read("state"),
-  };
-}
-
-function filterOf(typed: Typed, before: QuarantineFilter["before"]): QuarantineFilter {
-  return {
-    limit: PAGE_ITEMS + 1,
-    ...(typed.recipient === "" ? {} : { recipient: typed.recipient }),
-    ...(typed.domain === "" ? {} : { domain: typed.domain }),
-    ...(typed.rule === "" ? {} : { rule: typed.rule }),
-    ...(isItemState(typed.state) ? { state: typed.state } : {}),
-    ...(before === undefined ? {} : { before }),
-  };
-}
-
-function addressOf(typed: Typed, before: QuarantineItem | null): string {
-  const query = new URLSearchParams({ state: typed.state });
-  for (const name of ["recipient", "domain", "rule"] as const)
-    if (typed[name] !== "") query.set(name, typed[name]);
-  if (before !== null) query.set("before", cursorText(before));
-  return `/quarantine?${query}`;
-}
-
-function Filters({ typed, domains }: { readonly typed: Typed; readonly domains: readonly string[] | null }) {
-  return (
-    <search>
-      <form
-        class="filters"
-        method="get"
-        action="/quarantine"
-        hx-get="/quarantine"
-        hx-trigger="submit, change, input changed delay:350ms from:#recipient"
-        hx-target="#results"
-        hx-select="#results"
-        hx-swap="outerHTML"
-        hx-replace-url="true"
-        hx-indicator="#progress"
-        hx-sync="this:replace"
-      >
-        <div class="filter-main">
-          <div class="search-field">
-            <Icon name="search" />
-            <input
-              id="recipient"
-              name="recipient"
-              type="search"
-              value={typed.recipient}
-              placeholder="Recipient’s address"
-              aria-label="Recipient"
-              data-shortcut="/"
-            />
-          </div>
-          {domains !== null && (
-            <select name="domain" aria-label="Domain">
-              {domains.map((domain) => (
-                <option value={domain} selected={domain === typed.domain}>
-                  {domain}
-                </option>
-              ))}
-            </select>
-          )}
-          <input name="rule" value={typed.rule} placeholder="Rule" aria-label="Rule" class="short" />
-          <select name="state" aria-label="State">
-            {Object.entries(ITEM_STATES).map(([state, words]) => (
-              <option value={state} selected={state === typed.state}>
-                {words.label}
-              </option>
-            ))}
-            <option value="" selected={typed.state === ""}>
-              All
-            </option>
-          </select>
-          <button type="submit">Search</button>
-        </div>
-      </form>
-    </search>
-  );
-}
+const MAX_SENDERS = 12;
 
 function Subject({ item }: { readonly item: QuarantineItem }) {
   return (
@@ -143,6 +43,54 @@ function Subject({ item }: { readonly item: QuarantineItem }) {
         <span class="visually-hidden"> to </span> <Address text={item.recipient} max={48} />
       </div>
     </div>
+  );
+}
+
+/** The outgoing quarantine is about who sent it: the sender and the identity come first. */
+const SENDER_COLUMN: Column<QuarantineItem> = {
+  label: "Sender",
+  kind: "wide",
+  cell: (item) => (
+    <div class="why-cell">
+      <a href={identityUrl({ sender: item.sender, identity: item.identity === "" ? null : item.identity })}>
+        <Foreign text={item.identity === "" ? item.sender : item.identity} max={70} empty="(none)" />
+      </a>
+      {item.identity !== "" && item.identity !== item.sender && (
+        <span class="muted">
+          by <Address text={item.sender} max={60} />
+        </span>
+      )}
+    </div>
+  ),
+};
+
+/** Who has mail in the outgoing quarantine, the most first. */
+function Senders({
+  senders,
+  typed,
+}: {
+  readonly senders: readonly QuarantinedSender[];
+  readonly typed: QuarantineAsked;
+}) {
+  if (senders.length === 0) return null;
+  return (
+    <Card title="Senders" aside={<span class="muted">with mail that is kept, the most first</span>}>
+      <ul class="sender-counts">
+        {senders.map((one) => (
+          <li>
+            <a
+              href={addressOf({ ...typed, sender: one.sender, state: "kept" }, null)}
+              aria-current={one.sender === typed.sender ? "true" : undefined}
+            >
+              <Address text={one.sender} max={60} />
+            </a>
+            <span class="muted">
+              {counted(one.items, "message")}, last <Moment at={one.latestAt} style="relative" />
+            </span>
+          </li>
+        ))}
+      </ul>
+    </Card>
   );
 }
 
@@ -206,12 +154,27 @@ const COLUMNS: readonly Column<QuarantineItem>[] = [
   },
 ];
 
+/** The sender takes the place of the size, and on narrow screens that of the reason. */
+const OUTGOING_COLUMNS: readonly Column<QuarantineItem>[] = COLUMNS.flatMap((column) => {
+  if (column.label === "Size") return [];
+  if (column.label === "Why") return [{ ...column, extra: true }];
+  return column.kind === "main" ? [SENDER_COLUMN, column] : [column];
+});
+
 async function getQuarantine(c: ConsoleContext): Promise<Response> {
-  const typed = typedIn(c);
-  const account = accountOf(c);
+  const typed = askedOf(c);
+  const { quarantine } = c.get("services");
   const before = cursorOf(c.req.query("before") ?? "");
-  const mine = account.role === "administrator" || account.domains.length > 0;
-  const found = mine ? await c.get("services").quarantine.list(filterOf(typed, before)) : [];
+  const { domain } = typed;
+  const outgoing = typed.direction === "outgoing";
+  const found = domain === null ? [] : await quarantine.list(filterOf(typed, domain, before));
+  const senders =
+    domain === null || !outgoing
+      ? []
+      : await quarantine.senders({
+          limit: MAX_SENDERS,
+          ...(domain === "" ? {} : { senderDomain: domain }),
+        });
   const items = found.slice(0, PAGE_ITEMS);
   const older = found.length > PAGE_ITEMS ? addressOf(typed, items.at(-1) ?? null) : null;
   const newest = before === undefined ? null : addressOf(typed, null);
@@ -223,8 +186,9 @@ async function getQuarantine(c: ConsoleContext): Promise<Response> {
         title="Quarantine"
         lead="Messages set aside whole. Released ones are delivered as they came; the rest is deleted when its time is up."
       />
-      <Filters typed={typed} domains={account.role === "administrator" ? null : account.domains} />
+      <QuarantineFilters typed={typed} domains={ownDomains(c)} />
       <div id="results">
+        <Senders senders={senders} typed={typed} />
         {items.length === 0 ? (
           <EmptyState
             icon="quarantine"
@@ -248,7 +212,7 @@ async function getQuarantine(c: ConsoleContext): Promise<Response> {
             </div>
             <DataTable
               caption="Quarantined messages, newest first"
-              columns={COLUMNS}
+              columns={outgoing ? OUTGOING_COLUMNS : COLUMNS}
               rows={items}
               rowId={(item) => `q-${item.id}`}
             />

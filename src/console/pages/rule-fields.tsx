@@ -8,6 +8,12 @@ export const RULE_OBJECTS: readonly OptionalObject[] = [
   { path: "header", leading: "header.name", absent: "omit" },
 ];
 
+/** Switches of which "off" is the same as not said, so that an untouched form changes nothing. */
+export function finishRule(input: Record<string, unknown>, stored: object | null): void {
+  for (const name of ["counts_as_spam", "lock_identity"])
+    if (input[name] === false && (stored === null || Reflect.get(stored, name) !== false)) delete input[name];
+}
+
 export function ruleGroups(): readonly FieldGroup[] {
   return [
     {
@@ -117,6 +123,26 @@ export function ruleGroups(): readonly FieldGroup[] {
           help: "For mark.",
         },
         { kind: "text", name: "header.value", label: "Its value", optional: true },
+      ],
+    },
+    {
+      title: "Outgoing mail",
+      folded: true,
+      help: "What it means for the sender",
+      fields: [
+        {
+          kind: "switch",
+          name: "counts_as_spam",
+          label: "Counts toward the lock",
+          help: "When this rule stops a message, it counts as spam of its sender and identity.",
+        },
+        {
+          kind: "switch",
+          name: "lock_identity",
+          label: "Locks the identity at once",
+          help: "When this rule stops a message, whoever is behind it cannot send until the lock ends.",
+          warning: "One message is enough. Watch the rule in “observe” first.",
+        },
       ],
     },
     {

@@ -19,7 +19,7 @@ import { forAdministrator, type Route } from "../route.ts";
 import { listed } from "../words/amount.ts";
 import { errorPage } from "./error-page.tsx";
 import { itemRoutes } from "./policy-item-pages.tsx";
-import { ConditionHelp, RULE_OBJECTS, ruleGroups } from "./rule-fields.tsx";
+import { ConditionHelp, finishRule, RULE_OBJECTS, ruleGroups } from "./rule-fields.tsx";
 
 type Mode = RuleSettings["mode"];
 const MODES: readonly { readonly mode: Mode; readonly label: string; readonly title: string }[] = [
@@ -292,6 +292,10 @@ export const ruleRoutes: readonly Route[] = [
     listTitle: "Rules",
     groups: () => ruleGroups(),
     optionalObjects: RULE_OBJECTS,
+    finish(input, _c, stored) {
+      finishRule(input, stored);
+      return [];
+    },
     keyFields: ["name"],
     blank: () => ({ mode: "observe", priority: OWN_PRIORITY, action: "quarantine" }),
     aside: () => <ConditionHelp />,

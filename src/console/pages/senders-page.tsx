@@ -1,310 +1,303 @@
-// The outgoing users: who may send through this gateway, and as whom.
+// The outgoing users: who may send through this gateway, how much of their limits is used, and who is locked.
+
+import type { LimitUse } from "../../outgoing/outgoing.ts";
 import { itemKey } from "../../policy/policy-document.ts";
 import type { SenderSettings } from "../../policy/schema.ts";
 import type { ConsoleContext } from "../console-env.ts";
-import type { Field, FieldGroup } from "../forms/field.ts";
+import { chosenDomain, inScope, ownDomains } from "../domain-scope.ts";
 import { Badge } from "../parts/badge.tsx";
 import { type Column, DataTable } from "../parts/data-table.tsx";
 import { consolePage } from "../parts/document.tsx";
 import { EmptyState } from "../parts/empty-state.tsx";
+import { FilterForm } from "../parts/filter-form.tsx";
 import { Address } from "../parts/foreign-text.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { PageHeader } from "../parts/page-header.tsx";
+import { Pagination } from "../parts/pagination.tsx";
 import { RowLinks } from "../parts/row-links.tsx";
-import { forAdministrator, type Route } from "../route.ts";
+import { MostUsedLimit } from "../parts/usage-bar.tsx";
+import { forRoles, type Route } from "../route.ts";
 import { counted } from "../words/amount.ts";
+import { SENDER_KINDS } from "../words/sender-words.ts";
+import { identityUrl } from "./identity-address.ts";
 import { itemRoutes } from "./policy-item-pages.tsx";
-import { ruleChoices } from "./rule-choices.ts";
+import { kindOf, senderGroups } from "./sender-fields.ts";
+import { fillSender, finishSender } from "./sender-input.ts";
 
-type Kind = SenderSettings["kind"];
+const PAGE_SENDERS = 50;
+const MAX_TEXT = 254;
 
-const KINDS: Readonly<
-  Record<Kind, { readonly label: string; readonly add: string; readonly words: string }>
-> = {
-  user: {
-    label: "User",
-    add: "Add user",
-    words: "A person or program that logs in with an address and a password.",
-  },
-  ip: {
-    label: "Address range",
-    add: "Add address range",
-    words: "A server that sends from known addresses without logging in.",
-  },
-  domain: { label: "Domain", add: "Add domain", words: "All mail that leaves for one of your domains." },
-};
-
-function kindOf(text: unknown): Kind {
-  return text === "ip" || text === "domain" ? text : "user";
+interface Line {
+  readonly key: string;
+  readonly sender: SenderSettings;
+  readonly locked: boolean;
+  /** Identities of it that are locked. */
+  readonly lockedIdentities: number;
+  readonly barred: boolean;
+  readonly limits: readonly LimitUse[];
 }
 
-function identityFields(): readonly Field[] {
-  return [
-    {
-      kind: "choice",
-      name: "identify_by",
-      label: "Tell people apart by",
-      options: [
-        { value: "authenticated-user", label: "The login" },
-        { value: "envelope-sender", label: "The envelope sender" },
-        { value: "header", label: "A header line" },
-      ],
-      help: "Locks, limits and figures are kept per person behind this sender.",
-    },
-    {
-      kind: "text",
-      name: "identify_header",
-      label: "Header line",
-      placeholder: "X-Client-ID",
-      optional: true,
-      help: "Only when told apart by a header line.",
-    },
-    {
-      kind: "text",
-      name: "identify_extract",
-      label: "Part of its value",
-      placeholder: "^([^;]+)",
-      optional: true,
-      help: "A regular expression with one group; empty takes the whole value.",
-    },
-    { kind: "switch", name: "identify_remove", label: "Take the header line out before sending" },
-  ];
+function SendingBadge({ line }: { readonly line: Line }) {
+  const { sender, lockedIdentities } = line;
+  if (!sender.enabled) return <Badge tone="quiet">Off</Badge>;
+  if (line.locked) return <Badge tone="bad">Locked</Badge>;
+  if (line.barred) return <Badge tone="bad">Domain barred</Badge>;
+  if (line.limits.some(({ freeAt }) => freeAt !== null)) return <Badge tone="warn">At its limit</Badge>;
+  if (lockedIdentities === 0) return <Badge tone="good">May send</Badge>;
+  // A user is one person as a rule: nobody but the locked one sends as it.
+  if (sender.kind === "user") return <Badge tone="bad">Identity locked</Badge>;
+  return <Badge tone="warn">{`${counted(lockedIdentities, "identity", "identities")} locked`}</Badge>;
 }
 
-function whoFields(kind: Kind, stored: boolean): readonly Field[] {
-  const domain: Field = {
-    kind: "text",
-    name: "domain",
-    label: "Domain",
-    placeholder: "example.org",
-    help: "The domain this sender belongs to.",
-  };
-  switch (kind) {
-    case "user":
-      return [
-        {
-          kind: "text",
-          name: "login",
-          label: "Login",
-          placeholder: "alice@example.org",
-          help: "A full mail address.",
-        },
-        domain,
-        {
-          kind: "password",
-          name: "password",
-          label: "Password",
-          meter: true,
-          help: stored
-            ? "Leave empty to keep the present one."
-            : "Kept as an argon2id hash; nobody can read it again.",
-        },
-        {
-          kind: "choice",
-          name: "verify",
-          label: "Checked",
-          optional: true,
-          options: [
-            { value: "", label: "Here, against this password" },
-            { value: "mail-server", label: "By the domain’s mail server" },
-          ],
-        },
-      ];
-    case "ip":
-      return [
-        {
-          kind: "text",
-          name: "range",
-          label: "Address or range",
-          placeholder: "192.0.2.0/28",
-          help: "It cannot be changed later; add another one instead.",
-        },
-        domain,
-      ];
-    case "domain":
-      return [domain];
-  }
+function LoginWords({ sender }: { readonly sender: SenderSettings }) {
+  if (sender.kind === "ip") return <>without log-in</>;
+  if (sender.verify === "mail-server") return <>the mail server’s password</>;
+  return sender.password_hash === undefined ? <Badge tone="warn">no password yet</Badge> : <>own password</>;
 }
 
-function groups(c: ConsoleContext, stored: object | null): readonly FieldGroup[] {
-  const kind = kindOf(stored === null ? c.req.query("kind") : Reflect.get(stored, "kind"));
-  return [
-    {
-      title: KINDS[kind].label,
-      help: KINDS[kind].words,
-      fields: [...whoFields(kind, stored !== null), { kind: "switch", name: "enabled", label: "May send" }],
-    },
-    {
-      title: "May send as",
-      fields: [
-        {
-          kind: "lines",
-          name: "send_as",
-          label: "Further addresses",
-          placeholder: "info@example.org\n@example.org",
-          help: "Addresses or @domains, one per line, besides the sender’s own.",
-        },
-      ],
-    },
-    {
-      title: "Rules",
-      folded: true,
-      help: "Switched on for this sender besides those of the domain",
-      fields: [
-        {
-          kind: "choices",
-          name: "rules",
-          label: "Switched on",
-          options: ruleChoices(c.get("services").settings.current().policy),
-        },
-      ],
-    },
-    {
-      title: "Identities",
-      folded: true,
-      help: "Who is behind a sender that many people share",
-      fields: identityFields(),
-    },
-  ];
-}
-
-function fill(form: URLSearchParams, item: object): void {
-  const by: unknown = Reflect.get(item, "identify_by");
-  if (typeof by !== "object" || by === null) return;
-  form.set("identify_by", "header");
-  form.set("identify_header", String(Reflect.get(by, "header") ?? ""));
-  form.set("identify_extract", String(Reflect.get(by, "extract") ?? ""));
-  if (Reflect.get(by, "remove") === true) form.set("identify_remove", "on");
-}
-
-function finish(input: Record<string, unknown>, c: ConsoleContext) {
-  const { identify_header, identify_extract, identify_remove } = input;
-  for (const name of ["identify_header", "identify_extract", "identify_remove"]) delete input[name];
-  input.kind = kindOf(input.kind ?? c.req.query("kind"));
-  if (input.identify_by !== "header") return [];
-  input.identify_by = {
-    header: identify_header ?? "",
-    ...(identify_extract === undefined ? {} : { extract: identify_extract }),
-    remove: identify_remove === true,
-  };
-  return identify_header === undefined
-    ? [{ path: "identify_header", message: "name the header line, like X-Client-ID" }]
-    : [];
-}
-
-const COLUMNS: readonly Column<SenderSettings>[] = [
+const COLUMNS: readonly Column<Line>[] = [
   {
     label: "Sender",
     kind: "main",
-    cell: (sender) => (
-      <a class="row-title" href={`/senders/${encodeURIComponent(itemKey("sender", sender))}/edit`}>
-        <Address text={itemKey("sender", sender)} />
-      </a>
+    cell: ({ key, sender }) => (
+      <>
+        <a class="row-title" href={identityUrl({ sender: key, identity: null })}>
+          <Address text={key} />
+        </a>
+        {!key.endsWith(`@${sender.domain}`) && <span class="under muted">of {sender.domain}</span>}
+      </>
     ),
   },
-  { label: "Kind", kind: "tight", cell: (sender) => KINDS[sender.kind].label },
   {
-    label: "State",
+    label: "Kind",
     kind: "tight",
-    cell: (sender) =>
-      sender.enabled ? <Badge tone="good">May send</Badge> : <Badge tone="quiet">Off</Badge>,
-  },
-  { label: "Domain", extra: true, cell: (sender) => sender.domain },
-  { label: "Logs in by", cell: (sender) => <LoginWords sender={sender} /> },
-  {
-    label: "May send as",
     extra: true,
-    cell: (sender) =>
-      sender.send_as.length === 0 ? (
-        <span class="muted">own address</span>
-      ) : (
-        <Address text={sender.send_as.slice(0, 3).join(", ")} />
-      ),
+    cell: ({ sender }) => (
+      <>
+        {SENDER_KINDS[sender.kind].label}
+        <span class="under muted">
+          <LoginWords sender={sender} />
+        </span>
+      </>
+    ),
   },
+  { label: "State", kind: "tight", cell: (line) => <SendingBadge line={line} /> },
+  { label: "Limits", kind: "wide", cell: ({ limits }) => <MostUsedLimit limits={limits} /> },
   {
     label: "Actions",
     kind: "actions",
-    cell: (sender) => <RowLinks base="/senders" itemKey={itemKey("sender", sender)} />,
+    cell: ({ key, sender }) => (
+      <RowLinks base="/senders" itemKey={key}>
+        {(sender.kind !== "user" || sender.identify_by !== "authenticated-user") && (
+          <a class="button quiet small" href={`/identities?${new URLSearchParams({ sender: key })}`}>
+            <Icon name="identity" size={15} /> Identities<span class="visually-hidden"> of {key}</span>
+          </a>
+        )}
+      </RowLinks>
+    ),
   },
 ];
 
-function LoginWords({ sender }: { readonly sender: SenderSettings }) {
-  if (sender.kind !== "user") return <span class="muted">no log-in</span>;
-  if (sender.verify === "mail-server") return <>the mail server’s password</>;
-  return sender.password_hash === undefined ? <Badge tone="warn">no password yet</Badge> : <>its password</>;
+interface Asked {
+  readonly q: string;
+  readonly domain: string | undefined | null;
+  readonly offset: number;
 }
 
-function getSenders(c: ConsoleContext): Promise<Response> {
-  const { sender } = c.get("services").settings.current().policy;
+function askedFor(c: ConsoleContext): Asked {
+  const offset = c.req.query("offset") ?? "";
+  return {
+    q: (c.req.query("q") ?? "").trim().slice(0, MAX_TEXT).toLowerCase(),
+    domain: chosenDomain(ownDomains(c), (c.req.query("domain") ?? "").slice(0, MAX_TEXT)),
+    offset: /^\d{1,7}$/.test(offset) ? Number(offset) : 0,
+  };
+}
+
+function addressOf({ q, domain }: Asked, offset: number): string {
+  const query = new URLSearchParams();
+  if (q !== "") query.set("q", q);
+  if (typeof domain === "string") query.set("domain", domain);
+  if (offset > 0) query.set("offset", String(offset));
+  return query.size === 0 ? "/senders" : `/senders?${query}`;
+}
+
+function sendersOf(c: ConsoleContext, { q, domain }: Asked): readonly SenderSettings[] {
+  if (domain === null) return [];
+  return c
+    .get("services")
+    .settings.current()
+    .policy.sender.filter(
+      (sender) =>
+        (domain === undefined || sender.domain === domain) &&
+        (q === "" || itemKey("sender", sender).includes(q) || sender.domain.includes(q)),
+    );
+}
+
+function Filters(props: {
+  readonly asked: Asked;
+  readonly domains: readonly string[];
+  readonly all: boolean;
+}) {
+  const { asked } = props;
+  return (
+    <FilterForm
+      action="/senders"
+      search={{
+        name: "q",
+        value: asked.q,
+        placeholder: "Address, range or domain",
+        label: "Search the senders",
+      }}
+    >
+      <select name="domain" aria-label="Domain">
+        {props.all && <option value="">All domains</option>}
+        {props.domains.map((name) => (
+          <option value={name} selected={name === asked.domain}>
+            {name}
+          </option>
+        ))}
+      </select>
+      <button type="submit">Search</button>
+    </FilterForm>
+  );
+}
+
+function AddButtons({ ranges }: { readonly ranges: boolean }) {
+  return (
+    <>
+      <a class="button quiet" href="/senders/new?kind=domain">
+        {SENDER_KINDS.domain.add}
+      </a>
+      {ranges && (
+        <a class="button quiet" href="/senders/new?kind=ip">
+          {SENDER_KINDS.ip.add}
+        </a>
+      )}
+      <a class="button" href="/senders/new?kind=user">
+        <Icon name="plus" /> {SENDER_KINDS.user.add}
+      </a>
+    </>
+  );
+}
+
+/** The senders on the page with their locks; those with limits also with what is used of them. */
+async function linesOf(c: ConsoleContext, senders: readonly SenderSettings[]): Promise<readonly Line[]> {
+  const { outgoing } = c.get("services");
+  const locks = Map.groupBy(outgoing.locks(), ({ sender }) => sender);
+  const { domain } = c.get("services").settings.current().policy;
+  const barred = new Set<string>(domain.filter((one) => one.outgoing.barred).map(({ name }) => name));
+  const lines: Line[] = [];
+  for (const sender of senders) {
+    const key = itemKey("sender", sender);
+    const limited = Object.values(sender.limits).some((most) => most !== null);
+    const detail = limited ? await outgoing.identity({ sender: key, identity: null }) : null;
+    const own = locks.get(key) ?? [];
+    lines.push({
+      key,
+      sender,
+      locked: own.some(({ identity }) => identity === null),
+      lockedIdentities: own.filter(({ identity }) => identity !== null).length,
+      barred: barred.has(sender.domain),
+      limits: detail?.limits ?? [],
+    });
+  }
+  return lines;
+}
+
+async function getSenders(c: ConsoleContext): Promise<Response> {
+  const scope = ownDomains(c);
+  const asked = askedFor(c);
+  const { policy } = c.get("services").settings.current();
+  const found = sendersOf(c, asked);
+  const lines = await linesOf(c, found.slice(asked.offset, asked.offset + PAGE_SENDERS));
+  const next = asked.offset + PAGE_SENDERS;
+  const domains = scope ?? policy.domain.map(({ name }) => name);
   return consolePage(
     c,
     { title: "Senders", nav: "senders" },
     <>
-      <PageHeader
-        title="Senders"
-        lead={
-          sender.length === 0
-            ? "Who may send through this gateway."
-            : `${counted(sender.length, "sender")} may send through this gateway.`
-        }
-      >
-        <a class="button quiet" href="/senders/new?kind=domain">
-          Add domain
-        </a>
-        <a class="button quiet" href="/senders/new?kind=ip">
-          Add address range
-        </a>
-        <a class="button" href="/senders/new?kind=user">
-          <Icon name="plus" /> Add user
-        </a>
+      <PageHeader title="Senders" lead="Who may send through this gateway, and how much.">
+        <AddButtons ranges={scope === null} />
       </PageHeader>
-      {sender.length === 0 ? (
-        <EmptyState
-          icon="sender"
-          title="No sender yet"
-          action={{ href: "/senders/new?kind=user", label: "Add the first user" }}
-        >
-          Users log in to send; address ranges may send without. Trusted networks are in the settings.
-        </EmptyState>
-      ) : (
-        <DataTable
-          caption="Senders"
-          columns={COLUMNS}
-          rows={sender}
-          rowId={(one) => `s-${itemKey("sender", one)}`}
-        />
-      )}
+      <Filters asked={asked} domains={domains} all={scope === null} />
+      <div id="results">
+        {lines.length === 0 ? (
+          <NoSender filtered={asked.q !== "" || (scope === null && asked.domain !== undefined)} />
+        ) : (
+          <>
+            <p class="muted">{counted(found.length, "sender")}</p>
+            <DataTable caption="Senders" columns={COLUMNS} rows={lines} rowId={({ key }) => `s-${key}`} />
+            <Pagination
+              shown={lines.length}
+              noun="sender"
+              older={next < found.length ? addressOf(asked, next) : null}
+              newest={asked.offset === 0 ? null : addressOf(asked, 0)}
+              labels={{ first: "First", next: "Next" }}
+            />
+          </>
+        )}
+      </div>
     </>,
+  );
+}
+
+function NoSender({ filtered }: { readonly filtered: boolean }) {
+  return (
+    <EmptyState
+      icon="sender"
+      title={filtered ? "No sender fits" : "No sender yet"}
+      action={{ href: "/senders/new?kind=user", label: filtered ? "Add user" : "Add the first user" }}
+    >
+      Users log in to send; address ranges may send without. Trusted networks are in the settings.
+    </EmptyState>
+  );
+}
+
+function EditLead({ sender }: { readonly sender: string }) {
+  return (
+    <>
+      Limits and locks hold at once, also on open connections; the rest from the next transaction on. What it
+      does: <a href={identityUrl({ sender, identity: null })}>volume and locks</a>,{" "}
+      <a href={`/identities?${new URLSearchParams({ sender })}`}>identities</a>.
+    </>
   );
 }
 
 /** The domain a new sender will belong to when there is just one to choose from. */
 function onlyDomain(c: ConsoleContext): string {
-  const { domain } = c.get("services").settings.current().policy;
-  return domain.length === 1 ? (domain[0]?.name ?? "") : "";
+  const domains =
+    ownDomains(c) ??
+    c
+      .get("services")
+      .settings.current()
+      .policy.domain.map(({ name }) => name);
+  return domains.length === 1 ? (domains[0] ?? "") : "";
 }
 
+const keepers = forRoles("administrator", "domain-administrator");
+
 export const senderRoutes: readonly Route[] = [
-  forAdministrator.get("/senders", getSenders),
+  keepers.get("/senders", getSenders),
   ...itemRoutes({
     section: "sender",
     base: "/senders",
     nav: "senders",
     noun: "sender",
     listTitle: "Senders",
-    groups,
+    routes: keepers,
+    visible: (c, item) => inScope(ownDomains(c), String(Reflect.get(item, "domain"))),
+    configure: "Add & configure",
+    groups: senderGroups,
     keyFields: ["login", "range"],
-    lead: (stored) => (stored === null ? "" : "Changes hold from the next log-in on."),
-    blank: (c) => ({
-      domain: onlyDomain(c),
-      kind: kindOf(c.req.query("kind")),
-      identify_by: "authenticated-user",
-      send_as: [],
-      rules: [],
-      enabled: true,
-    }),
-    fill,
-    finish,
+    lead: (stored) =>
+      stored === null ? (
+        "This is all it needs. Identities that send spam are locked by themselves; nothing else is limited."
+      ) : (
+        <EditLead sender={itemKey("sender", stored)} />
+      ),
+    blank: (c) => ({ domain: onlyDomain(c), kind: kindOf(c, null), enabled: true }),
+    fill: fillSender,
+    finish: finishSender,
     removeWords: "From then on it can no longer send. Mail it handed in before is still delivered.",
   }),
 ];

@@ -121,6 +121,20 @@ const GENERAL: ObjectPage = {
           optional: true,
           help: "Gets notices to the administrator.",
         },
+        {
+          kind: "text",
+          name: "console_url",
+          label: "Address of this console",
+          placeholder: "https://gate.example.org:8443",
+          optional: true,
+          help: "Where links in mails lead. Empty: https:// with the gateway’s name and the console’s port.",
+        },
+        {
+          kind: "switch",
+          name: "self_service",
+          label: "Senders may set their password themselves",
+          help: "On the page /smtp-password of this console, by a link in a mail to their address.",
+        },
       ],
     },
     {
@@ -144,6 +158,28 @@ const GENERAL: ObjectPage = {
           name: "note_header",
           label: "Header for notes",
           help: "Where marks and notes of the rules are written.",
+        },
+      ],
+    },
+    {
+      title: "Age of sender domains",
+      help: "For the rule new-domains. With neither, the age is unknown, and nothing is refused for it.",
+      folded: true,
+      fields: [
+        {
+          kind: "text",
+          name: "domain_age.feed",
+          label: "List of new domains",
+          placeholder: "/var/lib/gatepost/new-domains.txt",
+          help: "A text file on this machine with “example.org 2026-11-20” a line: when it was registered. Empty: none.",
+        },
+        {
+          kind: "text",
+          name: "domain_age.rdap",
+          label: "RDAP service",
+          placeholder: "https://rdap.org/",
+          optional: true,
+          help: "Asked for domains the list does not know. Empty: none.",
         },
       ],
     },
@@ -174,6 +210,14 @@ function show(
   );
 }
 
+/** Left empty is "none", not "unchanged". */
+function finishGeneral(input: Record<string, unknown>): void {
+  input.postmaster ??= null;
+  input.console_url ??= null;
+  const age = input.domain_age;
+  input.domain_age = { rdap: null, ...(typeof age === "object" ? age : {}) };
+}
+
 async function save(c: ConsoleContext, page: ObjectPage): Promise<Response> {
   const result = await savePolicyForm(c, {
     section: page.section,
@@ -181,7 +225,7 @@ async function save(c: ConsoleContext, page: ObjectPage): Promise<Response> {
     ...(page.optionalObjects === undefined ? {} : { optionalObjects: page.optionalObjects }),
     stored: null,
     finish: (input) => {
-      if (page.section === "settings") input.postmaster ??= null;
+      if (page.section === "settings") finishGeneral(input);
       return [];
     },
   });

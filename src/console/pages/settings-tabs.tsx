@@ -5,6 +5,7 @@ const TABS = [
   { href: "/settings", label: "Networks" },
   { href: "/settings/delivery", label: "Delivery" },
   { href: "/settings/general", label: "General" },
+  { href: "/settings/templates", label: "Templates" },
   { href: "/settings/hooks", label: "Hooks" },
 ] as const;
 

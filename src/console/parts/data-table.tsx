@@ -4,8 +4,8 @@ import type { Child } from "hono/jsx";
 export interface Column<Row> {
   readonly label: string;
   readonly cell: (row: Row) => Child;
-  /** `main`: the card's heading on narrow screens. `number`: aligned right. `tight`: never wider than its content. */
-  readonly kind?: "main" | "number" | "tight" | "actions" | "select";
+  /** `main`: the card's heading on narrow screens. `number`: aligned right. `tight`: never wider than its content. `wide`: addresses. */
+  readonly kind?: "main" | "number" | "tight" | "wide" | "actions" | "select";
   /** Left out where a table just fits; cards show it again. */
   readonly extra?: boolean;
 }

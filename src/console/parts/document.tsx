@@ -46,7 +46,11 @@ interface Page {
 
 async function send(c: ConsoleContext, page: Page, body: Child): Promise<Response> {
   const theme: Theme = themeOf(getCookie(c, THEME_COOKIE));
-  const view = { zone: zoneOf(c), nowMs: c.get("services").clock.now() };
+  const view = {
+    zone: zoneOf(c),
+    nowMs: c.get("services").clock.now(),
+    administrator: c.get("signedIn")?.account.role === "administrator",
+  };
   const document = (
     <html lang="en" data-theme={theme === "auto" ? undefined : theme}>
       <Head c={c} title={page.title} />

@@ -1,6 +1,7 @@
 // The icons in use, embedded from lucide-static and taken apart into shapes, so that no markup is passed through unread.
 
 import arrowSvg from "lucide-static/icons/arrow-right.svg" with { type: "text" };
+import banSvg from "lucide-static/icons/ban.svg" with { type: "text" };
 import codeSvg from "lucide-static/icons/braces.svg" with { type: "text" };
 import checkSvg from "lucide-static/icons/check.svg" with { type: "text" };
 import leftSvg from "lucide-static/icons/chevron-left.svg" with { type: "text" };
@@ -12,6 +13,7 @@ import clockSvg from "lucide-static/icons/clock.svg" with { type: "text" };
 import downloadSvg from "lucide-static/icons/download.svg" with { type: "text" };
 import eyeSvg from "lucide-static/icons/eye.svg" with { type: "text" };
 import fileSvg from "lucide-static/icons/file-text.svg" with { type: "text" };
+import identitySvg from "lucide-static/icons/fingerprint.svg" with { type: "text" };
 import domainSvg from "lucide-static/icons/globe.svg" with { type: "text" };
 import auditSvg from "lucide-static/icons/history.svg" with { type: "text" };
 import infoSvg from "lucide-static/icons/info.svg" with { type: "text" };
@@ -36,6 +38,7 @@ import ruleSvg from "lucide-static/icons/scale.svg" with { type: "text" };
 import logSvg from "lucide-static/icons/scroll-text.svg" with { type: "text" };
 import searchSvg from "lucide-static/icons/search.svg" with { type: "text" };
 import quarantineSvg from "lucide-static/icons/shield-alert.svg" with { type: "text" };
+import accountsSvg from "lucide-static/icons/shield-user.svg" with { type: "text" };
 import settingsSvg from "lucide-static/icons/sliders-horizontal.svg" with { type: "text" };
 import sunSvg from "lucide-static/icons/sun.svg" with { type: "text" };
 import autoSvg from "lucide-static/icons/sun-moon.svg" with { type: "text" };
@@ -94,6 +97,9 @@ const SVG_TEXTS = {
   file: fileSvg,
   arrow: arrowSvg,
   check: checkSvg,
+  ban: banSvg,
+  identity: identitySvg,
+  accounts: accountsSvg,
 } as const;
 
 export type IconName = keyof typeof SVG_TEXTS;

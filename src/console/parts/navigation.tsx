@@ -10,11 +10,14 @@ export type PageName =
   | "queue"
   | "domains"
   | "senders"
+  | "identities"
   | "rules"
   | "listeners"
   | "settings"
   | "audit"
   | "tokens"
+  | "accounts"
+  | "bans"
   | "account";
 
 interface Entry {
@@ -33,7 +36,7 @@ const GROUPS: readonly { readonly label: string; readonly entries: readonly Entr
     label: "Mail",
     entries: [
       { name: "overview", href: "/", label: "Overview", icon: "overview", roles: ADMIN },
-      { name: "messages", href: "/messages", label: "Message log", icon: "log", roles: ADMIN },
+      { name: "messages", href: "/messages", label: "Message log", icon: "log", roles: KEEPERS },
       { name: "quarantine", href: "/quarantine", label: "Quarantine", icon: "quarantine", roles: KEEPERS },
       { name: "queue", href: "/queue", label: "Queue", icon: "queue", roles: ADMIN },
     ],
@@ -41,8 +44,9 @@ const GROUPS: readonly { readonly label: string; readonly entries: readonly Entr
   {
     label: "Policy",
     entries: [
-      { name: "domains", href: "/domains", label: "Domains", icon: "domain", roles: ADMIN },
-      { name: "senders", href: "/senders", label: "Senders", icon: "sender", roles: ADMIN },
+      { name: "domains", href: "/domains", label: "Domains", icon: "domain", roles: KEEPERS },
+      { name: "senders", href: "/senders", label: "Senders", icon: "sender", roles: KEEPERS },
+      { name: "identities", href: "/identities", label: "Identities", icon: "identity", roles: KEEPERS },
       { name: "rules", href: "/rules", label: "Rules", icon: "rule", roles: ADMIN },
     ],
   },
@@ -51,6 +55,8 @@ const GROUPS: readonly { readonly label: string; readonly entries: readonly Entr
     entries: [
       { name: "listeners", href: "/listeners", label: "Listeners", icon: "listener", roles: ADMIN },
       { name: "settings", href: "/settings", label: "Settings", icon: "settings", roles: ADMIN },
+      { name: "accounts", href: "/accounts", label: "Accounts", icon: "accounts", roles: ADMIN },
+      { name: "bans", href: "/bans", label: "Bans", icon: "ban", roles: ADMIN },
       { name: "tokens", href: "/tokens", label: "API", icon: "token", roles: ADMIN },
       { name: "audit", href: "/audit", label: "Audit log", icon: "audit", roles: ADMIN },
     ],

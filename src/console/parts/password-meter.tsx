@@ -31,6 +31,8 @@ export function PasswordMeter(props: {
   readonly invalid: boolean;
   readonly required?: boolean;
   readonly describedBy?: string | undefined;
+  /** Where its strength is judged, for pages before log-in. */
+  readonly judgedAt?: string;
 }) {
   const described = [props.describedBy ?? (props.invalid ? `${props.id}-error` : ""), `${props.id}-meter`];
   return (
@@ -43,7 +45,7 @@ export function PasswordMeter(props: {
         required={props.required ?? true}
         aria-invalid={props.invalid ? "true" : undefined}
         aria-describedby={described.join(" ").trim()}
-        hx-post="/password-strength"
+        hx-post={props.judgedAt ?? "/password-strength"}
         hx-trigger="input changed delay:350ms"
         hx-target={`#${props.id}-meter`}
         hx-sync="this:replace"

@@ -1,10 +1,17 @@
-// Edit and remove at the end of a row.
+// Edit and remove at the end of a row, after links of the row's own kind.
+import type { Child } from "hono/jsx";
 import { Icon } from "./icon.tsx";
 
-export function RowLinks({ base, itemKey }: { readonly base: string; readonly itemKey: string }) {
+export function RowLinks(props: {
+  readonly base: string;
+  readonly itemKey: string;
+  readonly children?: Child;
+}) {
+  const { base, itemKey } = props;
   const url = `${base}/${encodeURIComponent(itemKey)}`;
   return (
     <span class="row-actions">
+      {props.children}
       <a class="button quiet small" href={`${url}/edit`}>
         <Icon name="pencil" size={15} /> Edit<span class="visually-hidden"> {itemKey}</span>
       </a>

@@ -111,9 +111,19 @@ function Bar(props: {
   );
 }
 
-/** Every how many buckets the axis has a label, so that about seven fit. */
-function labelStep(buckets: number): number {
-  return Math.max(1, Math.round(buckets / 7));
+/**
+ * The axis: one place per bucket, so that a label stands under its own bar. About seven are written, every second of them only where
+ * there is room.
+ */
+export function ChartTimes({ labels }: { readonly labels: readonly string[] }) {
+  const step = Math.max(1, Math.round(labels.length / 7));
+  return (
+    <div class="chart-times" aria-hidden="true">
+      {labels.map((label, i) => (
+        <span class={i % (2 * step) === 0 ? undefined : "minor"}>{i % step === 0 ? label : ""}</span>
+      ))}
+    </div>
+  );
 }
 
 export function VolumeChart({
@@ -126,8 +136,6 @@ export function VolumeChart({
   const { zone } = useView();
   const buckets = bucketsOf(points, range);
   const top = roundTop(Math.max(...buckets.map((bucket) => bucket.total), 0));
-  const step = labelStep(buckets.length);
-  const labelled = buckets.filter((_, i) => i % step === 0);
   const days = range.bucketMs >= 6 * 3_600_000;
   return (
     <figure class="chart">
@@ -157,11 +165,9 @@ export function VolumeChart({
             <Bar bucket={bucket} index={i} top={top} range={range} />
           ))}
         </svg>
-        <div class="chart-times" aria-hidden="true">
-          {labelled.map((bucket) => (
-            <span>{days ? dayOf(bucket.at, zone) : clockOf(bucket.at, zone)}</span>
-          ))}
-        </div>
+        <ChartTimes
+          labels={buckets.map((bucket) => (days ? dayOf(bucket.at, zone) : clockOf(bucket.at, zone)))}
+        />
       </div>
       <figcaption class="chart-legend">
         {SERIES.map((series) => (

@@ -2,6 +2,7 @@
 import type { MiddlewareHandler } from "hono";
 import type { ConsoleEnv } from "../console-env.ts";
 import { errorPage } from "../pages/error-page.tsx";
+import { loggedPath } from "./logged-path.ts";
 
 /**
  * Why the request must be refused, or null. Browsers send Sec-Fetch-Site and Origin with every unsafe request and pages cannot
@@ -28,7 +29,10 @@ export function refuseCrossOrigin(): MiddlewareHandler<ConsoleEnv> {
   return async (c, next) => {
     const reason = c.req.path.startsWith("/api/v1/") ? null : crossOriginReason(c.req.raw);
     if (reason !== null) {
-      c.get("services").log.warn({ path: c.req.path, reason }, "console request from another origin refused");
+      c.get("services").log.warn(
+        { path: loggedPath(c.req.path), reason },
+        "console request from another origin refused",
+      );
       return errorPage(
         c,
         403,

@@ -144,7 +144,9 @@ export function grantInWords(grant: Grant | null): string {
     case "trusted-network":
       return `The client is in the trusted network ${grant.network}.`;
     case "ip-sender":
-      return `The client's address belongs to the sender ${grant.sender}.`;
+      return grant.as === undefined
+        ? `The client's address belongs to the sender ${grant.sender}.`
+        : `The client's address belongs to the sender ${grant.sender}, which is treated as ${grant.as}.`;
     case "pop-before-smtp":
       return `${grant.sender} read mail from this address in the last minutes.`;
     case "allow-list":

@@ -15,6 +15,9 @@ const CHECKS: Readonly<Record<string, string>> = {
   listener: "The listener",
   sender: "The envelope sender",
   message: "The message",
+  identity: "Who is behind it",
+  bulk: "Bulk mail: how this compares with the identity’s own past",
+  domain_age: "Age of the From domain",
 };
 
 /** A heading for a check's findings. */

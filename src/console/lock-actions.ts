@@ -1,0 +1,85 @@
+// What the console does with locks of senders and identities, for pages and API alike: who may. Outgoing control itself writes the
+// audit entries, together with the locks.
+import type { IdentityDetail, Lock, LockKey } from "../outgoing/outgoing.ts";
+import { itemKey } from "../policy/policy-document.ts";
+import type { SenderSettings } from "../policy/schema.ts";
+import { actorOf } from "./actor.ts";
+import type { ConsoleContext } from "./console-env.ts";
+import { inScope, ownDomains } from "./domain-scope.ts";
+
+const MAX_WORDS = 300;
+
+/** An identity or a whole sender that whoever asks may see. */
+export interface KnownParty {
+  readonly key: LockKey;
+  /** What is set for the sender; null when it was removed since. */
+  readonly sender: SenderSettings | null;
+  readonly domain: string;
+  readonly detail: IdentityDetail;
+}
+
+function senderOf(c: ConsoleContext, key: string): SenderSettings | null {
+  const { sender } = c.get("services").settings.current().policy;
+  return sender.find((one) => itemKey("sender", one) === key) ?? null;
+}
+
+/** A sender that has sent nothing yet has a page too: it can be locked before it begins. */
+function emptyDetail(sender: SenderSettings, lock: Lock | null): IdentityDetail {
+  return {
+    sender: itemKey("sender", sender),
+    name: "",
+    domain: sender.domain,
+    firstSeen: 0,
+    lastSeen: 0,
+    messagesDay: 0,
+    recipientsDay: 0,
+    spamDay: 0,
+    locked: lock !== null,
+    lock,
+    limits: [],
+    days: [],
+    history: [],
+    bulk: [],
+  };
+}
+
+/** All that is known of it, or null when there is none that whoever asks may see. The sender's present domain decides. */
+export async function partyOf(c: ConsoleContext, key: LockKey): Promise<KnownParty | null> {
+  const { outgoing } = c.get("services");
+  const sender = senderOf(c, key.sender);
+  if (sender !== null && !inScope(ownDomains(c), sender.domain)) return null;
+  const found = await outgoing.identity(key);
+  if (found === null && (sender === null || key.identity !== null)) return null;
+  const domain = sender?.domain ?? found?.domain ?? "";
+  if (!inScope(ownDomains(c), domain)) return null;
+  if (found !== null) return { key, sender, domain, detail: found };
+  if (sender === null) return null;
+  const lock = outgoing.locks().find((one) => one.sender === key.sender && one.identity === null) ?? null;
+  return { key, sender, domain, detail: emptyDetail(sender, lock) };
+}
+
+/** `identity client-a of sender 192.0.2.64/28`, `sender alice@example.test`. */
+export function partyInWords({ sender, identity }: LockKey): string {
+  return identity === null ? `sender ${sender}` : `identity ${identity} of sender ${sender}`;
+}
+
+/** Locks it until a person unlocks. */
+export async function lockParty(c: ConsoleContext, { key }: KnownParty, reason: string): Promise<void> {
+  const words = reason.replace(/\s+/g, " ").trim().slice(0, MAX_WORDS) || "locked by hand";
+  await c.get("services").outgoing.lock(key, actorOf(c).name, words);
+}
+
+/** False: it was not locked any more. `by`: somebody who is not logged in. */
+export function unlockParty(c: ConsoleContext, key: LockKey, by?: string): Promise<boolean> {
+  return c.get("services").outgoing.unlock(key, by ?? actorOf(c).name);
+}
+
+/** The locks whoever asks may see, newest first. */
+export function visibleLocks(c: ConsoleContext, domain?: string): readonly Lock[] {
+  const scope = ownDomains(c);
+  return c
+    .get("services")
+    .outgoing.locks(domain)
+    .filter((lock) => inScope(scope, senderOf(c, lock.sender)?.domain ?? lock.domain))
+    .toSorted((a, b) => b.since - a.since);
+}

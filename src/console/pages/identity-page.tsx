@@ -1,0 +1,305 @@
+// One identity, or a whole sender: how much it sends, what of its limits is used, whether it is locked and why; lock and unlock.
+import type { IdentityDetail, LockEvent } from "../../outgoing/outgoing.ts";
+import type { ConsoleContext } from "../console-env.ts";
+import { type KnownParty, lockParty, partyInWords, partyOf, unlockParty } from "../lock-actions.ts";
+import { Badge } from "../parts/badge.tsx";
+import { DayChart } from "../parts/day-chart.tsx";
+import { consolePage } from "../parts/document.tsx";
+import { Address, clip, Foreign } from "../parts/foreign-text.tsx";
+import { Icon } from "../parts/icon.tsx";
+import { liveRegion } from "../parts/live.ts";
+import { Moment } from "../parts/moment.tsx";
+import { leaveNotice, Notice } from "../parts/notice.tsx";
+import { Card, Details, PageHeader } from "../parts/page-header.tsx";
+import { UsageBars } from "../parts/usage-bar.tsx";
+import { useView } from "../parts/view-context.tsx";
+import { forRoles, type Route } from "../route.ts";
+import { count } from "../words/amount.ts";
+import { bulkInWords, lockEventWords } from "../words/lock-words.ts";
+import { identifiedBy, lockInWords, SENDER_KINDS } from "../words/sender-words.ts";
+import type { Tone } from "../words/state.ts";
+import { errorPage } from "./error-page.tsx";
+import { identityUrl, keyOf, keyQuery } from "./identity-address.ts";
+import { SendingState } from "./identity-state.tsx";
+
+const MAX_EVENTS = 50;
+
+function KeyFields({ party }: { readonly party: KnownParty }) {
+  return (
+    <>
+      {[...keyQuery(party.key)].map(([name, value]) => (
+        <input type="hidden" name={name} value={value} />
+      ))}
+    </>
+  );
+}
+
+function LockForms({ party }: { readonly party: KnownParty }) {
+  const shared = party.key.identity === null && party.sender !== null && party.sender.kind !== "user";
+  if (party.detail.lock !== null)
+    return (
+      <Card title="Unlock" id="unlock">
+        <form method="post" action="/identity/unlock" class="stacked">
+          <KeyFields party={party} />
+          <p>It may send again at once. What was refused before is not sent by this.</p>
+          <button type="submit">
+            <Icon name="unlock" /> Unlock
+          </button>
+        </form>
+      </Card>
+    );
+  return (
+    <Card title="Lock" id="lock">
+      <form method="post" action="/identity/lock" class="stacked">
+        <KeyFields party={party} />
+        {shared && (
+          <Notice tone="warn">
+            Everybody behind this sender is locked with it. One identity can be locked alone.
+          </Notice>
+        )}
+        <label for="reason">Reason</label>
+        <input id="reason" name="reason" maxlength={300} autocomplete="off" placeholder="Password stolen" />
+        <p class="field-help">
+          Its mail is refused from then on, also on open connections, until a person unlocks.
+        </p>
+        <button type="submit" class="danger">
+          <Icon name="lock" /> Lock
+        </button>
+      </form>
+    </Card>
+  );
+}
+
+const EVENT_TONES: Readonly<Record<LockEvent["what"], Tone>> = {
+  locked: "bad",
+  unlocked: "good",
+  "timed-out": "info",
+};
+
+function History({ events }: { readonly events: readonly LockEvent[] }) {
+  return (
+    <Card title="Locks so far" aside={<span class="muted">newest first</span>}>
+      {events.length === 0 ? (
+        <p class="muted">It was never locked.</p>
+      ) : (
+        <ol class="timeline">
+          {events.slice(0, MAX_EVENTS).map((event) => (
+            <li class={`attempt tone-${EVENT_TONES[event.what]}`}>
+              <div class="attempt-head">
+                <Moment at={event.at} style="full" />
+                <span class="muted">
+                  <Foreign text={lockEventWords(event)} max={200} />
+                </span>
+              </div>
+              <Foreign text={event.words} max={400} />
+            </li>
+          ))}
+        </ol>
+      )}
+    </Card>
+  );
+}
+
+function Bulk({ detail }: { readonly detail: IdentityDetail }) {
+  const { tone, sentence, reasons, figures } = bulkInWords(detail.bulk);
+  return (
+    <Card title="Bulk mail" aside={<Badge tone={tone}>{sentence}</Badge>}>
+      {reasons.length === 0 ? (
+        <p>Nothing is unusual about its mail now.</p>
+      ) : (
+        <ul class="bullets">
+          {reasons.map((reason) => (
+            <li>
+              <Foreign text={reason} max={300} />
+            </li>
+          ))}
+        </ul>
+      )}
+      {figures.length > 0 && <p class="muted">{`${figures.join("; ")}.`}</p>}
+    </Card>
+  );
+}
+
+function Figures({ detail }: { readonly detail: IdentityDetail }) {
+  const { nowMs } = useView();
+  const today = new Date(nowMs).toISOString().slice(0, 10);
+  const refused = detail.days.find(({ day }) => day === today)?.refused ?? 0;
+  const figures: readonly (readonly [string, number, string, string])[] = [
+    ["Messages", detail.messagesDay, "info", "in 24 hours"],
+    ["Recipients", detail.recipientsDay, "info", "in 24 hours"],
+    ["Spam or virus", detail.spamDay, detail.spamDay > 0 ? "bad" : "good", "in 24 hours"],
+    ["Refused", refused, refused > 0 ? "warn" : "good", "since midnight UTC"],
+  ];
+  return (
+    <div class="figures">
+      {figures.map(([label, value, tone, span]) => (
+        <div class={`figure edge-${tone}`}>
+          <span class="figure-label">{label}</span>
+          <span class="figure-value">{count(value)}</span>
+          <span class="figure-words">{span}</span>
+        </div>
+      ))}
+    </div>
+  );
+}
+
+function About({ party }: { readonly party: KnownParty }) {
+  const { detail, key, sender, domain } = party;
+  const seen = detail.firstSeen > 0;
+  const address = key.identity ?? (sender?.kind === "user" ? key.sender : "");
+  return (
+    <Card title="About" id="about">
+      <Details
+        rows={[
+          [
+            "Sender",
+            key.identity === null ? (
+              <Address text={key.sender} />
+            ) : (
+              <a href={identityUrl({ sender: key.sender, identity: null })}>
+                <Address text={key.sender} />
+              </a>
+            ),
+          ],
+          ["Kind", sender === null ? "removed since" : SENDER_KINDS[sender.kind].label],
+          ["Domain", <a href={`/domains/${encodeURIComponent(domain)}/outgoing`}>{domain}</a>],
+          ["Told apart", sender === null ? "" : identifiedBy(sender)],
+          ["Automatic lock", sender === null ? "" : lockInWords(sender)],
+          ["First seen", seen ? <Moment at={detail.firstSeen} style="full" /> : "not yet"],
+          ["Last seen", seen ? <Moment at={detail.lastSeen} style="full" /> : "not yet"],
+          ...(address.includes("@") && !address.startsWith("@")
+            ? [
+                [
+                  "Messages",
+                  <a href={`/messages?${new URLSearchParams({ sender: address })}`}>in the message log</a>,
+                ] as const,
+              ]
+            : []),
+        ]}
+      />
+    </Card>
+  );
+}
+
+function Actions({ party }: { readonly party: KnownParty }) {
+  const { key, sender } = party;
+  return (
+    <>
+      <a
+        class="button quiet"
+        href={`/quarantine?${new URLSearchParams({ direction: "outgoing", sender: key.sender })}`}
+      >
+        <Icon name="quarantine" /> Quarantine
+      </a>
+      {key.identity === null && (
+        <a class="button quiet" href={`/identities?${new URLSearchParams({ sender: key.sender })}`}>
+          <Icon name="identity" /> Identities
+        </a>
+      )}
+      {sender !== null && (
+        <a class="button quiet" href={`/senders/${encodeURIComponent(key.sender)}/edit`}>
+          <Icon name="pencil" /> {key.identity === null ? "Settings" : "Settings of the sender"}
+        </a>
+      )}
+    </>
+  );
+}
+
+function Lead({ party: { key, domain } }: { readonly party: KnownParty }) {
+  if (key.identity === null) return <>All that is sent through this sender of {domain}.</>;
+  return (
+    <>
+      An identity of the sender{" "}
+      <a href={identityUrl({ sender: key.sender, identity: null })}>
+        <Address text={key.sender} />
+      </a>
+      .
+    </>
+  );
+}
+
+function noSuchParty(c: ConsoleContext): Promise<Response> {
+  return errorPage(
+    c,
+    404,
+    "No such identity",
+    "It has sent nothing that is remembered, or its sender is gone.",
+  );
+}
+
+async function getIdentity(c: ConsoleContext): Promise<Response> {
+  const key = keyOf((name) => c.req.query(name));
+  const party = key === null ? null : await partyOf(c, key);
+  if (party === null) return noSuchParty(c);
+  const { detail } = party;
+  const whole = party.key.identity === null;
+  return consolePage(
+    c,
+    {
+      title: `${whole ? "Sender" : "Identity"} ${clip(party.key.identity ?? party.key.sender, 60)}`,
+      nav: whole ? "senders" : "identities",
+    },
+    <>
+      <PageHeader
+        crumb={whole ? { href: "/senders", label: "Senders" } : { href: "/identities", label: "Identities" }}
+        title={<Foreign text={party.key.identity ?? party.key.sender} max={160} />}
+        lead={<Lead party={party} />}
+      >
+        <Actions party={party} />
+      </PageHeader>
+      <div {...liveRegion({ id: "identity", url: identityUrl(party.key), seconds: 10 })}>
+        <SendingState c={c} party={party} />
+        <Figures detail={detail} />
+        <div class="identity-grid">
+          {detail.lock !== null && <LockForms party={party} />}
+          <div class="message-main">
+            <Card title="Messages by day" aside={<span class="muted">30 days, in UTC</span>}>
+              <DayChart days={detail.days} spamIsTaken={party.sender?.quarantine_response === "accepted"} />
+            </Card>
+            <Card title="Limits">
+              <UsageBars limits={detail.limits} />
+            </Card>
+            {party.key.identity !== null && <Bulk detail={detail} />}
+            <History events={detail.history} />
+          </div>
+          {detail.lock === null && <LockForms party={party} />}
+          <About party={party} />
+        </div>
+      </div>
+    </>,
+  );
+}
+
+async function postLock(c: ConsoleContext): Promise<Response> {
+  const form = c.get("form");
+  const key = keyOf((name) => form.get(name));
+  const party = key === null ? null : await partyOf(c, key);
+  if (party === null) return noSuchParty(c);
+  if (party.detail.lock === null) {
+    await lockParty(c, party, form.get("reason") ?? "");
+    leaveNotice(c, "good", `Locked: ${partyInWords(party.key)}. Its mail is refused from now on.`);
+  } else leaveNotice(c, "info", "It was locked already.");
+  return c.redirect(identityUrl(party.key), 303);
+}
+
+async function postUnlock(c: ConsoleContext): Promise<Response> {
+  const form = c.get("form");
+  const key = keyOf((name) => form.get(name));
+  const party = key === null ? null : await partyOf(c, key);
+  if (party === null) return noSuchParty(c);
+  const unlocked = await unlockParty(c, party.key);
+  leaveNotice(
+    c,
+    unlocked ? "good" : "info",
+    unlocked ? `Unlocked: ${partyInWords(party.key)}. It may send again.` : "It was not locked any more.",
+  );
+  return c.redirect(identityUrl(party.key), 303);
+}
+
+const keepers = forRoles("administrator", "domain-administrator");
+
+export const identityRoutes: readonly Route[] = [
+  keepers.get("/identity", getIdentity),
+  keepers.post("/identity/lock", postLock),
+  keepers.post("/identity/unlock", postUnlock),
+];

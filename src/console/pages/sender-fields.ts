@@ -1,0 +1,370 @@
+// The form of an outgoing sender as data: who it is first, everything else folded with what is set in it.
+import type { SenderSettings } from "../../policy/schema.ts";
+import type { ConsoleContext } from "../console-env.ts";
+import { ownDomains } from "../domain-scope.ts";
+import type { Field, FieldGroup, Option } from "../forms/field.ts";
+import { listed } from "../words/amount.ts";
+import {
+  allLimitsInWords,
+  BLOCKS,
+  identifiedBy,
+  LIMITS,
+  lockInWords,
+  SENDER_KINDS,
+  stoppedInWords,
+} from "../words/sender-words.ts";
+import { ruleChoices } from "./rule-choices.ts";
+
+type Kind = SenderSettings["kind"];
+
+/** Field names that are not paths of a sender: `sender-input.ts` reads them. */
+export const IDENTITY_HEADERS = "identity_headers";
+export const CRAM_REMOVE = "cram_remove";
+
+/** The kind a form is about: the stored sender's, else the one in the address. */
+export function kindOf(c: ConsoleContext, stored: object | null): Kind {
+  const kind: unknown = stored === null ? c.req.query("kind") : Reflect.get(stored, "kind");
+  return kind === "ip" || kind === "domain" ? kind : "user";
+}
+
+/** A new sender’s form asks who it is; a stored one’s has every setting. */
+export function senderGroups(c: ConsoleContext, stored: object | null): readonly FieldGroup[] {
+  const kind = kindOf(c, stored);
+  const who: FieldGroup = {
+    title: SENDER_KINDS[kind].label,
+    help: SENDER_KINDS[kind].words,
+    fields: whoFields(c, kind, stored),
+  };
+  if (stored === null) return [who];
+  // What the settings hold came through the schema.
+  const sender = stored as SenderSettings;
+  return [
+    who,
+    identityGroup(sender),
+    lockGroup(c, sender),
+    limitsGroup(sender),
+    sendAsGroup(sender),
+    stoppedGroup(sender),
+    keepingGroup(sender),
+    ...(kind === "ip" ? [] : [cramGroup(sender)]),
+    ...(ownDomains(c) === null ? [rulesGroup(c, sender)] : []),
+  ];
+}
+
+function whoFields(c: ConsoleContext, kind: Kind, stored: object | null): readonly Field[] {
+  const domain = domainField(c, stored);
+  const password: Field = {
+    kind: "password",
+    name: "password",
+    label: "Password",
+    meter: true,
+    help: stored === null ? newPasswordHelp(c, kind) : "Leave empty to keep the present one.",
+  };
+  const enabled: Field = { kind: "switch", name: "enabled", label: "May send" };
+  switch (kind) {
+    case "user":
+      return [
+        {
+          kind: "text",
+          name: "login",
+          label: "Login",
+          placeholder: "alice@example.org",
+          help: "A full mail address.",
+        },
+        domain,
+        password,
+        {
+          kind: "choice",
+          name: "verify",
+          label: "Checked",
+          optional: true,
+          options: [
+            { value: "", label: "Here, against this password" },
+            { value: "mail-server", label: "By the domain’s mail server" },
+          ],
+        },
+        enabled,
+      ];
+    case "ip":
+      return [
+        {
+          kind: "text",
+          name: "range",
+          label: "Address or range",
+          placeholder: "192.0.2.0/28",
+          help: "It cannot be changed later; add another one instead.",
+        },
+        domain,
+        enabled,
+      ];
+    case "domain":
+      return [domain, password, enabled];
+  }
+}
+
+function newPasswordHelp(c: ConsoleContext, kind: Kind): string {
+  const alone = kind === "user" && c.get("services").settings.current().policy.settings.self_service;
+  const kept = "Kept as an argon2id hash; nobody can read it again.";
+  return alone ? `${kept} Left empty, the user sets one on the page /smtp-password.` : kept;
+}
+
+function domainField(c: ConsoleContext, stored: object | null): Field {
+  const domains =
+    ownDomains(c) ??
+    c
+      .get("services")
+      .settings.current()
+      .policy.domain.map((one) => one.name);
+  const present: unknown = stored === null ? "" : Reflect.get(stored, "domain");
+  // The domain of a stored log-in for a whole domain is its name.
+  const others = stored !== null && Reflect.get(stored, "kind") === "domain" ? [] : domains;
+  const names = typeof present === "string" && present !== "" ? [...new Set([present, ...others])] : domains;
+  const base = { name: "domain", label: "Domain", help: "The domain this sender belongs to." };
+  if (names.length === 0) return { kind: "text", ...base, placeholder: "example.org" };
+  const options = names.toSorted().map((name) => ({ value: name, label: name }));
+  // With several to choose from, the first of the list would be wrong for most.
+  const ofLogin = stored === null && kindOf(c, stored) === "user" && names.length > 1;
+  return {
+    kind: "choice",
+    ...base,
+    options: ofLogin ? [{ value: "", label: "That of the login" }, ...options] : options,
+  };
+}
+
+function identityGroup(sender: SenderSettings): FieldGroup {
+  return {
+    title: "Identities",
+    folded: true,
+    summary: identifiedBy(sender),
+    help: "Who is behind a sender that many people share",
+    fields: [
+      {
+        kind: "choice",
+        name: "identify_by",
+        label: "Tell people apart by",
+        options: [
+          { value: "authenticated-user", label: "The login" },
+          { value: "envelope-sender", label: "The envelope sender" },
+          { value: "header", label: "Header lines" },
+        ],
+        help: "Locks, limits and figures are kept per person behind this sender.",
+      },
+      {
+        kind: "rows",
+        name: IDENTITY_HEADERS,
+        label: "Header lines",
+        help: "Only when told apart by header lines. The first that gives an identity counts. A regular expression (RE2) takes a part of the value: its first group, or all that it matches.",
+        add: "Add a header line",
+        columns: [
+          { kind: "text", name: "header", label: "Name", placeholder: "X-Client-ID" },
+          { kind: "text", name: "extract", label: "Part", placeholder: "^([^;]+)", optional: true },
+          {
+            kind: "choice",
+            name: "remove",
+            label: "Sent on",
+            options: [
+              { value: "keep", label: "yes" },
+              { value: "remove", label: "taken out" },
+            ],
+          },
+        ],
+      },
+    ],
+  };
+}
+
+function lockGroup(c: ConsoleContext, sender: SenderSettings): FieldGroup {
+  const own = c.get("services").settings.current().policy.template;
+  const templates: readonly Option[] = [
+    { value: "lock-notice", label: "The notice that comes with the product" },
+    { value: "none", label: "No mail" },
+    ...own
+      .filter((one) => one.name !== "lock-notice" && one.name !== "none")
+      .map((one) => ({ value: one.name, label: one.name })),
+  ];
+  return {
+    title: "Automatic lock",
+    folded: true,
+    summary: lockInWords(sender),
+    help: "Stops a hacked account within minutes, and nobody else",
+    fields: [
+      { kind: "switch", name: "lock.identity", label: "Lock the identity that sends spam" },
+      {
+        kind: "switch",
+        name: "lock.sender",
+        label: "Lock the whole sender",
+        ...(sender.kind === "user"
+          ? {}
+          : {
+              warning: `One sender of spam then stops everybody behind this ${sender.kind === "ip" ? "server" : "log-in"}. Locking the identity is nearly always enough.`,
+            }),
+      },
+      {
+        kind: "number",
+        name: "lock.spam",
+        label: "Spam messages that lock",
+        placeholder: "5",
+        optional: true,
+      },
+      { kind: "duration", name: "lock.window", label: "Within", placeholder: "10m", optional: true },
+      {
+        kind: "duration",
+        name: "lock.timeout",
+        label: "Ends by itself after",
+        placeholder: "1h",
+        optional: true,
+      },
+      {
+        kind: "number",
+        name: "lock.max_unlocks",
+        label: "Ends by itself at most so many times",
+        placeholder: "2",
+        optional: true,
+        help: "Then only a person unlocks. 0: always only a person.",
+      },
+      {
+        kind: "choice",
+        name: "lock.template",
+        label: "Mail to the locked user",
+        options: templates,
+        help: "The administrators of the domain are alerted in any case.",
+      },
+    ],
+  };
+}
+
+function limitsGroup(sender: SenderSettings): FieldGroup {
+  const field = (path: string, whose: string, limit: (typeof LIMITS)[number]): Field => ({
+    kind: "number",
+    name: `${path}.${limit.name}`,
+    label: `${whose}: ${limit.label.toLowerCase()}`,
+    placeholder: "none",
+    optional: true,
+  });
+  return {
+    title: "Limits",
+    folded: true,
+    summary: allLimitsInWords(sender),
+    help: "Empty is no limit. Over a limit, mail waits at the sender; nothing is lost",
+    columns: true,
+    fields: LIMITS.flatMap((limit) => [
+      field("limits", "Sender", limit),
+      field("identity_limits", "Each identity", limit),
+    ]),
+  };
+}
+
+function sendAsGroup(sender: SenderSettings): FieldGroup {
+  const own = sender.kind === "domain" ? "all addresses of its domain" : "its own address";
+  const reauthentication: Field =
+    sender.kind === "ip"
+      ? {
+          kind: "text",
+          name: "reauthenticate_as",
+          label: "Treat its mail as coming from the user",
+          placeholder: "alice@example.org",
+          optional: true,
+          help: "The log shows both. That user must permit it.",
+        }
+      : {
+          kind: "switch",
+          name: "reauthentication_permitted",
+          label: "Authorised servers may send on behalf of it",
+          help: "Address ranges that are set to be treated as this sender.",
+        };
+  return {
+    title: "May send as",
+    folded: true,
+    summary: sender.send_as.length === 0 ? `Only ${own}` : `Also ${listed(sender.send_as, 3)}`,
+    help: "Which From addresses it may use",
+    fields: [
+      {
+        kind: "lines",
+        name: "send_as",
+        label: "Further addresses",
+        placeholder: "info@example.org\n@example.org",
+        help: "Addresses or @domains, one per line, besides the sender’s own.",
+      },
+      reauthentication,
+    ],
+  };
+}
+
+function stoppedGroup(sender: SenderSettings): FieldGroup {
+  return {
+    title: "What is stopped",
+    folded: true,
+    summary: stoppedInWords(sender),
+    help: "And what the sending server hears of it",
+    fields: [
+      {
+        kind: "choice",
+        name: "quarantine_response",
+        label: "When a message goes to the quarantine",
+        options: [
+          { value: "rejected", label: "Refuse it (550): the sender hears of it" },
+          { value: "accepted", label: "Accept it (250): in silence" },
+        ],
+      },
+      { kind: "choices", name: "block", label: "Also stop", options: BLOCKS },
+    ],
+  };
+}
+
+function keepingGroup(sender: SenderSettings): FieldGroup {
+  const selector =
+    sender.dkim_selector === undefined ? "the domain’s DKIM key" : `DKIM key ${sender.dkim_selector}`;
+  return {
+    title: "Archive and signature",
+    folded: true,
+    summary: `${sender.archive ? "Archived" : "Not archived"}; signed with ${selector}`,
+    help: "What is kept of it and how it is signed",
+    fields: [
+      { kind: "switch", name: "archive", label: "Keep what is sent in the archive of its domain" },
+      {
+        kind: "text",
+        name: "dkim_selector",
+        label: "DKIM selector",
+        placeholder: "the domain’s",
+        optional: true,
+        help: "Only to sign with another key than the domain’s other senders.",
+      },
+    ],
+  };
+}
+
+function cramGroup(sender: SenderSettings): FieldGroup {
+  const set = sender.cram_password !== undefined;
+  return {
+    title: "CRAM-MD5",
+    folded: true,
+    summary: set ? "A password is set" : "Off",
+    help: "Only for old programs that know no better log-in",
+    fields: [
+      {
+        kind: "password",
+        name: "cram_password",
+        label: "Password for CRAM-MD5",
+        help: "Must be kept in recoverable form, encrypted under the key of this appliance. Use another one than the password above. Works only on listeners that allow CRAM-MD5.",
+      },
+      ...(set ? [{ kind: "switch", name: CRAM_REMOVE, label: "Take this password away" } as const] : []),
+    ],
+  };
+}
+
+function rulesGroup(c: ConsoleContext, sender: SenderSettings): FieldGroup {
+  return {
+    title: "Rules",
+    folded: true,
+    summary: sender.rules.length === 0 ? "Those of its domain" : `Also ${listed(sender.rules, 4)}`,
+    help: "Switched on for this sender besides those of the domain",
+    fields: [
+      {
+        kind: "choices",
+        name: "rules",
+        label: "Switched on",
+        options: ruleChoices(c.get("services").settings.current().policy),
+      },
+    ],
+  };
+}
