@@ -1,0 +1,31 @@
+// What is true about a message: the checks, in scan workers.
+import { createChecks, type GatewayChecks } from "../checks/create-checks.ts";
+import { createResolver } from "../dns/stub-resolver.ts";
+import type { Settings } from "../policy/settings.ts";
+import type { Ground } from "./ground.ts";
+import { clamdHooks } from "./load-settings.ts";
+
+/** The workers start with the first message that needs them. */
+export function openChecks(
+  { config, parts, clock, log, metrics }: Ground,
+  settings: Settings,
+): GatewayChecks {
+  // Strangers choose what is asked here: a resolver of their own, so that their dead name servers do not hold up delivery.
+  const resolver = createResolver({ servers: config.dns.servers, log, clock });
+  parts.defer(() => resolver.close());
+  const checks = createChecks({
+    resolver,
+    hostname: config.hostname,
+    log,
+    hooks: clamdHooks(settings.current().policy),
+    domainAge: settings.current().policy.settings.domain_age,
+    clock,
+    onFailure: (check) => metrics.checkFailure(check),
+  });
+  parts.defer(() => checks.close());
+  settings.onChange(({ policy }) => {
+    checks.useHooks(clamdHooks(policy));
+    checks.useDomainAge(policy.settings.domain_age);
+  });
+  return checks;
+}

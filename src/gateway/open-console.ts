@@ -1,0 +1,116 @@
+// How people see it: the console, the command line's socket, the figures.
+import type { GatewayChecks } from "../checks/create-checks.ts";
+import { VERSION } from "../config/version.ts";
+import { createControlHandlers } from "../console/control-handlers.ts";
+import { createConsole } from "../console/create-console.ts";
+import { serveConsole } from "../console/serve-console.ts";
+import { serveControl } from "../console/serve-control.ts";
+import type { ConsoleServices, ListenerStatus } from "../console/services.ts";
+import type { SetupCode } from "../console/setup-code.ts";
+import type { Certificate } from "../listener/certificate.ts";
+import { serveMetrics } from "../observe/serve-metrics.ts";
+import type { Settings } from "../policy/settings.ts";
+import type { Bans } from "../session/bans.ts";
+import type { Ground } from "./ground.ts";
+import type { Delivery } from "./open-delivery.ts";
+import type { OutgoingControl } from "./open-outgoing.ts";
+import type { Stores } from "./open-stores.ts";
+
+export interface OpenConsole {
+  /** The address it listens on. */
+  readonly url: string;
+  reload(certificate: Certificate): Promise<void>;
+}
+
+const CONSOLE_GRACE_MS = 2000;
+
+/** Opens the console and the two local doors. Rejects when the console's address cannot be used. */
+export function openConsole(
+  ground: Ground,
+  stores: Stores,
+  rest: {
+    readonly settings: Settings;
+    readonly delivery: Delivery;
+    readonly control: OutgoingControl;
+    readonly checks: GatewayChecks;
+    readonly setup: SetupCode;
+    readonly certificate: Certificate;
+    readonly bans: Bans;
+    readonly consoleUrl: () => string;
+    readonly listeners: () => readonly ListenerStatus[];
+    readonly connections: () => number;
+  },
+): OpenConsole {
+  const { config, parts, clock, log, alarms } = ground;
+  const { hostname } = config;
+  const { settings, delivery, control, checks, setup, connections } = rest;
+  const services: ConsoleServices = {
+    hostname,
+    version: VERSION,
+    clock,
+    log,
+    settings,
+    queue: delivery.queue,
+    quarantine: delivery.quarantine,
+    messageLog: stores.messageLog,
+    accounts: setup.accounts,
+    outgoing: control.outgoing,
+    dkim: delivery.dkim,
+    bans: rest.bans,
+    links: control.links,
+    notices: control.notices,
+    consoleUrl: rest.consoleUrl,
+    listeners: rest.listeners,
+    alarms: () => alarms.list(),
+    setupCode: () => setup.current(),
+    view: (message: Uint8Array) => checks.view(message),
+    figures: () => ({
+      startedAt: ground.startedAt,
+      connections: connections(),
+      memoryBytes: process.memoryUsage.rss(),
+    }),
+  };
+  const { certificate } = rest;
+  const web = serveConsole({ app: createConsole(services), listen: config.console.listen, tls: certificate });
+  parts.defer(() => web.close(CONSOLE_GRACE_MS));
+  const handlers = createControlHandlers({ ...services, checks, setup, data: config.data });
+  parts.defer(serveControl({ dataDir: config.data, handlers, log }));
+  openFigures(ground, { queue: delivery.queue, connections });
+  return { url: webAddress(web, hostname), reload: (fresh) => web.reload(fresh) };
+}
+
+/** /metrics and /healthz. A taken address is an alarm: mail does not depend on it. */
+function openFigures(
+  { config, parts, metrics, alarms, draining }: Ground,
+  { queue, connections }: { readonly queue: Delivery["queue"]; readonly connections: () => number },
+): void {
+  if (config.metrics.listen === "") return;
+  metrics.gauge("connections", "Open SMTP connections", connections);
+  metrics.gauge("queue_active", "Delivery attempts under way", () => queue.figures().active);
+  metrics.gauge("alarms", "Raised alarms", () => alarms.list().length);
+  metrics.gauge("resident_bytes", "Resident memory", () => process.memoryUsage.rss());
+  metrics.gauge("queued_recipients", "Recipients that wait", async () => (await queue.counts()).queued);
+  const health = () => {
+    const problems = alarms.list().map((alarm) => alarm.words);
+    return {
+      ok: problems.length === 0 && !draining(),
+      problems: draining() ? ["stopping", ...problems] : problems,
+    };
+  };
+  try {
+    parts.defer(serveMetrics({ listen: config.metrics.listen, registry: metrics.registry, health }));
+  } catch (error) {
+    alarms.set(
+      "metrics",
+      `The address ${config.metrics.listen} for /metrics cannot be used: ${String(error)}. Set [metrics] listen in the boot file.`,
+    );
+  }
+}
+
+/** The address to type into a browser. */
+function webAddress(at: { readonly hostname: string; readonly port: number }, hostname: string): string {
+  const everywhere = at.hostname === "0.0.0.0" || at.hostname === "::";
+  const local = at.hostname === "127.0.0.1" || at.hostname === "::1";
+  const name = everywhere ? hostname : local ? "localhost" : at.hostname;
+  return `https://${name.includes(":") ? `[${name}]` : name}:${at.port}`;
+}

@@ -1,0 +1,129 @@
+// How mail leaves: the resolver, one attempt, the queue; what is kept beside it: quarantine and archive.
+import { createDeliverer } from "../delivery/run-deliverer.ts";
+import type { Dkim } from "../dkim/dkim.ts";
+import { createDkim } from "../dkim/run-dkim.ts";
+import type { Resolver } from "../dns/resolver.ts";
+import { createResolver } from "../dns/stub-resolver.ts";
+import type { MailAddress } from "../message/address.ts";
+import { durationMs } from "../policy/duration.ts";
+import { itemKey } from "../policy/policy-document.ts";
+import { releaseTerms } from "../policy/release-terms.ts";
+import type { Settings } from "../policy/settings.ts";
+import { createQueue, type RunningQueue } from "../queue/run-queue.ts";
+import { logEventStatements } from "../store/apply-log-events.ts";
+import { startHousekeeping } from "../vault/housekeeping.ts";
+import { keepInArchive } from "../vault/keep-in-archive.ts";
+import { keepInQuarantine } from "../vault/keep-in-quarantine.ts";
+import type { Quarantine } from "../vault/quarantine.ts";
+import { createQuarantine } from "../vault/run-quarantine.ts";
+import type { Ground } from "./ground.ts";
+import { deliverySettings } from "./load-settings.ts";
+import type { Stores } from "./open-stores.ts";
+import { type OnOutcomes, watchedDeliverer } from "./watched-deliverer.ts";
+
+export interface Delivery {
+  readonly resolver: Resolver;
+  readonly dkim: Dkim;
+  readonly queue: RunningQueue;
+  readonly quarantine: Quarantine;
+}
+
+const QUEUE_GRACE_MS = 20_000;
+
+/** `onOutcomes`: what became of a message's recipients in one attempt. */
+export async function openDelivery(
+  ground: Ground,
+  stores: Stores,
+  options: {
+    readonly settings: Settings;
+    readonly onOutcomes: OnOutcomes;
+  },
+): Promise<Delivery> {
+  const { config, parts, clock, log, alarms } = ground;
+  const { hostname } = config;
+  const { database, reader, vault, spool } = stores;
+  const { settings } = options;
+  const snapshot = () => settings.current();
+
+  const resolver = createResolver({ servers: config.dns.servers, log, clock });
+  parts.defer(() => resolver.close());
+  // Who has just published a record must not be told of a kept "no such name".
+  const freshResolver = createResolver({ servers: config.dns.servers, log, clock, keepAnswers: false });
+  parts.defer(() => freshResolver.close());
+  const dkim = createDkim({
+    db: database,
+    reader,
+    key: stores.applianceKey,
+    resolver: freshResolver,
+    clock,
+    log,
+    onAlarm: alarms.set,
+  });
+  parts.defer(() => dkim.close());
+  let delivery = deliverySettings(snapshot().policy);
+  settings.onChange((now) => {
+    delivery = deliverySettings(now.policy);
+  });
+  const deliverer = watchedDeliverer(
+    createDeliverer({ resolver, hostname, settings: () => delivery, log, clock }),
+    ground.metrics,
+    options.onOutcomes,
+  );
+  const queue = await createQueue({
+    spool,
+    deliverer,
+    clock,
+    log,
+    hostname,
+    settings: () => delivery,
+    // Addresses in the spool were parsed when they came in.
+    destinationFor: (address) => snapshot().destination(address as MailAddress),
+    sign: (message, order) => dkim.sign(message, order),
+    writeLog: async (events) => {
+      await database.commit(events.flatMap(({ event, json }) => logEventStatements(event, json)));
+    },
+    fileInQuarantine: async (copy) => {
+      const { policy } = snapshot();
+      const keepMs = durationMs(policy.settings.quarantine_keep);
+      const sender = policy.sender.find((one) => itemKey("sender", one) === copy.sender);
+      const owner = sender === undefined ? {} : { senderDomain: sender.domain };
+      await database.commit(await keepInQuarantine(vault, { copy, keepMs, ...owner }));
+    },
+    fileInArchive: async (copy) => {
+      await database.commit(await keepInArchive(vault, copy));
+    },
+    onAlarm: alarms.set,
+  });
+  parts.defer(async () => {
+    await queue.close(QUEUE_GRACE_MS);
+    // The queue has waited for attempts already.
+    await deliverer.close(0);
+  });
+  return { resolver, dkim, queue, quarantine: await openQuarantine(ground, stores, { queue, settings }) };
+}
+
+async function openQuarantine(
+  { parts, clock, log, alarms }: Ground,
+  { database, reader, vault }: Stores,
+  { queue, settings }: { readonly queue: RunningQueue; readonly settings: Settings },
+): Promise<Quarantine> {
+  const quarantine = createQuarantine({
+    db: database,
+    reader,
+    vault,
+    release: async (item, body) => {
+      const terms = releaseTerms(settings.current(), { ...item, message: body });
+      await queue.acceptReleased({ ...item, ...terms }, body);
+    },
+  });
+  try {
+    await quarantine.resumeReleases();
+  } catch (err) {
+    // One lost body must not keep all other mail from flowing.
+    log.error({ err }, "releases that the last process began cannot be finished");
+    alarms.set("releases", `${String(err)}. They are tried again within the hour; the log says which.`);
+  }
+  const keepLogMs = () => durationMs(settings.current().policy.settings.log_keep);
+  parts.defer(startHousekeeping({ quarantine, database, clock, log, onAlarm: alarms.set, keepLogMs }));
+  return quarantine;
+}

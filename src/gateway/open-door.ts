@@ -1,0 +1,66 @@
+// How mail comes in: the listeners and their sessions. Opened last, so that a start that fails has taken no mail.
+import type { GatewayChecks } from "../checks/create-checks.ts";
+import { createRecipientVerifier } from "../delivery/recipient-verify.ts";
+import { verifiedName } from "../dns/verified-name.ts";
+import { createMailServerLogin } from "../hooks/mail-server-login.ts";
+import type { Certificate } from "../listener/certificate.ts";
+import { createListeners, type Listeners } from "../listener/run-listeners.ts";
+import { durationMs } from "../policy/duration.ts";
+import type { Settings } from "../policy/settings.ts";
+import type { Bans } from "../session/bans.ts";
+import { createCramPasswords } from "../session/cram-md5.ts";
+import type { Ground } from "./ground.ts";
+import type { Delivery } from "./open-delivery.ts";
+import type { OutgoingControl } from "./open-outgoing.ts";
+import type { Stores } from "./open-stores.ts";
+
+const REVERSE_NAME_MS = 5000;
+const LISTENER_GRACE_MS = 10_000;
+
+/** Binds the listeners; one that cannot be bound says so and the others are open. */
+export async function openDoor(
+  ground: Ground,
+  stores: Pick<Stores, "applianceKey">,
+  rest: {
+    readonly bans: Bans;
+    readonly settings: Settings;
+    readonly delivery: Delivery;
+    readonly control: OutgoingControl;
+    readonly checks: GatewayChecks;
+    readonly certificate: Certificate;
+  },
+): Promise<Listeners> {
+  const { parts, clock, log, config, metrics } = ground;
+  const { hostname } = config;
+  const { settings, delivery, control, bans } = rest;
+  const { resolver } = delivery;
+  const verifier = createRecipientVerifier({ resolver, hostname, clock, log });
+  parts.defer(() => verifier.close());
+  const listeners = await createListeners({
+    settings,
+    certificate: rest.certificate,
+    services: {
+      hostname,
+      snapshot: () => settings.current(),
+      checker: rest.checks,
+      queue: delivery.queue,
+      outgoing: control.outgoing,
+      onStopped: (message) => control.notices.stopped(message),
+      bans,
+      mailServerLogin: createMailServerLogin({ resolver, clock, hostname, onAlarm: ground.alarms.set }),
+      cramPasswords: createCramPasswords(stores.applianceKey, log),
+      verifyRecipient: async (address, domain) => {
+        const cacheMs = durationMs(domain.recipients.cache);
+        const answer = await verifier.verify({ address, routes: domain.routes, cacheMs });
+        return { known: answer.known, text: answer.known === "yes" ? answer.words : answer.text };
+      },
+      reverseName: (ip) => verifiedName(resolver, { ip, timeoutMs: REVERSE_NAME_MS }),
+      clock,
+      log,
+      draining: ground.draining,
+      metrics,
+    },
+  });
+  parts.defer(() => listeners.close(LISTENER_GRACE_MS));
+  return listeners;
+}

@@ -1,0 +1,65 @@
+// What is kept: two databases with a Worker each, a reader for searches, the bodies, the keys.
+import { open as openFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { gatepostMigrations } from "../store/gatepost-migrations.ts";
+import type { MessageLog } from "../store/message-log.ts";
+import type { Migration } from "../store/migration.ts";
+import { type Database, openDatabase, openReader, type Reader } from "../store/open-database.ts";
+import { createMessageLog } from "../store/read-message-log.ts";
+import { openSpool, type Spool } from "../store/spool.ts";
+import { spoolMigrations } from "../store/spool-migrations.ts";
+import { type ApplianceKey, loadOrMakeApplianceKey } from "../vault/appliance-key.ts";
+import { type BodyVault, openBodyVault } from "../vault/body-vault.ts";
+import type { Ground } from "./ground.ts";
+
+export interface Stores {
+  readonly spoolDatabase: Database;
+  readonly database: Database;
+  /** A second connection to gatepost.db: searches stall no write. */
+  readonly reader: Reader;
+  readonly spool: Spool;
+  readonly vault: BodyVault;
+  readonly messageLog: MessageLog;
+  readonly applianceKey: ApplianceKey;
+  /** The folder of certificates and keys. */
+  readonly keys: string;
+}
+
+/** Opens everything in the data directory. `onBroken`: a database is lost to this process. */
+export async function openStores(ground: Ground, onBroken: () => void): Promise<Stores> {
+  const { config, parts, log, alarms } = ground;
+  const lost = (name: string) => (error: Error) => {
+    alarms.set(name, `The database ${name} is lost to this process (${error.message}); the gateway stops.`);
+    onBroken();
+  };
+  const open = async (name: string, migrations: readonly Migration[]) => {
+    const path = join(config.data, name);
+    const database = await openDatabase({ path, migrations, log, onBroken: lost(name) });
+    parts.defer(() => database.close());
+    return database;
+  };
+  const spoolDatabase = await open("spool.db", spoolMigrations);
+  const database = await open("gatepost.db", gatepostMigrations);
+  const path = join(config.data, "gatepost.db");
+  const reader = await openReader({ path, log, onBroken: lost("gatepost.db") });
+  parts.defer(() => reader.close());
+  const spool = await openSpool({ database: spoolDatabase, bodiesFolder: join(config.data, "spool") });
+  const vault = await openBodyVault(join(config.data, "vault"));
+  const keys = join(config.data, "keys");
+  const applianceKey = loadOrMakeApplianceKey(keys);
+  await syncNames(config.data);
+  const messageLog = createMessageLog(reader);
+  return { spoolDatabase, database, reader, spool, vault, messageLog, applianceKey, keys };
+}
+
+/** After this the databases and folders made in the data directory, and the directory itself, survive a power cut. */
+async function syncNames(data: string): Promise<void> {
+  for (const directory of [data, dirname(resolve(data))]) {
+    try {
+      await using handle = await openFile(directory, "r");
+      await handle.sync();
+    } catch {
+      // Some file systems cannot sync a directory, and the parent may belong to somebody else: nothing can be done about it.
+    }
+  }
+}
