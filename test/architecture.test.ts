@@ -12,12 +12,14 @@ const LAYERS: readonly (readonly string[])[] = [
   ["main.ts"],
   ["cli"],
   ["gateway.ts"],
+  ["gateway"],
   ["console"],
   ["listener"],
   ["session"],
+  ["outgoing"],
   ["policy"],
   ["queue"],
-  ["checks", "hooks", "rules", "delivery", "vault", "notify"],
+  ["checks", "dkim", "hooks", "rules", "delivery", "vault", "notify"],
   ["store", "dns", "observe", "config", "message"],
 ];
 

@@ -16,7 +16,8 @@ interface Goal {
 
 function ratio(workload: string, what: "rate" | "cpu") {
   return (results: readonly Result[]): number | null => {
-    const contestants = WORKLOADS.find(({ name }) => name === workload)?.contestants;
+    const met = WORKLOADS.find(({ name }) => name === workload);
+    const contestants = met === undefined || met.kind === "identities" ? undefined : met.contestants;
     const mail = results.filter((one) => one.kind === "mail").filter((one) => one.workload === workload);
     if (contestants === undefined || mail.some((result) => whyNoFigure(result) !== null)) return null;
     return ratiosOf(mail, contestants)?.[what].median ?? null;
@@ -43,6 +44,10 @@ const greetedWithin = ours((one) =>
 );
 const idleMemory = ours((one) =>
   one.kind === "idle" && one.greeted === one.connections ? one.duringRssMb : null,
+);
+
+const identitiesMemory = ours((one) =>
+  one.kind === "identities" && one.identities >= 100_000 ? one.addedMb : null,
 );
 
 /** A goal for the ratio of ours to `beside`. */
@@ -93,6 +98,14 @@ const GOALS: readonly Goal[] = [
     unit: "MB",
     digits: 0,
     measured: idleMemory,
+  },
+  {
+    workload: "identities",
+    words: "memory added by 100,000",
+    bound: { atMost: 150 },
+    unit: "MB",
+    digits: 0,
+    measured: identitiesMemory,
   },
 ];
 

@@ -3,6 +3,7 @@ import { loadavg } from "node:os";
 import { join } from "node:path";
 import type { IdleEnded, IdleOpened } from "./child/hold-idle.ts";
 import type { ContestantName } from "./contestant.ts";
+import { measureIdentities } from "./identities.ts";
 import { sendMail, sendPlain } from "./mail-load.ts";
 import type { IdleResult, MailResult, Result } from "./result.ts";
 import { type Surroundings, type WarmContestant, withWarmContestant } from "./warm-contestant.ts";
@@ -29,6 +30,8 @@ export function measure(workload: Workload, round: Round, surroundings: Surround
       return measureMail(workload, round, surroundings);
     case "idle":
       return measureIdle(workload, round, surroundings);
+    case "identities":
+      return measureIdentities(workload, round, surroundings.folder);
     default:
       return workload satisfies never;
   }

@@ -1,4 +1,5 @@
 // The lines of the raw results: one for each contestant and round.
+import type { IdentitiesCounted } from "./child/count-identities.ts";
 import type { ContestantName } from "./contestant.ts";
 import type { ForeignCpu, Quiet } from "./quiet-machine.ts";
 
@@ -48,7 +49,13 @@ export interface IdleResult extends Measured {
   readonly messageMs: number | null;
 }
 
-export type Result = MailResult | IdleResult;
+export interface IdentitiesResult
+  extends Omit<Measured, "messages" | "arrived" | "failure" | "meter">,
+    IdentitiesCounted {
+  readonly kind: "identities";
+}
+
+export type Result = MailResult | IdleResult | IdentitiesResult;
 
 /** Why a result must not become a figure; null when all is well. */
 export function whyNoFigure({ contestant, messages, arrived, failure }: MailResult): string | null {

@@ -1,6 +1,7 @@
 // What a workload's results are to a person: a line for each contestant, and the ratios. No figure where mail was lost.
 import type { ContestantName } from "./contestant.ts";
 import { ratiosOf, spread, spreadText } from "./figures.ts";
+import { identityLines } from "./identities.ts";
 import { isNoisy } from "./quiet-machine.ts";
 import { type IdleResult, type MailResult, type Result, whyNoFigure } from "./result.ts";
 import type { Workload } from "./workload.ts";
@@ -52,6 +53,10 @@ function noise(results: readonly Result[]): readonly string[] {
 
 /** Some lines for a person. `results` are those of this workload. */
 export function summary(workload: Workload, results: readonly Result[]): string {
+  if (workload.kind === "identities") {
+    const counted = results.filter((result) => result.kind === "identities");
+    return [`${workload.name}: ${workload.words}`, ...identityLines(counted), ...noise(results)].join("\n");
+  }
   const mail = results.filter((result) => result.kind === "mail");
   const idle = results.filter((result) => result.kind === "idle");
   const why = mail.map(whyNoFigure).find((words) => words !== null);

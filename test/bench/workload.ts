@@ -27,7 +27,18 @@ export interface IdleWorkload extends Meeting {
   readonly messages: number;
 }
 
-export type Workload = MailWorkload | IdleWorkload;
+/** The mail of a day of many identities, asked of outgoing control alone: there is nobody to compare with. */
+export interface IdentitiesWorkload {
+  readonly kind: "identities";
+  readonly name: string;
+  readonly words: string;
+  readonly contestants: readonly ["gatepost"];
+  readonly identities: number;
+  /** Messages of each. */
+  readonly messagesEach: number;
+}
+
+export type Workload = MailWorkload | IdleWorkload | IdentitiesWorkload;
 
 /** In the order in which they are measured. */
 export const WORKLOADS: readonly Workload[] = [
@@ -78,5 +89,13 @@ export const WORKLOADS: readonly Workload[] = [
     contestants: ["gatepost", "postfix"],
     connections: 2000,
     messages: 20,
+  },
+  {
+    kind: "identities",
+    name: "identities",
+    words: "outgoing control: a day's mail of 100,000 identities behind one sender, every limit set",
+    contestants: ["gatepost"],
+    identities: 100_000,
+    messagesEach: 5,
   },
 ];

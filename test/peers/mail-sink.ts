@@ -20,9 +20,11 @@ export interface SinkOptions {
   readonly port?: number;
   /** Called for each message; then they are not kept in `messages`. */
   readonly onMessage?: (message: SunkMessage) => void;
+  /** Recipients it does not know: answered 550 at RCPT. */
+  readonly unknown?: readonly string[];
 }
 
-/** Starts it on a loopback port. It offers no TLS and takes any recipient. */
+/** Starts it on a loopback port. It offers no TLS and takes any recipient but those named unknown. */
 export async function startMailSink(options: SinkOptions = {}): Promise<MailSink> {
   const messages: SunkMessage[] = [];
   const take = options.onMessage ?? ((message: SunkMessage) => messages.push(message));
@@ -32,6 +34,11 @@ export async function startMailSink(options: SinkOptions = {}): Promise<MailSink
     disabledCommands: ["STARTTLS"],
     disableReverseLookup: true,
     onAuth: (auth, _session, done) => done(null, { user: auth.username ?? "" }),
+    onRcptTo({ address }, _session, done) {
+      if (options.unknown?.includes(address) !== true) return done();
+      const refusal = new Error(`5.1.1 <${address}>: nobody of that name`);
+      done(Object.assign(refusal, { responseCode: 550 }));
+    },
     onData(stream, session, done) {
       const chunks: Buffer[] = [];
       stream.on("data", (chunk: Buffer) => chunks.push(chunk));

@@ -61,7 +61,7 @@ describe("what a command prints and does", () => {
   test("--help lists every command and --version the version", async () => {
     const help = await gatepost(["--help"]);
     expect(help.code).toBe(0);
-    for (const name of ["serve", "plan", "apply", "export", "check", "log", "queue", "quarantine", "backup"])
+    for (const name of "serve plan apply export check log queue quarantine lock backup".split(" "))
       expect(help.out).toContain(`gatepost ${name}`);
     expect((await gatepost(["apply", "-h"])).out).toBe(help.out);
     expect((await gatepost(["--version"])).out).toMatch(/^gatepost \d+\.\d+\.\d+/);
@@ -327,6 +327,7 @@ describe("what a command prints and does", () => {
     const { directory, file, data } = bootDirectory({ consolePort: other });
     const restored = await gatepost(["restore", copy, "--config", file]);
     expect([restored.code, restored.err]).toEqual([0, ""]);
+    expect(restored.out).toContain("is sent again");
     expect((await gatepost(["restore", copy, "--config", file])).code).toBe(73);
     const child = Bun.spawn([...PROGRAM, "serve", "--config", file], {
       cwd: ROOT,

@@ -108,6 +108,8 @@ test.skipIf(!mayMount)(
         "the last one as delivered",
         ({ record, states }) => record.subject === "after" && states[0]?.state === "delivered",
       );
+      // What was refused for want of space is told in the log as well, now that it can be written.
+      await gateway.logged("a refused one", ({ record }) => record.reply.startsWith("452 4.3.1"));
       expect(await alarmNames(gateway)).toEqual([]);
       expect(await overview()).not.toContain("There is no space for mail");
       expect(await gateway.stop()).toBe(0);
