@@ -1,7 +1,8 @@
 // Times, spans and amounts as people read them, and the chart's arithmetic.
 import { describe, expect, test } from "bun:test";
 import { ConditionHelp } from "../../src/console/pages/rule-fields.tsx";
-import { bucketsOf, roundTop } from "../../src/console/parts/volume-chart.tsx";
+import { roundTop } from "../../src/console/parts/stacked-bars.tsx";
+import { bucketsOf } from "../../src/console/parts/volume-chart.tsx";
 import { bytesInWords, counted, listed } from "../../src/console/words/amount.ts";
 import {
   fromLocalField,

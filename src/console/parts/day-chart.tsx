@@ -1,15 +1,12 @@
-// Messages per day as stacked bars, drawn on the server: what passed, what was refused, what was spam. A table says it in numbers.
+// Messages per day as stacked bars: what passed, what was refused, what was spam. A table says it in numbers.
 import type { IdentityDetail } from "../../outgoing/outgoing.ts";
 import { count } from "../words/amount.ts";
-import type { Tone } from "../words/state.ts";
+import { type BarSeries, countLines, StackedBars } from "./stacked-bars.tsx";
 import { useView } from "./view-context.tsx";
-import { ChartTimes, roundTop } from "./volume-chart.tsx";
 
 type Day = IdentityDetail["days"][number];
 
-interface Series {
-  readonly label: string;
-  readonly tone: Tone;
+interface Series extends BarSeries {
   readonly of: (day: Day) => number;
 }
 
@@ -26,9 +23,6 @@ function seriesOf(spamIsTaken: boolean): readonly Series[] {
   ];
 }
 
-const STEP = 12;
-const BAR = 9;
-const HEIGHT = 100;
 const DAY_MS = 86_400_000;
 const SHOWN_DAYS = 30;
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -48,67 +42,31 @@ function lastDays(days: readonly Day[], nowMs: number): readonly Day[] {
   });
 }
 
-function Bar(props: {
-  readonly day: Day;
-  readonly index: number;
-  readonly top: number;
-  readonly series: readonly Series[];
-}) {
-  const { day, index, top, series: all } = props;
-  const x = index * STEP;
-  const lines = all.flatMap((series) => {
-    const n = series.of(day);
-    return n === 0 ? [] : [`${series.label}: ${count(n)}`];
-  });
-  let y = HEIGHT;
-  return (
-    <g class="bar">
-      <title>{[dayInWords(day.day), ...lines, `Recipients: ${count(day.recipients)}`].join("\n")}</title>
-      <rect class="bar-area" x={x} y={0} width={STEP} height={HEIGHT} />
-      {all.map((series) => {
-        const height = (series.of(day) / top) * HEIGHT;
-        y -= height;
-        return height > 0 ? (
-          <rect
-            class={`fill-${series.tone}`}
-            x={x + (STEP - BAR) / 2}
-            y={y.toFixed(2)}
-            width={BAR}
-            height={height.toFixed(2)}
-          />
-        ) : null;
-      })}
-    </g>
-  );
-}
-
 function DayTable({ days }: { readonly days: readonly Day[] }) {
   return (
-    <div class="visually-hidden">
-      <table>
-        <caption>Messages by day</caption>
-        <thead>
+    <table>
+      <caption>Messages by day</caption>
+      <thead>
+        <tr>
+          <th scope="col">Day</th>
+          <th scope="col">Messages</th>
+          <th scope="col">Recipients</th>
+          <th scope="col">Spam or virus</th>
+          <th scope="col">Refused</th>
+        </tr>
+      </thead>
+      <tbody>
+        {days.map((day) => (
           <tr>
-            <th scope="col">Day</th>
-            <th scope="col">Messages</th>
-            <th scope="col">Recipients</th>
-            <th scope="col">Spam or virus</th>
-            <th scope="col">Refused</th>
+            <th scope="row">{day.day}</th>
+            <td>{day.messages}</td>
+            <td>{day.recipients}</td>
+            <td>{day.spam}</td>
+            <td>{day.refused}</td>
           </tr>
-        </thead>
-        <tbody>
-          {days.map((day) => (
-            <tr>
-              <th scope="row">{day.day}</th>
-              <td>{day.messages}</td>
-              <td>{day.recipients}</td>
-              <td>{day.spam}</td>
-              <td>{day.refused}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+        ))}
+      </tbody>
+    </table>
   );
 }
 
@@ -123,47 +81,16 @@ export function DayChart({
   const { nowMs } = useView();
   const shown = lastDays(days, nowMs);
   const all = seriesOf(spamIsTaken);
-  const sums = shown.map((day) => all.reduce((sum, series) => sum + series.of(day), 0));
-  if (Math.max(...sums) === 0) return <p class="muted">Nothing was sent in the last {SHOWN_DAYS} days.</p>;
-  const top = roundTop(Math.max(...sums));
+  const bars = shown.map((day) => {
+    const counts = all.map((series) => series.of(day));
+    const title = [dayInWords(day.day), ...countLines(all, counts), `Recipients: ${count(day.recipients)}`];
+    return { counts, title, label: dayInWords(day.day) };
+  });
+  if (bars.every(({ counts }) => counts.every((n) => n === 0)))
+    return <p class="muted">Nothing was sent in the last {SHOWN_DAYS} days.</p>;
   return (
-    <figure class="chart">
-      <div class="chart-plot">
-        <div class="chart-scale" aria-hidden="true">
-          <span>{count(top)}</span>
-          <span>{count(top / 2)}</span>
-          <span>0</span>
-        </div>
-        <svg
-          class="chart-bars"
-          viewBox={`0 0 ${shown.length * STEP} ${HEIGHT}`}
-          preserveAspectRatio="none"
-          aria-hidden="true"
-        >
-          {[0, 25, 50, 75].map((y) => (
-            <line
-              class="chart-line"
-              x1={0}
-              x2={shown.length * STEP}
-              y1={y}
-              y2={y}
-              vector-effect="non-scaling-stroke"
-            />
-          ))}
-          {shown.map((day, i) => (
-            <Bar day={day} index={i} top={top} series={all} />
-          ))}
-        </svg>
-        <ChartTimes labels={shown.map(({ day }) => dayInWords(day))} />
-      </div>
-      <figcaption class="chart-legend">
-        {all.map((series) => (
-          <span>
-            <span class={`swatch back-${series.tone}`} aria-hidden="true" /> {series.label}
-          </span>
-        ))}
-      </figcaption>
+    <StackedBars series={all} bars={bars}>
       <DayTable days={shown} />
-    </figure>
+    </StackedBars>
   );
 }

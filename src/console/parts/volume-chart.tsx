@@ -1,8 +1,7 @@
-// The chart of mail over time, drawn on the server: stacked bars as SVG, the numbers as a table for those who cannot see it.
+// The chart of mail over time: recipients by what became of them, each bar leading to its part of the message log.
 import type { RecipientState } from "../../store/log-record.ts";
-import { count } from "../words/amount.ts";
-import type { Tone } from "../words/state.ts";
 import { clockOf, dayOf, toLocalField } from "../words/time.ts";
+import { type BarSeries, countLines, StackedBars } from "./stacked-bars.tsx";
 import { useView } from "./view-context.tsx";
 
 export interface VolumePoint {
@@ -17,9 +16,7 @@ export interface VolumeRange {
   readonly bucketMs: number;
 }
 
-interface Series {
-  readonly label: string;
-  readonly tone: Tone;
+interface Series extends BarSeries {
   readonly states: readonly RecipientState[];
 }
 
@@ -61,71 +58,6 @@ export function bucketsOf(points: readonly VolumePoint[], range: VolumeRange): r
   }));
 }
 
-/** The next round number at or above `n`, for the top of the scale. */
-export function roundTop(n: number): number {
-  if (n <= 4) return 4;
-  const power = 10 ** Math.floor(Math.log10(n));
-  return [1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10].map((step) => step * power).find((step) => step >= n) ?? n;
-}
-
-const STEP = 12;
-const BAR = 9;
-const HEIGHT = 100;
-
-function Bar(props: {
-  readonly bucket: Bucket;
-  readonly index: number;
-  readonly top: number;
-  readonly range: VolumeRange;
-}) {
-  const { zone } = useView();
-  const { bucket, index, top, range } = props;
-  const x = index * STEP;
-  const until = bucket.at + range.bucketMs;
-  const query = new URLSearchParams({
-    since: toLocalField(bucket.at, zone),
-    until: toLocalField(until, zone),
-  });
-  const lines = SERIES.flatMap((series, i) =>
-    bucket.counts[i] ? [`${series.label}: ${count(bucket.counts[i] ?? 0)}`] : [],
-  );
-  let y = HEIGHT;
-  return (
-    <a href={`/messages?${query}`} tabindex={-1} class="bar">
-      <title>{[`${dayOf(bucket.at, zone)} ${clockOf(bucket.at, zone)}`, ...lines].join("\n")}</title>
-      <rect class="bar-area" x={x} y={0} width={STEP} height={HEIGHT} />
-      {SERIES.map((series, i) => {
-        const height = ((bucket.counts[i] ?? 0) / top) * HEIGHT;
-        y -= height;
-        return height > 0 ? (
-          <rect
-            class={`fill-${series.tone}`}
-            x={x + (STEP - BAR) / 2}
-            y={y.toFixed(2)}
-            width={BAR}
-            height={height.toFixed(2)}
-          />
-        ) : null;
-      })}
-    </a>
-  );
-}
-
-/**
- * The axis: one place per bucket, so that a label stands under its own bar. About seven are written, every second of them only where
- * there is room.
- */
-export function ChartTimes({ labels }: { readonly labels: readonly string[] }) {
-  const step = Math.max(1, Math.round(labels.length / 7));
-  return (
-    <div class="chart-times" aria-hidden="true">
-      {labels.map((label, i) => (
-        <span class={i % (2 * step) === 0 ? undefined : "minor"}>{i % step === 0 ? label : ""}</span>
-      ))}
-    </div>
-  );
-}
-
 export function VolumeChart({
   points,
   range,
@@ -135,70 +67,40 @@ export function VolumeChart({
 }) {
   const { zone } = useView();
   const buckets = bucketsOf(points, range);
-  const top = roundTop(Math.max(...buckets.map((bucket) => bucket.total), 0));
   const days = range.bucketMs >= 6 * 3_600_000;
+  const momentOf = ({ at }: Bucket) => `${dayOf(at, zone)} ${clockOf(at, zone)}`;
+  const bars = buckets.map((bucket) => ({
+    counts: bucket.counts,
+    title: [momentOf(bucket), ...countLines(SERIES, bucket.counts)],
+    label: days ? dayOf(bucket.at, zone) : clockOf(bucket.at, zone),
+    href: `/messages?${new URLSearchParams({
+      since: toLocalField(bucket.at, zone),
+      until: toLocalField(bucket.at + range.bucketMs, zone),
+    })}`,
+  }));
   return (
-    <figure class="chart">
-      <div class="chart-plot">
-        <div class="chart-scale" aria-hidden="true">
-          <span>{count(top)}</span>
-          <span>{count(top / 2)}</span>
-          <span>0</span>
-        </div>
-        <svg
-          class="chart-bars"
-          viewBox={`0 0 ${buckets.length * STEP} ${HEIGHT}`}
-          preserveAspectRatio="none"
-          aria-hidden="true"
-        >
-          {[0, 25, 50, 75].map((y) => (
-            <line
-              class="chart-line"
-              x1={0}
-              x2={buckets.length * STEP}
-              y1={y}
-              y2={y}
-              vector-effect="non-scaling-stroke"
-            />
-          ))}
-          {buckets.map((bucket, i) => (
-            <Bar bucket={bucket} index={i} top={top} range={range} />
-          ))}
-        </svg>
-        <ChartTimes
-          labels={buckets.map((bucket) => (days ? dayOf(bucket.at, zone) : clockOf(bucket.at, zone)))}
-        />
-      </div>
-      <figcaption class="chart-legend">
-        {SERIES.map((series) => (
-          <span>
-            <span class={`swatch back-${series.tone}`} aria-hidden="true" /> {series.label}
-          </span>
-        ))}
-      </figcaption>
-      <div class="visually-hidden">
-        <table>
-          <caption>Recipients by time and state</caption>
-          <thead>
+    <StackedBars series={SERIES} bars={bars}>
+      <table>
+        <caption>Recipients by time and state</caption>
+        <thead>
+          <tr>
+            <th scope="col">From</th>
+            {SERIES.map((series) => (
+              <th scope="col">{series.label}</th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {buckets.map((bucket) => (
             <tr>
-              <th scope="col">From</th>
-              {SERIES.map((series) => (
-                <th scope="col">{series.label}</th>
+              <th scope="row">{momentOf(bucket)}</th>
+              {bucket.counts.map((n) => (
+                <td>{n}</td>
               ))}
             </tr>
-          </thead>
-          <tbody>
-            {buckets.map((bucket) => (
-              <tr>
-                <th scope="row">{`${dayOf(bucket.at, zone)} ${clockOf(bucket.at, zone)}`}</th>
-                {bucket.counts.map((n) => (
-                  <td>{n}</td>
-                ))}
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-    </figure>
+          ))}
+        </tbody>
+      </table>
+    </StackedBars>
   );
 }
