@@ -16,6 +16,8 @@ export interface OutgoingParts {
   readonly store: TallyStore;
   readonly locks: Locks;
   readonly correspondents: Correspondents;
+  /** The address is in one of our own domains. */
+  readonly isOurs: (address: MailAddress) => boolean;
   readonly counted: CountedConnections;
   readonly sent: SentMessages;
 }
@@ -50,9 +52,10 @@ export function seenBehind(parts: OutgoingParts, { party, identity }: OutgoingMe
   return seen(parts, party, identity ?? NOBODY);
 }
 
-/** The recipient is known to the domain: wrote to it before. */
-export function correspondence({ correspondents }: OutgoingParts) {
-  return (recipient: MailAddress, domain: string): boolean => correspondents.has(recipient, domain);
+/** The recipient is known to the domain: wrote to it before, or is one of our own people, who can be written to all at once. */
+export function correspondence({ correspondents, isOurs }: OutgoingParts) {
+  return (recipient: MailAddress, domain: string): boolean =>
+    correspondents.has(recipient, domain) || isOurs(recipient);
 }
 
 /** Calls `count` for the sender and, where there is one, the identity; both are saved later. */

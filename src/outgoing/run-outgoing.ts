@@ -1,4 +1,5 @@
 // Outgoing control as it runs: puts its parts together, and saves what must outlive the process.
+import { domainOf } from "../message/address.ts";
 import type { LockNews } from "../notify/outgoing-notices.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
@@ -57,6 +58,7 @@ export async function createOutgoing(options: OutgoingOptions): Promise<Outgoing
     store,
     locks: await createLocks(options),
     correspondents: await createCorrespondents({ db, reader }),
+    isOurs: (address) => snapshot().domain(domainOf(address)) !== null,
     counted: new WeakMap(),
     sent: new SentMessages(),
   };

@@ -45,6 +45,16 @@ test("a newcomer with thirty ordinary mails a day is left alone", async () => {
     expect(each(bench, strangers(30, `day${day}-`), DAY / 30)).toEqual({ taken: 30 });
 });
 
+test("writing to all of one's own people is not bulk", async () => {
+  await using bench = await benchOf({ sender });
+  const colleagues = Array.from({ length: 1500 }, (_, i) => `colleague${i}@example.test`);
+  expect(each(bench, colleagues)).toEqual({ taken: 1500 });
+  expect(factsFor(bench, ["late@example.test"])).toMatchObject({
+    "bulk.level": 0,
+    "bulk.new_recipients_hour": 0,
+  });
+});
+
 test("transactional mail to people who are known is left alone at any volume", async () => {
   await using bench = await benchOf({ sender });
   const customers = strangers(3000, "customer");
