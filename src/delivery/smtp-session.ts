@@ -1,12 +1,19 @@
 // One SMTP session with a far server, over a socket that is already connected. nodemailer's SMTPConnection does the greeting,
-// EHLO, STARTTLS, AUTH and the splitting of replies; transactions are ours, because its send() has no DSN parameters per
+// EHLO, STARTTLS and AUTH; replies are split here, so that all read them alike; transactions are ours, because its send() has no DSN parameters per
 // recipient, no SMTPUTF8 by choice, copies every byte in a loop and takes twice the time.
 import { isIP, type Socket } from "node:net";
 import { checkServerIdentity, TLSSocket } from "node:tls";
 import SMTPConnection from "nodemailer/lib/smtp-connection";
 import type { TlsInfo } from "../message/envelope.ts";
 import { type ProbeResult, RecipientProbe } from "./recipient-probe.ts";
-import { cleanText, parseReply, type RemoteReply } from "./remote-reply.ts";
+import {
+  cleanText,
+  parseReply,
+  type RemoteReply,
+  readReplyLine,
+  replyClass,
+  usualForm,
+} from "./remote-reply.ts";
 import type { DeliveryTimeouts } from "./timeouts.ts";
 import {
   type Step,
@@ -75,10 +82,16 @@ interface SmtpError {
 
 /** A session; `deadlineAt` is kept for a DeadlineWatch, which calls `expire`. */
 export class SmtpSession extends SMTPConnection implements Wire {
-  // Internals of SMTPConnection 10.6.0 (the version is pinned): the handlers of the next replies, and what EHLO offered.
+  // Internals of SMTPConnection 10.6.0 (the version is pinned): the handlers of the next replies, what EHLO offered, and what came
+  // from the socket and is no whole line, or a whole reply nobody has looked at.
   declare readonly _responseActions: ((raw: string) => void)[];
   declare readonly _supportedExtensions: readonly string[];
   declare readonly _maxAllowedSize: number;
+  declare _remainder: string;
+  declare readonly _responseQueue: string[];
+  declare readonly _destroyed: boolean;
+  declare readonly _processResponse: () => void;
+  declare readonly _onResponseTooLarge: () => void;
 
   /** By `performance.now()`. */
   deadlineAt: number;
@@ -99,6 +112,12 @@ export class SmtpSession extends SMTPConnection implements Wire {
   /** null: nothing, the session rests. */
   #waitingFor: string | null = "greeting, or no end of the TLS handshake";
   #settleOpen: ((failure: SessionFailure | null) => void) | null = null;
+  /** The lines of a reply that is not whole yet. */
+  #lines: string[] = [];
+  #linesLength = 0;
+  /** Where they came from: what was said before TLS is forgotten with the socket (RFC 3207 §6). */
+  #linesOf: unknown = null;
+  #greeted = false;
 
   constructor(options: SessionOptions) {
     const { serverName, timeouts } = options;
@@ -206,6 +225,45 @@ export class SmtpSession extends SMTPConnection implements Wire {
       if (this.failure === null) probe.start();
       else probe.fail(this.failure.words);
     });
+  }
+
+  /**
+   * In place of SMTPConnection's own: it waits for a space or a hyphen after the code, and takes a second line without a code for
+   * the end of a reply. Octets are characters until a reply is whole.
+   */
+  _onData(chunk: Buffer): void {
+    if (this._destroyed) return;
+    if (this.#linesOf !== this._socket) this.#forgetLines();
+    this.#linesOf = this._socket;
+    const data = chunk.toString("latin1");
+    if (!data.includes("\n")) {
+      this._remainder += data;
+    } else {
+      const lines = (this._remainder + data).split(/\r?\n/);
+      this._remainder = lines.pop() ?? "";
+      for (const line of lines) this.#takeLine(line);
+    }
+    if (this._remainder.length + this.#linesLength > MAX_REPLY_BYTES) this._onResponseTooLarge();
+    else if (this._responseQueue.length > 0) this._processResponse();
+  }
+
+  #takeLine(line: string): void {
+    const read = readReplyLine(line);
+    this.#linesLength += line.length;
+    this.#lines.push(line);
+    // Within a reply of several lines, one without a code is text of it.
+    if (read === null ? this.#lines.length > 1 : read.more) return;
+    const reply = usualForm(this.#lines);
+    // Any 2yz greets; SMTPConnection looks for 220.
+    const greets = !this.#greeted && replyClass(reply) === 2;
+    if (reply !== "") this.#greeted = true;
+    this._responseQueue.push(greets ? `220${reply.slice(3)}` : reply);
+    this.#forgetLines();
+  }
+
+  #forgetLines(): void {
+    this.#lines = [];
+    this.#linesLength = 0;
   }
 
   expect(onReply: (raw: string) => void): void {

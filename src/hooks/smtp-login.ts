@@ -1,4 +1,5 @@
 // Tries a login at a submission server (RFC 4954): AUTH PLAIN, or LOGIN where that is not offered. Sends no mail. No I/O of its own.
+import { readReplyLine } from "../delivery/remote-reply.ts";
 import { DialogueError, type LineDialogue } from "./line-dialogue.ts";
 import {
   type Credentials,
@@ -71,11 +72,12 @@ async function reply(dialogue: LineDialogue): Promise<SmtpReply> {
   const lines: string[] = [];
   for (let i = 0; i < MAX_REPLY_LINES; i++) {
     const line = await dialogue.line();
-    const [, code, more, text = ""] = /^(\d{3})([ -]?)(.*)$/.exec(line) ?? [];
-    if (code === undefined)
+    const read = readReplyLine(line);
+    // Within a reply of several lines, one without a code is text of it.
+    if (read === null && i === 0)
       throw new DialogueError(`the server says ${quoted(line)}, which is no SMTP reply`);
-    lines.push(text);
-    if (more !== "-") return { code: Number(code), lines };
+    lines.push(read?.text ?? line);
+    if (read?.more === false) return { code: Number(read.code), lines };
   }
   throw new DialogueError(`the server gave a reply of more than ${MAX_REPLY_LINES} lines`);
 }
