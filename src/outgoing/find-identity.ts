@@ -1,7 +1,7 @@
 // Who is behind a message (O2): its envelope sender, its login, or what a header says. Pure; header values are hostile input.
-import { RE2JS } from "re2js";
 import { addressKey, type MailAddress } from "../message/address.ts";
 import { displayText, eachField, readHeaderBlock } from "../message/header-block.ts";
+import { type Pattern, parsePattern } from "../policy/pattern.ts";
 import type { IdentityHeader, SenderSettings } from "../policy/schema-sender.ts";
 
 const MAX_IDENTITY = 200;
@@ -14,15 +14,17 @@ const MAX_RAW_VALUE = 4 * MAX_VALUE;
 export interface CompiledHeader {
   /** Lower case. */
   readonly name: string;
-  readonly extract: RE2JS | null;
+  readonly extract: Pattern | null;
 }
+
+const NOTHING: Pattern = { size: 1, find: () => null };
 
 /** Done once per change of settings: the schema has tried the expression already. */
 export function compileHeader({ header, extract }: IdentityHeader): CompiledHeader {
-  return {
-    name: header.toLowerCase(),
-    extract: extract === undefined ? null : RE2JS.compile(extract),
-  };
+  const parsed = extract === undefined ? null : parsePattern(extract);
+  // Without its expression the header would name other identities: it names none.
+  const pattern = parsed === null ? null : parsed.ok ? parsed.value : NOTHING;
+  return { name: header.toLowerCase(), extract: pattern };
 }
 
 /**
@@ -75,12 +77,10 @@ export function headerIdentity(headers: readonly CompiledHeader[], header: Uint8
 }
 
 /** The first group of the match that took part, the whole match when the expression has no group. */
-function extracted(value: string, extract: RE2JS | null): string | null {
+function extracted(value: string, extract: Pattern | null): string | null {
   if (extract === null) return tidy(value);
-  const match: unknown = extract.exec(value);
-  if (!Array.isArray(match)) return null;
-  const found: unknown = extract.groupCount() > 0 ? match[1] : match[0];
-  return typeof found === "string" ? tidy(found) : null;
+  const found = extract.find(value);
+  return found === null ? null : tidy(found);
 }
 
 /** The name as it is kept; null when nothing is left of it. */

@@ -1,9 +1,10 @@
 // An outgoing sender (requirements O1–O10): a user who logs in, an address range, or a domain with one log-in for all of it.
 // The keys are the policy file's; what a file leaves out gets the default written here.
-import { RE2JS } from "re2js";
 import { z } from "zod";
 import { parseAddress, parseDomain } from "../message/address.ts";
 import { refusePasswordHash } from "./password-hash.ts";
+import { MAX_PATTERN_SIZE, parsePattern } from "./pattern.ts";
+import { patternSize } from "./pattern-size.ts";
 import { domainName, durationWithin, headerName, mailAddress, name, network } from "./schema-fields.ts";
 
 /** What a login may send as besides its own address: an address, or `@domain` for all of a domain. */
@@ -14,18 +15,14 @@ const sendAs = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-/** RE2 syntax: matching takes time linear in the value, whatever the expression. */
+/** RE2 syntax; `pattern.ts` bounds what it costs. */
 const expression = z
   .string()
   .min(1)
   .max(500)
   .superRefine((text, context) => {
-    try {
-      RE2JS.compile(text);
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      context.addIssue({ code: "custom", message: `cannot be used as a regular expression: ${why}` });
-    }
+    const parsed = parsePattern(text);
+    if (!parsed.ok) context.addIssue({ code: "custom", message: parsed.reason });
   });
 
 /** A header that names the identity: its whole value, or the first group of `extract` (the whole match when it has no group). */
@@ -40,7 +37,7 @@ const identifyBy = z.union([
   z.enum(["envelope-sender", "authenticated-user"]),
   identityHeader,
   /** The first header that gives an identity counts; all that say `remove` are taken out. */
-  z.array(identityHeader).min(1).max(10),
+  z.array(identityHeader).min(1).max(10).superRefine(refuseLargePatterns),
 ]);
 
 const most = z.number().int().min(1).max(1_000_000_000).nullable().default(null);
@@ -122,6 +119,17 @@ export const senderSchema = z
 export type SenderSettings = z.output<typeof senderSchema>;
 export type Limits = z.output<typeof limitsSchema>;
 export type IdentityHeader = z.output<typeof identityHeader>;
+
+/** All of them may be tried on one message. */
+function refuseLargePatterns(headers: readonly IdentityHeader[], context: z.RefinementCtx): void {
+  const size = headers.reduce(
+    (sum, { extract }) => sum + (extract === undefined ? 0 : patternSize(extract).size),
+    0,
+  );
+  if (size <= MAX_PATTERN_SIZE) return;
+  const message = `the expressions together are too large: they become ${size} steps, and ${MAX_PATTERN_SIZE} are allowed; make them shorter or name fewer headers`;
+  context.addIssue({ code: "custom", message });
+}
 
 type Kind = "user" | "ip" | "domain";
 

@@ -1,5 +1,6 @@
 // Patterns with `*` (any run of characters) and `?` (one character), matched without backtracking over the pattern.
 import type { Parsed } from "../message/address.ts";
+import { type SegmentSearch, segmentSearch } from "./glob-segment.ts";
 
 const MAX_PATTERN_LENGTH = 200;
 /** Longer values are only looked at this far: facts come from hostile mail. */
@@ -32,16 +33,24 @@ function segmentAt(subject: string, segment: string, at: number): boolean {
   return true;
 }
 
-function findSegment(subject: string, segment: string, from: number, end: number): number {
-  if (!segment.includes("?")) {
-    const at = subject.indexOf(segment, from);
-    return at >= 0 && at + segment.length <= end ? at : -1;
+/** Of pieces with `?` between two stars; kept as long as their pattern. */
+const searches = new WeakMap<Glob, readonly (SegmentSearch | null)[]>();
+
+function searchesOf(glob: Glob): readonly (SegmentSearch | null)[] {
+  let found = searches.get(glob);
+  if (found === undefined) {
+    found = glob.segments.map((segment) => (segment.includes("?") ? segmentSearch(segment) : null));
+    searches.set(glob, found);
   }
-  for (let at = from; at + segment.length <= end; at++) if (segmentAt(subject, segment, at)) return at;
-  return -1;
+  return found;
 }
 
-/** True when the whole of `subject` matches. Each segment is searched once, leftmost first: at most subject × segment steps. */
+function findLiteral(text: string, segment: string, { from, end }: { from: number; end: number }): number {
+  const at = text.indexOf(segment, from);
+  return at >= 0 && at + segment.length <= end ? at : -1;
+}
+
+/** True when the whole of `subject` matches. Each segment is searched once, leftmost first: at most subject × segment / 32 steps. */
 export function globMatches(glob: Glob, subject: string): boolean {
   const text = (
     subject.length > MAX_SUBJECT_LENGTH ? subject.slice(0, MAX_SUBJECT_LENGTH) : subject
@@ -52,10 +61,12 @@ export function globMatches(glob: Glob, subject: string): boolean {
   const last = segments[segments.length - 1] ?? "";
   const end = text.length - last.length;
   if (end < first.length || !segmentAt(text, first, 0) || !segmentAt(text, last, end)) return false;
+  const prepared = searchesOf(glob);
   let from = first.length;
   for (let i = 1; i < segments.length - 1; i++) {
     const segment = segments[i] ?? "";
-    const at = findSegment(text, segment, from, end);
+    const search = prepared[i] ?? null;
+    const at = search === null ? findLiteral(text, segment, { from, end }) : search(text, from, end);
     if (at < 0) return false;
     from = at + segment.length;
   }
