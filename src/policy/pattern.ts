@@ -7,7 +7,7 @@ import { patternSize } from "./pattern-size.ts";
 /** Instructions of all the expressions of one setting together; each counted repetition counts as often as it may repeat. */
 export const MAX_PATTERN_SIZE = 500;
 /** Each of them takes milliseconds to compile, however often it is repeated. */
-export const MAX_UNICODE_CLASSES = 8;
+const MAX_UNICODE_CLASSES = 8;
 /** Instructions × characters of one match: some 10 ms at the very worst. */
 const MAX_STEPS = 100_000;
 /** Compiled expressions that are kept: many senders share one. */
