@@ -28,7 +28,7 @@ export interface DnsServer {
   readonly port: number;
   /** `127.0.0.1:PORT`, as `createResolver` wants it. */
   readonly address: string;
-  /** Every question in order, `name TYPE udp|tcp`, the name in lower case. */
+  /** Every question in order, `name TYPE udp|tcp`, the name in lower case; not those for the root, by which a resolver looks whether we live. */
   readonly asked: string[];
   /** Replaces one name; `null` removes it. */
   set(name: string, zone: ZoneName | null): void;
@@ -146,7 +146,7 @@ export async function startDnsServer(zone: Zone = {}): Promise<DnsServer> {
     const query = packet.decode(raw);
     const question = query.questions?.[0];
     if (question === undefined) return [];
-    asked.push(`${question.name.toLowerCase()} ${question.type} ${via}`);
+    if (question.name !== ".") asked.push(`${question.name.toLowerCase()} ${question.type} ${via}`);
     const special = hook?.(query, via, raw) ?? null;
     if (special !== null) return special;
     const found = lookUp(table, question);

@@ -2,7 +2,7 @@
 import { randomInt } from "node:crypto";
 import packet, { type Answer, type DecodedPacket, type OptAnswer } from "dns-packet";
 
-export type QueryType = "A" | "AAAA" | "MX" | "TXT" | "PTR" | "CNAME";
+export type QueryType = "A" | "AAAA" | "MX" | "TXT" | "PTR" | "CNAME" | "NS";
 
 /** A question as it was sent: the name carries random case, which a forger would have to guess as well. */
 export interface SentQuery {
@@ -10,14 +10,21 @@ export interface SentQuery {
   readonly name: string;
   readonly type: QueryType;
   readonly bytes: Buffer;
-  /** False for servers that do not keep the case of the question. */
-  readonly caseMatters: boolean;
+}
+
+/** How a server is asked: `mixCase` and `edns` are left away for servers that cannot take them. */
+export interface Manner {
+  readonly mixCase: boolean;
+  readonly edns: boolean;
 }
 
 /** `other`: SERVFAIL, REFUSED and everything else that is no answer. */
 export interface QueryAnswer {
   readonly rcode: "noerror" | "nxdomain" | "other";
+  /** With the upper bits of EDNS (RFC 6891 §6.1.3). */
   readonly rcodeNumber: number;
+  /** The question came back as it was asked, letter for letter. */
+  readonly caseKept: boolean;
   readonly truncated: boolean;
   readonly authentic: boolean;
   readonly answers: readonly Answer[];
@@ -27,9 +34,13 @@ export interface QueryAnswer {
 
 // DNS flag day 2020: fits every path without fragments.
 const UDP_PAYLOAD_BYTES = 1232;
-// Bounds the work of a pointer chain in a record's name: records × bytes / 2 steps.
-const MAX_RECORDS = 400;
-const MAX_MESSAGE_BYTES = 32_768;
+const MAX_UDP_RECORDS = 400;
+const MAX_UDP_BYTES = 32_768;
+/** Over TCP a name's hundreds of TXT records are read whole; what is beyond these bounds is no answer, never a part of one. */
+const MAX_TCP_RECORDS = 4000;
+// A record's name may run through a chain of pointers, and each hop needs an octet from 0xc0 up.
+const MAX_POINTER_STEPS = 8_000_000;
+const POINTER_MARK = 0xc0;
 const HEADER_BYTES = 12;
 const EDNS: OptAnswer = {
   name: ".",
@@ -45,6 +56,9 @@ const FLAG_RESPONSE = 0x8000;
 const OPCODE_MASK = 0x7800;
 const FLAG_TRUNCATED = 0x0200;
 const FLAG_AUTHENTIC = 0x0020;
+const RCODE_FORMERR = 1;
+const RCODE_NOTIMP = 4;
+const RCODE_BADVERS = 16;
 
 /** Mixes upper and lower case at random (draft-vixie-dnsext-dns0x20). */
 function mixCase(name: string): string {
@@ -57,31 +71,66 @@ function mixCase(name: string): string {
   return mixed;
 }
 
-/** Encodes a recursive question with EDNS and AD (RFC 6840 §5.7: asks for the AD bit in the answer). */
+/** Encodes a recursive question; with EDNS, AD too (RFC 6840 §5.7: asks for the AD bit in the answer). */
 export function encodeQuery(options: {
   readonly id: number;
   readonly name: string;
   readonly type: QueryType;
-  readonly caseMatters: boolean;
+  readonly manner: Manner;
 }): SentQuery {
-  const name = options.caseMatters ? mixCase(options.name) : options.name;
+  const { mixCase: mixed, edns } = options.manner;
+  const name = mixed ? mixCase(options.name) : options.name;
   const bytes = packet.encode({
     type: "query",
     id: options.id,
-    flags: packet.RECURSION_DESIRED | packet.AUTHENTIC_DATA,
+    flags: packet.RECURSION_DESIRED | (edns ? packet.AUTHENTIC_DATA : 0),
     questions: [{ name, type: options.type }],
-    additionals: [EDNS],
+    additionals: edns ? [EDNS] : [],
   });
-  return { id: options.id, name, type: options.type, bytes, caseMatters: options.caseMatters };
+  return { id: options.id, name, type: options.type, bytes };
 }
 
-function questionMatches(decoded: DecodedPacket, query: SentQuery): boolean {
+/** FORMERR, NOTIMP or BADVERS: the server does not understand EDNS and has to be asked without (RFC 6891 §7). */
+export function refusesEdns(answer: QueryAnswer): boolean {
+  return [RCODE_FORMERR, RCODE_NOTIMP, RCODE_BADVERS].includes(answer.rcodeNumber);
+}
+
+/** The name of the question that came back, or null when it is not the one that was asked, in whatever case. */
+function questionName(decoded: DecodedPacket, query: SentQuery): string | null {
   const question = decoded.questions?.[0];
-  if (question === undefined || decoded.questions?.length !== 1) return false;
-  if (question.type !== query.type || question.class !== "IN") return false;
-  return query.caseMatters
-    ? question.name === query.name
-    : question.name.toLowerCase() === query.name.toLowerCase();
+  if (question === undefined || decoded.questions?.length !== 1) return null;
+  if (question.type !== query.type || question.class !== "IN") return null;
+  return question.name.toLowerCase() === query.name.toLowerCase() ? question.name : null;
+}
+
+function rcodeOf(flags: number, decoded: DecodedPacket): number {
+  const opt = (decoded.additionals ?? []).find((record) => record.type === "OPT");
+  return opt?.type === "OPT" ? ((opt.extendedRcode ?? 0) << 4) | (flags & 15) : flags & 15;
+}
+
+/** Servers that do not understand a question may send back the header alone; to be believed no further than "ask otherwise". */
+function refusalWithoutQuestion(message: Buffer): QueryAnswer | null {
+  const rcodeNumber = message.readUInt16BE(2) & 15;
+  if (message.length > HEADER_BYTES || (rcodeNumber !== RCODE_FORMERR && rcodeNumber !== RCODE_NOTIMP))
+    return null;
+  return {
+    rcode: "other",
+    rcodeNumber,
+    caseKept: true,
+    truncated: false,
+    authentic: false,
+    answers: [],
+    negativeTtl: null,
+  };
+}
+
+function withinBounds(message: Buffer, via: "udp" | "tcp"): boolean {
+  const records = message.readUInt16BE(6) + message.readUInt16BE(8) + message.readUInt16BE(10);
+  if (via === "udp") return message.length <= MAX_UDP_BYTES && records <= MAX_UDP_RECORDS;
+  if (records > MAX_TCP_RECORDS) return false;
+  let marks = 0;
+  for (const octet of message) if (octet >= POINTER_MARK) marks++;
+  return records * marks <= MAX_POINTER_STEPS;
 }
 
 function negativeTtl(decoded: DecodedPacket): number | null {
@@ -99,13 +148,17 @@ function withoutRecords(message: Buffer): Buffer {
 }
 
 /** Reads an answer to this query, or null when it is none: wrong id, wrong question, not decodable, beyond the bounds. */
-export function readAnswer(message: Buffer, query: SentQuery): QueryAnswer | null {
-  if (message.length < HEADER_BYTES || message.length > MAX_MESSAGE_BYTES) return null;
-  if (message.readUInt16BE(0) !== query.id) return null;
+export function readAnswer(
+  message: Buffer,
+  query: SentQuery,
+  via: "udp" | "tcp" = "udp",
+): QueryAnswer | null {
+  if (message.length < HEADER_BYTES || message.readUInt16BE(0) !== query.id) return null;
   const flags = message.readUInt16BE(2);
   if ((flags & FLAG_RESPONSE) === 0 || (flags & OPCODE_MASK) !== 0) return null;
-  const records = message.readUInt16BE(6) + message.readUInt16BE(8) + message.readUInt16BE(10);
-  if (message.readUInt16BE(4) !== 1 || records > MAX_RECORDS) return null;
+  const questions = message.readUInt16BE(4);
+  if (questions === 0) return refusalWithoutQuestion(message);
+  if (questions !== 1 || !withinBounds(message, via)) return null;
   const truncated = (flags & FLAG_TRUNCATED) !== 0;
   let decoded: DecodedPacket;
   try {
@@ -113,11 +166,13 @@ export function readAnswer(message: Buffer, query: SentQuery): QueryAnswer | nul
   } catch {
     return null;
   }
-  if (!questionMatches(decoded, query)) return null;
-  const rcodeNumber = flags & 15;
+  const name = questionName(decoded, query);
+  if (name === null) return null;
+  const rcodeNumber = rcodeOf(flags, decoded);
   return {
     rcode: rcodeNumber === 0 ? "noerror" : rcodeNumber === 3 ? "nxdomain" : "other",
     rcodeNumber,
+    caseKept: name === query.name,
     truncated,
     authentic: (flags & FLAG_AUTHENTIC) !== 0,
     answers: decoded.answers ?? [],

@@ -4,7 +4,8 @@ import ipaddr from "ipaddr.js";
 
 const MAX_NAME_LENGTH = 253;
 const MAX_LABEL_LENGTH = 63;
-const PRINTABLE_ASCII = /^[\x21-\x7e]+$/;
+// A blank inside too: SPF's macro "%_" makes one (RFC 7208 §7.3), and DNS takes any octet.
+const PRINTABLE_ASCII = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
 const NON_ASCII = /[^\x00-\x7f]/;
 
 /**
@@ -24,6 +25,12 @@ export function queryName(text: string): string | null {
     start = end + 1;
   }
   return bare;
+}
+
+/** The same for names of hosts, which never hold a blank. */
+export function hostName(text: string): string | null {
+  const name = queryName(text);
+  return name?.includes(" ") ? null : name;
 }
 
 /** `192.0.2.7` → `7.2.0.192.in-addr.arpa`; null when it is no IP address. IPv4-mapped IPv6 counts as IPv4. */

@@ -1,6 +1,6 @@
 // From decoded records to the values callers get. What cannot be a name or an address is left out. No I/O.
 import type { Answer } from "dns-packet";
-import { queryName } from "./query-name.ts";
+import { hostName } from "./query-name.ts";
 import type { MxRecord } from "./resolver.ts";
 
 /** The address of an A or AAAA record. */
@@ -10,13 +10,13 @@ export function addressValue(record: Answer): string | null {
 
 /** The name of a PTR or CNAME record, normalised. */
 export function nameValue(record: Answer): string | null {
-  return record.type === "PTR" || record.type === "CNAME" ? queryName(record.data) : null;
+  return record.type === "PTR" || record.type === "CNAME" ? hostName(record.data) : null;
 }
 
 /** A null MX (RFC 7505) has the exchange "". */
 export function mxValue(record: Answer): MxRecord | null {
   if (record.type !== "MX") return null;
-  const exchange = record.data.exchange === "." ? "" : queryName(record.data.exchange);
+  const exchange = record.data.exchange === "." ? "" : hostName(record.data.exchange);
   return exchange === null ? null : { exchange, priority: record.data.preference ?? 0 };
 }
 

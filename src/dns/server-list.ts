@@ -1,8 +1,9 @@
-// Puts one question to the DNS servers until one answers: retries, time-outs, truncation, servers that are down.
+// Puts one question to the DNS servers until one answers: retries, time-outs, servers that are down.
 import type { Log } from "../observe/log.ts";
+import { answersAtAll, askServer } from "./ask-server.ts";
 import type { QueryAnswer, QueryType } from "./query-message.ts";
 import type { DnsServerAddress } from "./server-address.ts";
-import { askOverTcp } from "./tcp-exchange.ts";
+import { createServerState, type ServerState } from "./server-state.ts";
 import { createUdpExchange, type NoAnswer } from "./udp-exchange.ts";
 
 /** An answer with the server it came from. */
@@ -19,10 +20,9 @@ export interface ServerList {
 
 // Shares of the whole time that one try may take, per round.
 const ROUNDS = [0.2, 0.3, 0.5] as const;
-const DOWN_MS = 30_000;
-/** When nobody has answered for a while, a question only looks whether somebody is back: mail must not wait for each of them in full. */
+/** While no server answers anything, a question only looks whether one is back: mail must not wait for each of them in full. */
 const SILENT_ROUNDS = [0.1] as const;
-const SILENT_TRIES = 3;
+const PROBE_SHARE = 0.1;
 
 /** Makes the list. `timeoutMs` is the time the rounds are measured by. */
 export function createServerList(options: {
@@ -30,66 +30,62 @@ export function createServerList(options: {
   readonly timeoutMs: number;
   readonly log: Log;
 }): ServerList {
-  const { servers, timeoutMs, log } = options;
+  const { timeoutMs, log } = options;
   const udp = createUdpExchange();
-  const downUntil = new Map<DnsServerAddress, number>();
-  /** Tries without an answer, one after the other, over all questions. */
-  const unanswered = new Map<DnsServerAddress, number>();
+  const states = options.servers.map(createServerState);
+  const probing = new Set<ServerState>();
+  let closed = false;
 
-  /** Servers in their order, those that failed lately last. */
-  const inOrder = (): readonly DnsServerAddress[] => {
-    const now = performance.now();
-    const isDown = (server: DnsServerAddress): number => ((downUntil.get(server) ?? 0) > now ? 1 : 0);
-    return servers.length === 1 ? servers : [...servers].sort((a, b) => isDown(a) - isDown(b));
+  /** Servers in their order, those that are down last. */
+  const inOrder = (): readonly ServerState[] =>
+    states.length === 1 ? states : [...states].sort((a, b) => Number(a.isDown) - Number(b.isDown));
+
+  const markDown = (state: ServerState, cause: string): void => {
+    if (state.noteDown()) log.warn({ server: state.name, cause }, "a DNS server does not answer");
   };
 
-  const askOne = async (
-    server: DnsServerAddress,
-    question: Parameters<typeof askOverTcp>[1],
-    tryMs: number,
-  ): Promise<QueryAnswer | NoAnswer> => {
-    const result = await udp.ask(server, question, tryMs);
-    if ("failed" in result || !result.truncated) return result;
-    return askOverTcp(server, question, tryMs);
+  /** A name was left unanswered: whether that is the server's fault is found out beside the question. */
+  const lookInto = async (state: ServerState, cause: string): Promise<void> => {
+    if (probing.has(state)) return;
+    probing.add(state);
+    const alive = await answersAtAll(udp, state, Math.max(1, Math.floor(PROBE_SHARE * timeoutMs)));
+    probing.delete(state);
+    if (!alive && !closed) markDown(state, cause);
   };
 
-  const markDown = (server: DnsServerAddress, words: string): void => {
-    if ((downUntil.get(server) ?? 0) <= performance.now()) {
-      log.warn({ server: `${server.host}:${server.port}`, cause: words }, "a DNS server does not answer");
-    }
-    downUntil.set(server, performance.now() + DOWN_MS);
-    unanswered.set(server, (unanswered.get(server) ?? 0) + 1);
+  const judgeFailure = (state: ServerState, failure: NoAnswer, askedAt: number): void => {
+    if (closed || state.answeredSince(askedAt)) return;
+    if (failure.silent) void lookInto(state, failure.failed);
+    else markDown(state, failure.failed);
   };
-  const allSilent = (): boolean => servers.every((server) => (unanswered.get(server) ?? 0) >= SILENT_TRIES);
 
   return {
     async ask(name, type, deadline) {
       let words = "no time left to ask";
-      const refused = new Set<DnsServerAddress>();
-      const rounds: readonly number[] = allSilent() ? SILENT_ROUNDS : ROUNDS;
-      for (const [round, share] of rounds.entries()) {
-        for (const server of inOrder()) {
-          const tryMs = Math.floor(Math.min(share * timeoutMs, deadline - performance.now()));
-          if (refused.has(server)) continue;
+      const refused = new Set<ServerState>();
+      const rounds: readonly number[] = states.every((state) => state.isDown) ? SILENT_ROUNDS : ROUNDS;
+      for (const share of rounds) {
+        for (const state of inOrder()) {
+          const askedAt = performance.now();
+          const tryMs = Math.floor(Math.min(share * timeoutMs, deadline - askedAt));
+          if (refused.has(state)) continue;
           if (tryMs < 1) return { failed: words };
-          // The last round serves servers that do not echo the case of the question.
-          const question = { name, type, caseMatters: round < rounds.length - 1 };
-          const result = await askOne(server, question, tryMs);
-          const from = `${server.host}:${server.port}`;
+          const result = await askServer(udp, state, { name, type, tryMs });
           if ("failed" in result) {
-            words = `${from}: ${result.failed}`;
-            markDown(server, result.failed);
+            words = `${state.name}: ${result.failed}`;
+            judgeFailure(state, result, askedAt);
           } else {
-            downUntil.delete(server);
-            unanswered.delete(server);
-            if (result.rcode !== "other") return { answer: result, server };
-            words = `${from} answered with error ${result.rcodeNumber}`;
-            refused.add(server);
+            if (result.rcode !== "other") return { answer: result, server: state.server };
+            words = `${state.name} answered with error ${result.rcodeNumber}`;
+            refused.add(state);
           }
         }
       }
       return { failed: words };
     },
-    close: () => udp.close(),
+    close() {
+      closed = true;
+      udp.close();
+    },
   };
 }

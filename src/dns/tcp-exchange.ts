@@ -37,7 +37,9 @@ export function askOverTcp(
       received += chunk.copy(whole, received);
       const end = received < 2 ? MAX_BYTES : 2 + whole.readUInt16BE(0);
       if (received < end) return;
-      settle(readAnswer(whole.subarray(2, end), query) ?? { failed: "the answer over TCP is not usable" });
+      settle(
+        readAnswer(whole.subarray(2, end), query, "tcp") ?? { failed: "the answer over TCP is not usable" },
+      );
     });
     socket.on("error", (error) => settle({ failed: `TCP failed: ${error.message}` }));
     socket.on("close", () => settle({ failed: "the connection was closed before the whole answer" }));

@@ -4,6 +4,7 @@ import { randomInt } from "node:crypto";
 import { createSocket, type Socket } from "node:dgram";
 import {
   encodeQuery,
+  type Manner,
   type QueryAnswer,
   type QueryType,
   readAnswer,
@@ -14,12 +15,13 @@ import type { DnsServerAddress } from "./server-address.ts";
 export interface Question {
   readonly name: string;
   readonly type: QueryType;
-  readonly caseMatters: boolean;
+  readonly manner: Manner;
 }
 
-/** Why there was no usable answer: a sentence for the log. */
+/** Why there was no usable answer: a sentence for the log. `silent`: nothing came back at all, which may be the name's fault alone. */
 export interface NoAnswer {
   readonly failed: string;
+  readonly silent?: true;
 }
 
 export interface UdpExchange {
@@ -76,7 +78,10 @@ class SharedSocket {
         resolve(result);
         if (!this.usable && this.#waiting.size === 0) this.close();
       };
-      const timer = setTimeout(() => settle({ failed: `no answer within ${timeoutMs} ms` }), timeoutMs);
+      const timer = setTimeout(
+        () => settle({ failed: `no answer within ${timeoutMs} ms`, silent: true }),
+        timeoutMs,
+      );
       this.#waiting.set(id, { query, settle });
       void this.#ready.then((connected) => {
         if (connected && !this.#closed) this.#socket.send(query.bytes);

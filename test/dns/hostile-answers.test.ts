@@ -93,15 +93,17 @@ describe("not accepted", () => {
     expect(await resolver.a("good.example.test")).toMatchObject({ ok: true });
   });
 
-  test("the question's case has to come back, except in the last round", async () => {
+  test("a question that comes back in one case is not believed: TCP says what is true", async () => {
     const { server, resolver } = await setUp();
-    server.answerWith((query) => {
+    server.answerWith((query, via) => {
+      if (via === "tcp") return null;
       const name = (query.questions?.[0]?.name ?? "").toLowerCase();
       return [response(query, forged(query), { questions: [{ name, type: "A" }] })];
     });
-    const startedAt = performance.now();
-    expect(await resolver.a("a-long-name-with-many-letters.example.test")).toMatchObject({ ok: true });
-    expect(performance.now() - startedAt).toBeGreaterThan(100);
+    server.set("a-long-name-with-many-letters.example.test", { A: ["192.0.2.8"] });
+    expect(await resolver.a("a-long-name-with-many-letters.example.test")).toMatchObject({
+      records: ["192.0.2.8"],
+    });
   });
 });
 
@@ -168,7 +170,12 @@ describe("TCP", () => {
 });
 
 describe("any bytes", () => {
-  const query = encodeQuery({ id: 4711, name: "example.test", type: "TXT", caseMatters: false });
+  const query = encodeQuery({
+    id: 4711,
+    name: "example.test",
+    type: "TXT",
+    manner: { mixCase: false, edns: true },
+  });
 
   test("never throw", () => {
     fc.assert(

@@ -1,9 +1,12 @@
 // Servers that say nothing: the first question takes its whole time, those after it a tenth, until somebody answers again.
+// Names that get no answer from a server that lives: nothing changes for others.
 import { expect, test } from "bun:test";
 import { createSocket } from "node:dgram";
 import { decode, encode } from "dns-packet";
 import { createServerList } from "../../src/dns/server-list.ts";
+import { createResolver } from "../../src/dns/stub-resolver.ts";
 import { silentLog } from "../../src/observe/log.ts";
+import { startDnsServer } from "../dns-server.ts";
 
 const TIMEOUT_MS = 2000;
 
@@ -12,9 +15,10 @@ test("a question to silent servers is not waited for again and again", async () 
   let asked = 0;
   let silent = true;
   server.on("message", (packet, from) => {
-    asked += 1;
-    if (silent) return;
     const { id, questions } = decode(packet);
+    // Whether anybody is there is asked beside the question.
+    if (questions?.[0]?.name !== ".") asked += 1;
+    if (silent) return;
     server.send(
       encode({ type: "response", id: id ?? 0, questions: questions ?? [], answers: [] }),
       from.port,
@@ -44,3 +48,26 @@ test("a question to silent servers is not waited for again and again", async () 
     server.close();
   }
 }, 30_000);
+
+test("names whose own servers are dead do not make ours one that is down", async () => {
+  const server = await startDnsServer({ "good.example.test": { TXT: ["v=spf1 -all"] } });
+  const resolver = createResolver({ servers: [server.address], log: silentLog, timeoutMs: 1000 });
+  let slow = 0;
+  try {
+    server.answerWith((query) => (query.questions?.[0]?.name.toLowerCase().includes("dead") ? [] : null));
+    const dead = await Promise.all(
+      ["a", "b", "c", "d", "e"].map((label) => resolver.txt(`${label}.dead.example.org`)),
+    );
+    expect(dead.every((answer) => !answer.ok && answer.failure === "servfail")).toBe(true);
+    // A slow answer, later than the one try of a server that is down would wait for, still counts.
+    server.answerWith((query) => {
+      if (query.questions?.[0]?.name === ".") return null;
+      return ++slow < 2 ? [] : null;
+    });
+    expect(await resolver.txt("good.example.test")).toMatchObject({ ok: true });
+    expect(slow).toBe(2);
+  } finally {
+    resolver.close();
+    await server.close();
+  }
+});
