@@ -1,7 +1,7 @@
 // Takes a message apart into its MIME parts, by offsets, under budgets for depth and number. Where mail programs read
 // differently, every reading is followed and the doubt is noted. No I/O.
 
-import { eachField, rawValue, readHeaderBlock } from "../message/header-block.ts";
+import { eachField, rawValue, readPartHeader } from "../message/header-block.ts";
 import { extensionOf } from "./file-name.ts";
 import { type ParameterisedValue, parameterReadings, parseParameters } from "./mime-parameters.ts";
 import { decodeContent, type TransferEncoding, transferEncodingOf } from "./transfer-encoding.ts";
@@ -61,7 +61,7 @@ function walkEntity(walk: Walk, entity: Buffer, depth: number): void {
     walk.cut ??= `more than ${MAX_MIME_PARTS} parts`;
     return;
   }
-  const { text, bodyStart } = readHeaderBlock(entity);
+  const { text, bodyStart } = readPartHeader(entity);
   const header = readMimeHeader(walk, text);
   const body = entity.subarray(bodyStart);
   const multipart = header.types.some((type) => type.startsWith("multipart/"));

@@ -1,5 +1,5 @@
 // Findings about how the message is built: what different programs may read differently. Decides nothing.
-import { eachField, MAX_HEADER_BYTES, MAX_HEADER_FIELDS, readHeaderBlock } from "../message/header-block.ts";
+import { eachField, MAX_HEADER_BYTES, MAX_HEADER_FIELDS, readPartHeader } from "../message/header-block.ts";
 import type { Finding } from "../rules/fact.ts";
 import type { MimeTree } from "./mime-walk.ts";
 
@@ -35,7 +35,7 @@ export function structureFindings(
 function headerReasons(raw: Uint8Array): ReadonlySet<string> {
   const reasons = new Set<string>();
   const seen = new Set<string>();
-  const { text, bodyStart } = readHeaderBlock(raw);
+  const { text, bodyStart } = readPartHeader(raw);
   let fields = 0;
   eachField(text, (field) => {
     fields++;

@@ -31,8 +31,19 @@ const COLON = 58;
 const SPACE = 32;
 const TAB = 9;
 
-/** Finds the header section. A message that starts with an empty line has none; one without an empty line has no body. */
+/**
+ * Finds the header section of a message. One that starts with an empty line has none, nor has one that starts with white space:
+ * there is no field it could continue (RFC 5322 §2.2), so it is body from its first octet. One without an empty line has no body.
+ */
 export function readHeaderBlock(raw: Uint8Array): HeaderBlock {
+  return isWhite(raw[0] ?? 0) ? { text: "", bodyStart: 0 } : readPartHeader(raw);
+}
+
+/**
+ * The same for whoever looks for what hides in a message or a part of it: some readers take fields below a first line of white space
+ * for fields all the same.
+ */
+export function readPartHeader(raw: Uint8Array): HeaderBlock {
   const bytes = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength);
   if (bytes[0] === 13 && bytes[1] === 10) return { text: "", bodyStart: 2 };
   const gap = bytes.indexOf(CRLF_CRLF);
@@ -54,6 +65,18 @@ export function eachField(text: string, visit: (field: HeaderField) => boolean |
     if (visit(fieldAt(text, start, end)) === false) return;
     start = end;
   }
+}
+
+/** Has the message a body alone, which would be read as fields below a header that is put on top of it? */
+export function isBareBody(raw: Uint8Array): boolean {
+  const { text, bodyStart } = readHeaderBlock(raw);
+  if (text === "") return raw.length > 0 && bodyStart === 0;
+  let bare = true;
+  eachField(text, ({ name }) => {
+    bare = name === "";
+    return bare;
+  });
+  return bare;
 }
 
 function fieldAt(text: string, start: number, end: number): HeaderField {

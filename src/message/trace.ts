@@ -5,7 +5,7 @@ import type { Finding } from "../rules/fact.ts";
 import { authenticationResults } from "./authentication-results.ts";
 import { encodeText, foldField } from "./encoded-word.ts";
 import type { Envelope } from "./envelope.ts";
-import { eachField, type HeaderField, rawValue, readHeaderBlock } from "./header-block.ts";
+import { eachField, type HeaderField, isBareBody, rawValue, readHeaderBlock } from "./header-block.ts";
 
 export interface TraceOptions {
   /** The message as received, CRLF line ends. */
@@ -28,14 +28,17 @@ const MAX_RESULTS_NAME = 300;
 
 /**
  * The message with `Received`, `Authentication-Results` (when there are such findings) and the note on top. Forged
- * `Authentication-Results` of our name and notes are removed; below our fields every other octet is the original's.
+ * `Authentication-Results` of our name and notes are removed; below our fields every other octet is the original's. A message without
+ * a header of its own (its first line begins with white space, or none of its lines is a field) is set off by an empty line: it would
+ * continue our last field, and nobody would be shown its text.
  */
 export function addTraceHeaders(options: TraceOptions): Uint8Array {
   const noteName = options.noteHeader ?? "X-Gatepost";
   const ours = Buffer.from(
     receivedField(options) +
       authenticationResults(options.findings, options.hostname, options.envelope.reversePath === null) +
-      noteField(noteName, options),
+      noteField(noteName, options) +
+      (isBareBody(options.raw) ? "\r\n" : ""),
   );
   const forged = forgedFields(options.raw, options.hostname, noteName.toLowerCase());
   if (forged.length === 0) return Buffer.concat([ours, options.raw]);
@@ -97,16 +100,12 @@ function mailDate(timeMs: number): string {
   return dateText;
 }
 
-/**
- * The fields that claim to be ours: the results of our authserv-id, and every note (RFC 8601 §5). A message that begins with white space
- * would continue our last field, so those lines belong to them.
- */
+/** The fields that claim to be ours: the results of our authserv-id, and every note (RFC 8601 §5). */
 function forgedFields(raw: Uint8Array, hostname: string, noteName: string): readonly HeaderField[] {
   const { text } = readHeaderBlock(raw);
   const forged: HeaderField[] = [];
   eachField(text, (field) => {
-    if (field.start === 0 && /^[ \t]/.test(text)) forged.push(field);
-    else if (field.name === "authentication-results") {
+    if (field.name === "authentication-results") {
       if (claimsToBe(hostname, rawValue(text, field))) forged.push(field);
     } else if (field.name.startsWith("x-gatepost") || field.name === noteName) forged.push(field);
     return undefined;

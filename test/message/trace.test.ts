@@ -172,12 +172,14 @@ test("below our fields every octet is the original's", () => {
 test.each([
   ["words", " ; released by the administrator\r\n\tand more\r\n"],
   ["white space alone", "\t\r\n \r\n"],
-])("a message that begins with a continuation line cannot write into our note: %s", (_, lines) => {
-  const text = traced(Buffer.from(`${lines}From: a@example.org\r\n\r\nx\r\n`), {
-    verdictWords: "quarantined",
-  });
-  expect(text).toContain("; quarantined\r\nFrom: a@example.org\r\n\r\nx\r\n");
-});
+])(
+  "a message that begins with a continuation line cannot write into our note, and is kept: %s",
+  (_, lines) => {
+    const raw = `${lines}From: a@example.org\r\n\r\nx\r\n`;
+    const text = traced(Buffer.from(raw), { verdictWords: "quarantined" });
+    expect(text.endsWith(`; quarantined\r\n\r\n${raw}`)).toBe(true);
+  },
+);
 
 test("results of an international name longer than any name are taken for ours", () => {
   const text = traced(
