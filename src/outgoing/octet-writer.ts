@@ -12,6 +12,11 @@ export class OctetWriter {
     this.#length = 0;
   }
 
+  /** Octets written since `reset`. */
+  get length(): number {
+    return this.#length;
+  }
+
   octet(value: number): void {
     this.#room(1);
     this.#octets[this.#length++] = value;
@@ -45,6 +50,11 @@ export class OctetWriter {
     this.#octets.set(head, start);
   }
 
+  /** Writes a sum over what was written since `reset`, in four octets. */
+  sum(): void {
+    this.word(Bun.hash.xxHash32(this.#octets.subarray(0, this.#length)));
+  }
+
   /** A copy of what was written since `reset`. */
   taken(): Uint8Array {
     return this.#octets.slice(0, this.#length);
@@ -56,6 +66,13 @@ export class OctetWriter {
     larger.set(this.#octets);
     this.#octets = larger;
   }
+}
+
+/** What was written before `sum`, or null when the octets are not those that were summed up. */
+export function withoutSum(octets: Uint8Array): Uint8Array | null {
+  const content = octets.subarray(0, Math.max(0, octets.length - 4));
+  const sum = new OctetReader(octets.subarray(content.length)).word();
+  return octets.length >= 4 && sum === Bun.hash.xxHash32(content) ? content : null;
 }
 
 /** Reads what an OctetWriter wrote. Reading past the end gives 0 and never throws. */

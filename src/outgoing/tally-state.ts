@@ -1,12 +1,14 @@
 // A tally as octets, for the database and for memory while nobody asks for it, and back: numbers in sections, so that a later version
-// can add some. What cannot be read is left out: it is counts, and mail must go on.
+// can add some, and a sum at the end. What is damaged is left out: it is counts, and mail must go on.
 import { EventLog } from "./event-log.ts";
 import { HourBook } from "./hour-book.ts";
 import { KnownHashes } from "./known-hashes.ts";
-import { OctetReader, OctetWriter } from "./octet-writer.ts";
+import { OctetReader, OctetWriter, withoutSum } from "./octet-writer.ts";
 import { DAY_MS, type Tally } from "./tally.ts";
 
-const FORM = 1;
+const FORM = 2;
+/** The same without the sum at its end: what version 0.1.0 wrote. */
+const FORM_WITHOUT_SUM = 1;
 const MONTH_MS = 31 * DAY_MS;
 const HOUR_MS = 3_600_000;
 /** Fractions of recipients are kept in sixteenths. */
@@ -14,6 +16,9 @@ const PARTS = 16;
 /** A log has no more entries, a count is no higher: more is damage. */
 const MOST_ENTRIES = 100_000;
 const MOST_COUNT = 0xffff_ffff;
+/** A time outside of these years is damage; milliseconds UTC. */
+const EARLIEST = Date.UTC(2000, 0);
+const LATEST = Date.UTC(2200, 0);
 
 /** Whom an identity wrote to: between half of this and this many. Enough for a newsletter; at most 128 KB an identity. */
 export const MOST_KNOWN = 24_576;
@@ -69,6 +74,8 @@ export function encodeTally(tally: Tally): Uint8Array {
         writer.number(part);
     });
   }
+  // Most tallies of a day ago are empty: one octet each.
+  if (writer.length > 1) writer.sum();
   return writer.taken();
 }
 
@@ -81,24 +88,30 @@ function writeLog(log: EventLog): void {
   }
 }
 
-/** Puts what was saved into the tally; what was counted since stays. */
+/** Puts what was saved into the tally; what was counted since stays. Of damaged octets nothing is taken. */
 export function restoreTally(tally: Tally, state: Uint8Array): void {
-  const reader = new OctetReader(state);
-  if (reader.number() !== FORM) return;
+  if (state.length < 2) return;
+  const form = state[0];
+  const whole = form === FORM ? withoutSum(state) : form === FORM_WITHOUT_SUM ? state : null;
+  if (whole === null) return;
+  const reader = new OctetReader(whole.subarray(1));
   while (!reader.isAtEnd) restoreSection(tally, reader.number(), reader.counted());
 }
 
 function restoreSection(tally: Tally, section: number, content: OctetReader): void {
   const log = LOGS.find((name) => SECTION[name] === section);
   if (log !== undefined) {
+    const entries = logEntries(content);
+    if (entries.length === 0) return;
     tally[log] ??= new EventLog(KEEP[log]);
-    tally[log].restore(logEntries(content));
+    tally[log].restore(entries);
     return;
   }
   switch (section) {
     case SECTION.hours: {
       const words: number[] = [];
       while (!content.isAtEnd && words.length < MOST_ENTRIES) words.push(content.number());
+      if (words.some((word) => word > MOST_COUNT)) return;
       tally.hours ??= new HourBook();
       tally.hours.restore(Uint32Array.from(words));
       return;
@@ -135,12 +148,15 @@ function restoreSection(tally: Tally, section: number, content: OctetReader): vo
   }
 }
 
+/** The entries in their order, or none: without a sum damage shows as times that are none, and what follows it cannot be trusted. */
 function logEntries(content: OctetReader): (readonly [number, number])[] {
   const entries: (readonly [number, number])[] = [];
   let at = 0;
   while (!content.isAtEnd && entries.length < MOST_ENTRIES) {
     at += content.number();
-    entries.push([at, Math.min(content.number(), MOST_COUNT)]);
+    const count = content.number();
+    if (at < EARLIEST || at > LATEST || count > MOST_COUNT) return [];
+    entries.push([at, count]);
   }
   return entries;
 }
