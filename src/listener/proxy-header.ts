@@ -1,7 +1,7 @@
 // Reads the PROXY header, versions 1 and 2 (haproxy proxy-protocol.txt), from the first octets of a connection. No I/O.
 import { normalIp } from "../session/ip-address.ts";
 
-/** Who the proxy says the client is; null: the proxy itself talks (LOCAL). */
+/** Who the proxy says the client is; null: it names nobody, and the connection's own addresses count. */
 export interface ProxiedClient {
   readonly ip: string;
   readonly port: number;
@@ -44,14 +44,19 @@ function invalid(reason: string): ProxyHeader {
   return { kind: "invalid", reason };
 }
 
-/** `PROXY TCP4 192.0.2.7 192.0.2.1 49152 25` CRLF. UNKNOWN names nobody, and the proxy must not stand in for a stranger. */
+/**
+ * `PROXY TCP4 192.0.2.7 192.0.2.1 49152 25` CRLF. Of UNKNOWN everything up to the CRLF is ignored: a proxy says so of its own health
+ * checks and of what it cannot name (haproxy proxy-protocol.txt §2.1).
+ */
 function readVersion1(bytes: Buffer): ProxyHeader {
   const end = bytes.subarray(0, MAX_V1_BYTES).indexOf("\r\n");
   if (end < 0) return bytes.length < MAX_V1_BYTES ? PARTIAL : invalid("version 1 without an end of line");
   const [, family, source, destination, port, destinationPort, ...more] = bytes
     .toString("latin1", 0, end)
     .split(" ");
-  if (family !== "TCP4" && family !== "TCP6") return invalid("version 1 of another kind than TCP4 and TCP6");
+  if (family === "UNKNOWN") return { kind: "header", length: end + 2, client: null };
+  if (family !== "TCP4" && family !== "TCP6")
+    return invalid("version 1 of another kind than TCP4, TCP6 and UNKNOWN");
   const ip = addressOf(source, family === "TCP6");
   const number = portOf(port);
   const valid = addressOf(destination, family === "TCP6") !== null && portOf(destinationPort) !== null;
@@ -69,7 +74,7 @@ function portOf(text: string | undefined): number | null {
   return Number(text) > 65535 ? null : Number(text);
 }
 
-/** TLVs behind the addresses are skipped; AF_UNIX and unspecified families are refused. */
+/** TLVs behind the addresses are skipped. AF_UNSPEC names nobody, whatever the protocol (§2.2); AF_UNIX and UDP are refused. */
 function readVersion2(bytes: Buffer): ProxyHeader {
   const command = bytes[12] ?? 0;
   const family = bytes[13] ?? 0;
@@ -80,6 +85,7 @@ function readVersion2(bytes: Buffer): ProxyHeader {
   if (bytes.length < length) return PARTIAL;
   if ((command & 15) === 0) return { kind: "header", length, client: null };
   if ((command & 15) !== 1) return invalid("version 2 with an unknown command");
+  if (family >> 4 === 0) return { kind: "header", length, client: null };
   const body = bytes.subarray(FIXED_V2_BYTES, length);
   if (family === 0x11 && bodyBytes >= 12)
     return { kind: "header", length, client: { ip: ip4(body), port: body.readUInt16BE(8) } };

@@ -52,6 +52,18 @@ export const listenerSchema = z.strictObject({
   max_recipients: z.number().int().min(1).max(50_000).default(1000),
   /** Idle time after which a client is cut off with 421. RFC 5321 §4.5.3.2 asks for at least 5 minutes. */
   idle_timeout: duration.default("5m"),
+  /**
+   * Who must write commands by the letter of RFC 5321. Others may leave out `<>`, put blanks around an address and introduce themselves
+   * as they like. "strangers": all but trusted networks, IP senders and log-ins.
+   */
+  strict_syntax: z.enum(["everybody", "strangers", "nobody"]).default("strangers"),
+  /** Lines of a message that end in LF alone: of strangers, and of trusted networks, IP senders and log-ins. */
+  bare_lf: z.enum(["refuse", "normalise"]).default("refuse"),
+  bare_lf_trusted: z.enum(["refuse", "normalise"]).default("normalise"),
+  /** NUL in the text of a message, whoever sends it. */
+  nul: z.enum(["keep", "refuse"]).default("keep"),
+  /** Control characters in the header of a stranger's message. What is kept is shown as signs. */
+  header_controls: z.enum(["refuse", "keep"]).default("refuse"),
   /** How long a strange client waits for the greeting, so that early talkers show themselves; not where auth is required. */
   greeting_delay: z.number().int().min(0).max(30_000).default(100),
   enabled: z.boolean().default(true),

@@ -57,10 +57,13 @@ function ask(session: Session, challenge: string, step: (line: string) => Answer
   return answer(334, null, challenge);
 }
 
-/** Decodes base64; `=` alone is the empty response of RFC 4954 §4. null: not base64, or not text. */
-function decode(text: string): string | null {
-  if (text === "=") return "";
-  if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) return null;
+/**
+ * Decodes base64; `=` alone is the empty response of RFC 4954 §4. null: not base64, or not text.
+ * Deviation: padding may be missing or wrong, as mail programs and devices write it; Postfix with Cyrus SASL and Dovecot take it too.
+ */
+function decode(given: string): string | null {
+  const text = given.trim().replace(/={0,3}$/, "");
+  if (text.length % 4 === 1 || !/^[A-Za-z0-9+/]*$/.test(text)) return null;
   const bytes = Buffer.from(text, "base64");
   const decoded = bytes.toString("utf8");
   return Buffer.from(decoded, "utf8").equals(bytes) ? decoded : null;

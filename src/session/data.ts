@@ -19,6 +19,7 @@ import { bareEnvelope, recordRefusedMessage } from "./record-refusal.ts";
 import type { SessionServices } from "./services.ts";
 import type { Session, Transaction } from "./session.ts";
 import { signOrder } from "./sign-order.ts";
+import { bodyStrictness } from "./strictness.ts";
 
 /** RFC 5321 §6.3: more hops than this are a loop. */
 const MAX_RECEIVED_FIELDS = 50;
@@ -42,7 +43,11 @@ export function data(session: Session, argument: string): Answer {
 
 /** Makes the collector for the body that follows. */
 export function newBody(session: Session, services: SessionServices): BodyCollector {
-  return new BodyCollector({ maxBytes: session.listener.max_message_bytes, budget: services.bodies });
+  return new BodyCollector({
+    maxBytes: session.listener.max_message_bytes,
+    budget: services.bodies,
+    ...bodyStrictness(session, services),
+  });
 }
 
 /** Answers the end of the data. The transaction is over whatever the answer is. Never rejects. */
@@ -78,8 +83,8 @@ function replyToFlaw(flaw: BodyFlaw, session: Session): Reply {
   switch (flaw) {
     case "bare-line-end":
       return reply(550, "6.11", "The message has line ends that are not CR LF", "bare CR or LF in the body");
-    case "line-too-long":
-      return reply(554, "6.0", "The message has a line that is too long");
+    case "nul":
+      return reply(554, "6.0", "The message has NUL characters", "NUL in the body");
     case "too-big":
       return reply(552, "3.4", `At most ${session.listener.max_message_bytes} octets are taken`);
     case "no-memory":

@@ -2,6 +2,7 @@
 import { type Answer, answer } from "./answer.ts";
 import type { SessionServices } from "./services.ts";
 import type { Session } from "./session.ts";
+import { isLenient } from "./strictness.ts";
 
 const MAX_HELO_CHARACTERS = 255;
 
@@ -48,7 +49,8 @@ export function introduce(
 ): Answer {
   const { esmtp, services } = options;
   const verb = esmtp ? "EHLO" : "HELO";
-  if (name === "" || name.includes(" ")) return answer(501, "5.4", `Syntax: ${verb} hostname`);
+  if ((name === "" || name.includes(" ")) && !isLenient(session, services))
+    return answer(501, "5.4", `Syntax: ${verb} hostname`);
   if (name.length > MAX_HELO_CHARACTERS) return answer(501, "5.4", "The host name is too long");
   session.client = { ...session.client, helo: name };
   session.introduced = true;

@@ -8,6 +8,7 @@ import { decodeXtext, isAscii, mailboxAddress, type Parameters, parseParameters,
 import { recordRefusedSender } from "./record-refusal.ts";
 import type { SessionServices } from "./services.ts";
 import { newTransaction, type Session, type Transaction } from "./session.ts";
+import { isLenient } from "./strictness.ts";
 
 /** One connection may carry this many transactions; then the client connects again, perhaps to another gateway. */
 const MAX_TRANSACTIONS = 100_000;
@@ -41,7 +42,7 @@ export function mail(
 ): Answer | Promise<Answer> {
   const refusal = refuseMail(session, services);
   if (refusal !== null) return refusal;
-  const path = splitPath(argument);
+  const path = splitPath(argument, { lenient: isLenient(session, services) });
   if (path === null) return answer(501, "1.7", "Syntax: MAIL FROM:<address> [parameters]");
   const reversePath = path.mailbox === "" ? null : mailboxAddress(path.mailbox);
   if (reversePath === null && path.mailbox !== "") return answer(501, "1.7", "This is not a mail address");

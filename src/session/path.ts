@@ -14,9 +14,27 @@ export interface PathArgument {
 
 /**
  * Splits `<path> parameters`. Quoted local parts may hold `>` and spaces. A source route is dropped
- * (RFC 5321 appendix F.2). null: not a path.
+ * (RFC 5321 appendix F.2). null: not a path. `lenient`: the brackets may be left out, have blanks in them, or a name before them.
  */
-export function splitPath(text: string): PathArgument | null {
+export function splitPath(
+  text: string,
+  options: { readonly lenient: boolean } = { lenient: false },
+): PathArgument | null {
+  const strict = splitStrictly(text);
+  if (strict !== null || !options.lenient) return strict;
+  const mended = inBrackets(text.trim());
+  return mended === null ? null : splitStrictly(mended);
+}
+
+/** The argument as it should have been written: `a@b SIZE=1`, `< a@b >` and `Scanner <a@b>` with nothing but `<a@b>` before the rest. */
+function inBrackets(text: string): string | null {
+  const bracket = /^([^<>"]*)<\s*([^<>"\s]*)\s*>(.*)$/.exec(text);
+  if (bracket !== null) return `<${bracket[2]}>${bracket[3]}`;
+  const bare = /^((?:"(?:[^"\\]|\\.)*"|[^\s"<>])+)(?:\s+(.*))?$/.exec(text);
+  return bare?.[1]?.includes("@") === true ? `<${bare[1]}> ${bare[2] ?? ""}` : null;
+}
+
+function splitStrictly(text: string): PathArgument | null {
   const start = text.charCodeAt(0) === 32 ? skipSpaces(text) : 0;
   if (text.charAt(start) !== "<") return null;
   const open = skipRoute(text, start + 1);

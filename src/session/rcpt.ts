@@ -8,6 +8,7 @@ import { type Answer, answer, closing } from "./answer.ts";
 import { decodeXtext, isAscii, mailboxAddress, parseParameters, splitPath } from "./path.ts";
 import type { RecipientAnswer, SessionServices } from "./services.ts";
 import { addRecipient, MAX_REFUSED_KEPT, type Session, type Transaction } from "./session.ts";
+import { isLenient } from "./strictness.ts";
 
 const RECIPIENT_OK = answer(250, "1.5", "Recipient ok");
 /** What the log says of an accepted recipient. */
@@ -25,7 +26,7 @@ export function rcpt(
 ): Answer | Promise<Answer> {
   const { transaction, listener } = session;
   if (transaction === null) return answer(503, "5.1", "MAIL comes first");
-  const path = splitPath(argument);
+  const path = splitPath(argument, { lenient: isLenient(session, services) });
   if (path === null || path.mailbox === "") return SYNTAX;
   const postmaster = path.mailbox.toLowerCase() === "postmaster" ? postmasterOf(transaction.snapshot) : null;
   const address = postmaster ?? mailboxAddress(path.mailbox);

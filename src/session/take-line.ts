@@ -9,6 +9,7 @@ import { rcpt } from "./rcpt.ts";
 import { endTransaction } from "./record-refusal.ts";
 import type { SessionServices } from "./services.ts";
 import type { Session } from "./session.ts";
+import { isLenient } from "./strictness.ts";
 import { xclient } from "./xclient.ts";
 
 /** RFC 5321 §4.5.3.1.4: 512 octets, more for what ESMTP parameters add. */
@@ -50,7 +51,7 @@ function respond(session: Session, line: Buffer, services: SessionServices): Ans
     if (line.length > MAX_AUTH_LINE_BYTES) return overlongExchange(session);
     return exchange(line.toString("latin1"));
   }
-  const text = decodeLine(line);
+  const text = decodeLine(line, () => isLenient(session, services));
   if (typeof text !== "string") return text;
   const space = text.indexOf(" ");
   const verb = (space < 0 ? text : text.slice(0, space)).toUpperCase();
@@ -81,13 +82,18 @@ function overlongExchange(session: Session): Answer {
   return answer(500, "5.6", "The line is too long");
 }
 
-/** The line as text. Controls are in no command; octets over 127 only in addresses, as UTF-8 (RFC 6531 §3.4). */
-function decodeLine(line: Buffer): string | Answer {
+/**
+ * The line as text. Controls are in no command; octets over 127 only in addresses, as UTF-8 (RFC 6531 §3.4), and in the names that
+ * machines of ours have been given in whatever code page.
+ */
+function decodeLine(line: Buffer, isLenient: () => boolean): string | Answer {
   const text = line.toString("latin1");
   if (/^[\x20-\x7e]*$/.test(text)) return text;
   if (/[\x00-\x1f\x7f]/.test(text)) return answer(500, "5.2", "A command has no control characters");
   const utf8 = line.toString("utf8");
-  if (/^(?:MAIL|RCPT|VRFY) /i.test(text) && !utf8.includes("\ufffd")) return utf8;
+  const isUtf8 = !utf8.includes("\ufffd");
+  if (/^(?:MAIL|RCPT|VRFY) /i.test(text) && isUtf8) return utf8;
+  if (/^(?:EHLO|HELO) /i.test(text) && isLenient()) return isUtf8 ? utf8 : text;
   return answer(500, "5.2", "A command has ASCII characters only");
 }
 
@@ -100,14 +106,18 @@ interface Command {
 function perform(session: Session, command: Command, services: SessionServices): Answer | Promise<Answer> {
   const { verb, argument } = command;
   switch (verb) {
-    case "MAIL":
-      return hasPrefix(argument, "FROM:")
-        ? mail(session, argument.slice(5), services)
-        : answer(501, "5.4", "Syntax: MAIL FROM:<address> [parameters]");
-    case "RCPT":
-      return hasPrefix(argument, "TO:")
-        ? rcpt(session, argument.slice(3), services)
-        : answer(501, "5.4", "Syntax: RCPT TO:<address> [parameters]");
+    case "MAIL": {
+      const from = behindPrefix(argument, "FROM");
+      return from === null
+        ? answer(501, "5.4", "Syntax: MAIL FROM:<address> [parameters]")
+        : mail(session, from, services);
+    }
+    case "RCPT": {
+      const to = behindPrefix(argument, "TO");
+      return to === null
+        ? answer(501, "5.4", "Syntax: RCPT TO:<address> [parameters]")
+        : rcpt(session, to, services);
+    }
     case "DATA":
       return data(session, argument);
     case "EHLO":
@@ -170,6 +180,10 @@ function startTls(session: Session, argument: string): Answer {
   return { ...answer(220, "0.0", "Ready to start TLS"), next: "tls" };
 }
 
-function hasPrefix(argument: string, prefix: string): boolean {
-  return argument.slice(0, prefix.length).toUpperCase() === prefix;
+/** What follows `FROM:` or `TO:`, in any case; a blank may stand before the colon. null: something else stands there. */
+function behindPrefix(argument: string, word: string): string | null {
+  if (argument.slice(0, word.length).toUpperCase() !== word) return null;
+  if (argument.charAt(word.length) === ":") return argument.slice(word.length + 1);
+  const rest = argument.slice(word.length).trimStart();
+  return rest.startsWith(":") ? rest.slice(1) : null;
 }

@@ -70,6 +70,16 @@ beforeAll(async () => {
         { name: "slow-greeting", listen, relay, greeting_delay: 400 },
         { name: "private", listen, relay, clients: ["127.0.0.9/32"], ...quick },
         { name: "huge", listen, relay, greeting_delay: 0 },
+        {
+          name: "strict",
+          listen,
+          relay,
+          strict_syntax: "everybody",
+          bare_lf_trusted: "refuse",
+          nul: "refuse",
+          ...quick,
+        },
+        { name: "lax", listen, relay, strict_syntax: "nobody", bare_lf: "normalise", ...quick },
       ],
       networks: { trusted: ["127.0.0.9/32", "192.0.2.99/32"] },
       domain: [

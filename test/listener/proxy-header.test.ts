@@ -83,6 +83,24 @@ describe("PROXY header", () => {
 
   test.each([
     ["version 1 UNKNOWN", Buffer.from("PROXY UNKNOWN\r\n")],
+    ["version 1 UNKNOWN with addresses", Buffer.from("PROXY UNKNOWN 192.0.2.7 192.0.2.1 1 2\r\n")],
+    ["version 1 UNKNOWN with the longest addresses", Buffer.from(`PROXY UNKNOWN ${"f".repeat(91)}\r\n`)],
+    ["version 1 UNKNOWN with anything", Buffer.from("PROXY UNKNOWN \0\xff x  y\r\n", "latin1")],
+    ["version 2 unspecified", version2(0x21, 0x00, Buffer.alloc(0))],
+    ["version 2 unspecified with TLVs", version2(0x21, 0x00, Buffer.alloc(40, 4))],
+    ["version 2 unspecified over TCP", version2(0x21, 0x01, Buffer.alloc(0))],
+    ["version 2 LOCAL with addresses", version2(0x20, 0x11, addresses4([192, 0, 2, 7], 1))],
+  ])("%s names nobody", (_, bytes) => {
+    expect(readProxyHeader(Buffer.concat([bytes, Buffer.from("EHLO c\r\n")]))).toEqual({
+      kind: "header",
+      length: bytes.length,
+      client: null,
+    });
+    for (let cut = 1; cut < bytes.length; cut++)
+      expect(readProxyHeader(bytes.subarray(0, cut)).kind).toBe("partial");
+  });
+
+  test.each([
     ["version 1 with a name", Buffer.from("PROXY TCP4 host.example 192.0.2.1 1 2\r\n")],
     ["version 1 with the wrong family", Buffer.from("PROXY TCP6 192.0.2.7 192.0.2.1 1 2\r\n")],
     ["version 1 with a short address", Buffer.from("PROXY TCP4 127.1 192.0.2.1 1 2\r\n")],
@@ -91,7 +109,6 @@ describe("PROXY header", () => {
     ["version 1 with too much", Buffer.from("PROXY TCP4 192.0.2.7 192.0.2.1 1 2 3\r\n")],
     ["version 1 without end", Buffer.from(`PROXY TCP4 ${"1".repeat(120)}`)],
     ["version 2 of a socket file", version2(0x21, 0x31, Buffer.alloc(216))],
-    ["version 2 unspecified", version2(0x21, 0x00, Buffer.alloc(0))],
     ["version 2 over UDP", version2(0x21, 0x12, addresses4([192, 0, 2, 7], 1))],
     ["version 2 too short", version2(0x21, 0x11, Buffer.alloc(11))],
     ["version 2 with an unknown command", version2(0x22, 0x11, addresses4([192, 0, 2, 7], 1))],

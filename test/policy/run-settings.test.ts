@@ -201,6 +201,11 @@ test("the schema's defaults", () => {
     max_connections_per_client: 100,
     max_recipients: 1000,
     idle_timeout: "5m",
+    strict_syntax: "strangers",
+    bare_lf: "refuse",
+    bare_lf_trusted: "normalise",
+    nul: "keep",
+    header_controls: "refuse",
     greeting_delay: 100,
     enabled: true,
   });

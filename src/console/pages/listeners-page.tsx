@@ -34,6 +34,24 @@ const RELAY: readonly Option[] = [
   { value: "allow-lists", label: "Allow lists" },
 ];
 
+const SYNTAX: readonly Option[] = [
+  { value: "strangers", label: "Strangers only" },
+  { value: "everybody", label: "Everybody" },
+  { value: "nobody", label: "Nobody" },
+];
+const BARE_LF: readonly Option[] = [
+  { value: "refuse", label: "Refuse the message" },
+  { value: "normalise", label: "Mend them to CR LF" },
+];
+const NUL: readonly Option[] = [
+  { value: "keep", label: "Keep them" },
+  { value: "refuse", label: "Refuse the message" },
+];
+const HEADER_CONTROLS: readonly Option[] = [
+  { value: "refuse", label: "Refuse the message" },
+  { value: "keep", label: "Keep them; they are shown as signs" },
+];
+
 const GROUPS: readonly FieldGroup[] = [
   {
     title: "Listener",
@@ -99,6 +117,34 @@ const GROUPS: readonly FieldGroup[] = [
     fields: [
       { kind: "switch", name: "content_checks", label: "Check the content of messages" },
       { kind: "switch", name: "greylist", label: "Greylisting" },
+    ],
+  },
+  {
+    title: "Strictness",
+    folded: true,
+    help: "What is taken of clients that do not keep to the standards",
+    fields: [
+      {
+        kind: "choice",
+        name: "strict_syntax",
+        label: "Must write commands by the book",
+        options: SYNTAX,
+        help: "Printers, scanners and old programs leave out the angle brackets or give odd names.",
+      },
+      { kind: "choice", name: "bare_lf", label: "Bare line feeds of strangers", options: BARE_LF },
+      {
+        kind: "choice",
+        name: "bare_lf_trusted",
+        label: "Bare line feeds of log-ins and trusted networks",
+        options: BARE_LF,
+      },
+      { kind: "choice", name: "nul", label: "NUL characters in the text", options: NUL },
+      {
+        kind: "choice",
+        name: "header_controls",
+        label: "Control characters in a stranger's header",
+        options: HEADER_CONTROLS,
+      },
     ],
   },
   {
