@@ -1,6 +1,7 @@
 // Connections by destination: how many work, which rest, when they end. It opens none and sends nothing.
 import type { Clock } from "../observe/clock.ts";
 import type { DeadlineWatch } from "./deadline-watch.ts";
+import type { Security } from "./open-session.ts";
 import type { SmtpSession } from "./smtp-session.ts";
 
 /** A session with what the pool must know of it. */
@@ -10,6 +11,7 @@ export interface Link {
   readonly routeKey: string;
   /** `mx1.example.org [192.0.2.7]:25`. */
   readonly server: string;
+  readonly security: Security;
   /** By the clock. */
   readonly openedAt: number;
 }

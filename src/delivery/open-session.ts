@@ -1,9 +1,11 @@
 // From an address to a session that may be used: connection, greeting, TLS by policy, AUTH. It tries once;
-// only opportunistic TLS is tried again without TLS, over a new connection, when the handshake breaks.
+// only opportunistic TLS is tried again without TLS, over a new connection, when the handshake or the session behind it breaks.
 import { connect, type Socket } from "node:net";
+import ipaddr from "ipaddr.js";
 import { connectTrouble } from "./connect-trouble.ts";
 import type { DeadlineWatch } from "./deadline-watch.ts";
-import type { TlsPolicy } from "./route.ts";
+import type { Login, TlsPolicy } from "./route.ts";
+import type { ServerMarks } from "./server-marks.ts";
 import { type SessionFailure, type SessionOptions, SmtpSession } from "./smtp-session.ts";
 import type { DeliveryTimeouts } from "./timeouts.ts";
 
@@ -16,7 +18,9 @@ export interface OpenOptions {
   readonly tls: TlsPolicy;
   /** The certificate must prove the name, whatever the policy says. */
   readonly mustVerify: boolean;
-  readonly login: { readonly user: string; readonly password: string } | null;
+  readonly login: Login | null;
+  /** Servers whose TLS breaks: by `serverMark`, spoken to without it at once where TLS is opportunistic. */
+  readonly brokenTls: ServerMarks;
   readonly connectTimeoutMs: number;
   /** No step goes beyond this, by `performance.now()`. */
   readonly deadlineAt: number;
@@ -25,8 +29,11 @@ export interface OpenOptions {
   readonly deadlines: DeadlineWatch;
 }
 
+/** `bare`: in clear text only because TLS broke. `may-be-bare`: it may be tried so, should the session break soon. */
+export type Security = "as-set" | "bare" | "may-be-bare";
+
 export type OpenResult =
-  | { readonly ok: true; readonly session: SmtpSession }
+  | { readonly ok: true; readonly session: SmtpSession; readonly security: Security }
   | { readonly ok: false; readonly failure: SessionFailure };
 
 const SESSION_TLS: Readonly<Record<TlsPolicy, SessionOptions["tls"]>> = {
@@ -69,11 +76,24 @@ function policyProblem(session: SmtpSession, options: OpenOptions): string | nul
     const problem = session.certificateProblem();
     if (problem !== null) return `TLS must be verified for this server, but ${problem}`;
   }
-  if (options.login === null) return null;
-  if (session.tlsInfo === null && options.tls !== "none") {
+  return options.login === null ? null : loginProblem(session, options.login, options);
+}
+
+/** What forbids to send the password, or null. On this machine nobody stands in between (loopback). */
+function loginProblem(session: SmtpSession, login: Login, { address, tls }: OpenOptions): string | null {
+  if (session.tlsInfo === null && tls !== "none") {
     return "the server offers no TLS, and a password is not sent without it";
   }
-  return session.allowsAuth ? null : "the server offers no AUTH, but a login is set for it";
+  if (!session.allowsAuth) return "the server offers no AUTH, but a login is set for it";
+  if (login.allowUnverifiedTls === true || isLoopback(address)) return null;
+  const problem = session.certificateProblem();
+  return problem === null
+    ? null
+    : `the password was not sent: ${problem}. Give the server a certificate that proves the name set for it, or allow it: "Send the password without a proven certificate" under Delivery (delivery.smarthost.allow_unverified_tls = true)`;
+}
+
+function isLoopback(address: string): boolean {
+  return ipaddr.isValid(address) && ipaddr.process(address).range() === "loopback";
 }
 
 async function openOnce(options: OpenOptions): Promise<OpenResult> {
@@ -99,15 +119,30 @@ async function openOnce(options: OpenOptions): Promise<OpenResult> {
     return failed(problem, true);
   }
   const refused = options.login === null ? null : await session.authenticate(options.login);
-  return refused === null ? { ok: true, session } : { ok: false, failure: refused };
+  return refused === null ? { ok: true, session, security: "as-set" } : { ok: false, failure: refused };
+}
+
+/** The name of a server in `brokenTls`. */
+export function serverMark(at: { readonly address: string; readonly port: number }): string {
+  return `${at.address}|${at.port}`;
 }
 
 /** Opens a session. Never rejects for anything the network does; bounded by the connect and greeting time-outs. */
 export async function openSession(options: OpenOptions): Promise<OpenResult> {
+  // Never where TLS is asked for, nor where a password would be sent.
+  const mayBeBare = options.tls === "opportunistic" && !options.mustVerify && options.login === null;
+  if (!mayBeBare) return openOnce(options);
+  const mark = serverMark(options);
+  if (options.brokenTls.has(mark)) return openBare(options);
   const first = await openOnce(options);
-  if (first.ok || options.tls !== "opportunistic" || options.mustVerify) return first;
+  if (first.ok) return first.session.tlsInfo === null ? first : { ...first, security: "may-be-bare" };
   if (!first.failure.duringTls) return first;
-  // A password never goes over the second connection: policyProblem refuses a login without TLS.
-  if (options.login !== null) return first;
-  return openOnce({ ...options, tls: "none" });
+  const second = await openBare(options);
+  if (second.ok) options.brokenTls.mark(mark);
+  return second;
+}
+
+async function openBare(options: OpenOptions): Promise<OpenResult> {
+  const opened = await openOnce({ ...options, tls: "none" });
+  return opened.ok ? { ...opened, security: "bare" } : opened;
 }

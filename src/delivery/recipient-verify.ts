@@ -10,11 +10,12 @@ import type { Log } from "../observe/log.ts";
 import { type ConnectionPool, createConnectionPool, type Link } from "./connection-pool.ts";
 import { createDeadlineWatch, type DeadlineWatch } from "./deadline-watch.ts";
 import { isUnsafeAddress } from "./envelope-commands.ts";
-import { openSession } from "./open-session.ts";
+import { openSession, serverMark } from "./open-session.ts";
 import type { ProbeResult } from "./recipient-probe.ts";
 import type { RemoteReply } from "./remote-reply.ts";
 import { type Host, hostAddresses, resolveHosts, routeKeys } from "./resolve-hosts.ts";
 import type { Destination, Route } from "./route.ts";
+import { createServerMarks, type ServerMarks } from "./server-marks.ts";
 import { DEFAULT_TIMEOUTS, type DeliveryTimeouts } from "./timeouts.ts";
 
 /** `words` is empty, or says that the server takes every address. `text` is the server's reply or our own words. */
@@ -52,6 +53,7 @@ const MAX_ADDRESSES_TRIED = 4;
 /** A mailbox made just now should work soon. */
 const MAX_NO_MS = 300_000;
 const UNSURE_MS = 10_000;
+const BROKEN_TLS_MS = 1_800_000;
 const CATCH_ALL_MS = 3_600_000;
 const CACHE = { maxEntries: 20_000, maxBytes: 10_000_000, maxEntryBytes: 4000 } as const;
 const TAKES_ALL = "the mail server takes every address of this domain";
@@ -64,6 +66,7 @@ interface Parts {
   readonly timeouts: DeliveryTimeouts;
   readonly deadlines: DeadlineWatch;
   readonly pool: ConnectionPool;
+  readonly brokenTls: ServerMarks;
   readonly kept: AnswerCache<RecipientKnown>;
   /** Whether a domain's server takes every address. */
   readonly catchAll: AnswerCache<boolean>;
@@ -97,6 +100,7 @@ async function openTo(parts: Parts, host: Host, address: string, deadlineAt: num
     tls: host.tls,
     mustVerify: false,
     login: null,
+    brokenTls: parts.brokenTls,
     connectTimeoutMs: Math.min(CONNECT_MS, parts.timeouts.greeting),
     deadlineAt,
     timeouts: parts.timeouts,
@@ -104,7 +108,8 @@ async function openTo(parts: Parts, host: Host, address: string, deadlineAt: num
     deadlines: parts.deadlines,
   });
   if (!opened.ok) return `${server}: ${opened.failure.reply?.text ?? opened.failure.words}`;
-  return { session: opened.session, routeKey: host.routeKey, server, openedAt: parts.clock.now() };
+  const { session, security } = opened;
+  return { session, security, routeKey: host.routeKey, server, openedAt: parts.clock.now() };
 }
 
 /** Asks over resting connections, then over new ones, until a server has answered. A string: none could be reached. */
@@ -121,6 +126,20 @@ async function askServers(
     pool.give(destination.key, link);
     return result;
   };
+  const askAt = async (host: Host, address: string): Promise<ProbeResult | string> => {
+    const link = await openTo(parts, host, address, deadlineAt);
+    if (typeof link === "string") return link;
+    pool.adopt(destination.key, link);
+    const result = await askOver(link);
+    if (result.replies[0] !== null) return result;
+    const mark = serverMark({ address, port: host.port });
+    if (link.security === "bare") parts.brokenTls.clear(mark);
+    if (link.security !== "may-be-bare" || link.session.failure === null)
+      return `${link.server}: ${result.trouble ?? "no reply"}`;
+    // It hung up right behind the handshake: once more without TLS.
+    parts.brokenTls.mark(mark);
+    return askAt(host, address);
+  };
   const wanted = { routeKeys: routeKeys(destination, "opportunistic"), fits: () => true };
   for (let link = pool.take(destination.key, wanted); link !== null; ) {
     const result = await askOver(link);
@@ -136,15 +155,9 @@ async function askServers(
     if (!found.ok) words = found.words;
     for (const address of found.ok ? found.addresses : []) {
       if (tried++ >= MAX_ADDRESSES_TRIED || performance.now() > deadlineAt) return words;
-      const link = await openTo(parts, host, address, deadlineAt);
-      if (typeof link === "string") {
-        words = link;
-        continue;
-      }
-      pool.adopt(destination.key, link);
-      const result = await askOver(link);
-      if (result.replies[0] !== null) return result;
-      words = `${link.server}: ${result.trouble ?? "no reply"}`;
+      const answered = await askAt(host, address);
+      if (typeof answered !== "string") return answered;
+      words = answered;
     }
   }
   return words;
@@ -243,6 +256,7 @@ export function createRecipientVerifier(options: {
       clock,
       deadlines,
     }),
+    brokenTls: createServerMarks(clock, BROKEN_TLS_MS),
     kept: createAnswerCache<RecipientKnown>({ clock, ...CACHE }),
     catchAll: createAnswerCache<boolean>(small),
     unreachable: createAnswerCache<string>(small),

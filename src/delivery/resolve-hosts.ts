@@ -3,14 +3,14 @@ import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
 import ipaddr from "ipaddr.js";
 import type { MxRecord, Resolver } from "../dns/resolver.ts";
-import { atLeastTls, type Destination, type Route, type TlsPolicy } from "./route.ts";
+import { atLeastTls, type Destination, type Login, type Route, type TlsPolicy } from "./route.ts";
 
 /** One server to try. Its addresses are looked up when its turn comes. */
 export interface Host {
   readonly name: string;
   readonly port: number;
   readonly tls: TlsPolicy;
-  readonly login: { readonly user: string; readonly password: string } | null;
+  readonly login: Login | null;
   /** Names the way: connections with the same key are as good as each other. */
   readonly routeKey: string;
   /** Found by MX: named by a stranger, who must not make us talk to ourselves. */

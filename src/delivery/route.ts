@@ -10,6 +10,13 @@ export interface Route {
   readonly tls: TlsPolicy;
 }
 
+/** `allowUnverifiedTls`: the password may go to a server whose certificate proves nothing, or over no TLS at all. */
+export interface Login {
+  readonly user: string;
+  readonly password: string;
+  readonly allowUnverifiedTls?: boolean;
+}
+
 /**
  * How one recipient's mail leaves. `key` names the destination: entries of one key share connections and back-off.
  * `overTls`: never without TLS, whatever routes and delivery settings say; made by `overTls`.
@@ -21,7 +28,7 @@ export type Destination = (
       readonly kind: "smarthost";
       readonly key: string;
       readonly route: Route;
-      readonly login: { readonly user: string; readonly password: string } | null;
+      readonly login: Login | null;
     }
 ) & { readonly overTls?: true };
 

@@ -6,8 +6,7 @@ import type { Log } from "../observe/log.ts";
 import type { Attempt, Deliverer } from "./attempt.ts";
 import { type ConnectionPool, createConnectionPool, type Link } from "./connection-pool.ts";
 import { createDeadlineWatch, type DeadlineWatch } from "./deadline-watch.ts";
-import { createDownList, type DownList } from "./down-list.ts";
-import { openSession } from "./open-session.ts";
+import { openSession, serverMark } from "./open-session.ts";
 import type { Outcome } from "./outcome.ts";
 import { joinTroubles, outcomeOfTrouble, type Trouble } from "./outcomes.ts";
 import {
@@ -20,6 +19,7 @@ import {
 } from "./resolve-hosts.ts";
 import type { TlsPolicy } from "./route.ts";
 import { sendOver, setUnsafeAside } from "./send-over.ts";
+import { createServerMarks, type ServerMarks } from "./server-marks.ts";
 import { DEFAULT_TIMEOUTS, type DeliveryTimeouts } from "./timeouts.ts";
 
 /** What the deliverer takes from the delivery settings; asked several times in each attempt: it must cost nothing. */
@@ -47,6 +47,12 @@ export interface DelivererOptions {
 const MAX_ADDRESSES_PER_ATTEMPT = 12;
 const SMTP_PORT = 25;
 const WATCH_MS = 1000;
+/** A server that could not be reached is tried after all others for so long. */
+const DOWN_MS = 60_000;
+/** A server whose TLS breaks is spoken to without it for so long, where the policy allows it. */
+const BROKEN_TLS_MS = 1_800_000;
+/** A new session that breaks within this time without a word broke because of TLS, maybe. */
+const BREAKS_SOON_MS = 10_000;
 /** A slow but honest peer gets a second for this many bytes on top of the attempt's time. */
 const BYTES_PER_SECOND = 10_000;
 
@@ -63,7 +69,8 @@ interface Parts {
   readonly timeouts: DeliveryTimeouts;
   readonly deadlines: DeadlineWatch;
   readonly pool: ConnectionPool;
-  readonly down: DownList;
+  readonly down: ServerMarks;
+  readonly brokenTls: ServerMarks;
 }
 
 /** An attempt as it goes: what is settled, who is still open, what went wrong on the way. */
@@ -80,22 +87,28 @@ function fits(link: Link, attempt: Attempt): boolean {
   return !attempt.requireTls || link.session.certificateProblem() === null;
 }
 
-async function useLink(parts: Parts, link: Link, progress: Progress): Promise<{ readonly stale: boolean }> {
+async function useLink(
+  parts: Parts,
+  link: Link,
+  progress: Progress,
+): Promise<{ readonly stale: boolean; readonly silent: boolean }> {
   link.session.attemptDeadlineAt = progress.deadlineAt;
   const result = await sendOver(link, progress.attempt, progress.open);
   parts.pool.give(progress.attempt.destination.key, link);
   progress.settled.push(...result.settled);
   progress.open = result.open;
   if (result.trouble !== null && !result.stale) progress.troubles.push(result.trouble);
-  return { stale: result.stale };
+  return { stale: result.stale, silent: result.silent };
 }
 
 /** Opens a connection to one address and sends over it. */
 async function tryAddress(parts: Parts, way: Way, progress: Progress): Promise<void> {
-  const { options, timeouts, deadlines, pool, down } = parts;
+  const { options, timeouts, deadlines, pool, down, brokenTls } = parts;
   const { host, address } = way;
+  const mark = serverMark({ address, port: host.port });
   const { destination, requireTls } = progress.attempt;
   const server = `${host.name} [${address}]:${host.port}`;
+  const wasBroken = brokenTls.has(mark);
   const opened = await openSession({
     address,
     port: host.port,
@@ -105,6 +118,7 @@ async function tryAddress(parts: Parts, way: Way, progress: Progress): Promise<v
     tls: requireTls && host.tls !== "implicit" ? "verified" : host.tls,
     mustVerify: requireTls,
     login: host.login,
+    brokenTls,
     connectTimeoutMs: options.settings().connectTimeoutMs,
     deadlineAt: progress.deadlineAt,
     timeouts,
@@ -121,14 +135,27 @@ async function tryAddress(parts: Parts, way: Way, progress: Progress): Promise<v
       server: connected ? server : null,
       tls: null,
     });
-    down.mark(`${address}|${host.port}`);
+    down.mark(mark);
     return;
   }
-  down.clear(`${address}|${host.port}`);
-  const { session } = opened;
-  const link: Link = { session, routeKey: host.routeKey, server, openedAt: options.clock.now() };
+  down.clear(mark);
+  const { session, security } = opened;
+  if (security === "bare" && !wasBroken)
+    options.log.warn(
+      { server },
+      "TLS with this server breaks; as its policy allows, it gets mail without TLS",
+    );
+  const link: Link = { session, routeKey: host.routeKey, server, security, openedAt: options.clock.now() };
   pool.adopt(destination.key, link);
-  await useLink(parts, link, progress);
+  const startedAt = performance.now();
+  const { silent } = await useLink(parts, link, progress);
+  if (progress.open.length === 0) return;
+  // What is refused in clear text may pass over TLS the next time.
+  if (security === "bare") brokenTls.clear(mark);
+  const brokeSoon = silent && performance.now() - startedAt < BREAKS_SOON_MS;
+  if (!brokeSoon || security !== "may-be-bare") return;
+  brokenTls.mark(mark);
+  await tryAddress(parts, way, progress);
 }
 
 /** The addresses of a host that may be tried, or why there are none. */
@@ -196,7 +223,7 @@ async function overServers(parts: Parts, progress: Progress): Promise<void> {
       continue;
     }
     for (const way of ways) {
-      if (down.has(`${way.address}|${way.host.port}`)) postponed.push(way);
+      if (down.has(serverMark({ address: way.address, port: way.host.port }))) postponed.push(way);
       else if (mayGoOn()) await tryAddress(parts, way, progress);
     }
   }
@@ -252,7 +279,14 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
     clock: options.clock,
     deadlines,
   });
-  const parts: Parts = { options, timeouts, deadlines, pool, down: createDownList(options.clock) };
+  const parts: Parts = {
+    options,
+    timeouts,
+    deadlines,
+    pool,
+    down: createServerMarks(options.clock, DOWN_MS),
+    brokenTls: createServerMarks(options.clock, BROKEN_TLS_MS),
+  };
   return {
     async attempt(attempt) {
       const { key } = attempt.destination;

@@ -16,15 +16,21 @@ export interface SendResult {
   readonly trouble: Trouble | null;
   /** The connection had rested too long: the server said nothing at all in this transaction. */
   readonly stale: boolean;
+  /** A new connection, and the server hung up without a word in its first transaction. */
+  readonly silent: boolean;
 }
 
 // RFC 5321 §4.5.3.1.8: every server takes at least 100 recipients.
 const RECIPIENTS_PER_TRANSACTION = 100;
 const SERVICE_CLOSING = 421;
+/** RFC 3207 §4: "Must issue a STARTTLS command first". */
+const TLS_WANTED = 530;
 
 interface SendPlace extends Place {
   /** The server offers DSN, so it was told what to report. */
   readonly dsn: boolean;
+  /** We speak without TLS only because it broke: a server that wants it refuses the way, not the message. */
+  readonly bare: boolean;
 }
 
 /** Turns a transaction's replies into outcomes; recipients without one go to `open`. */
@@ -39,7 +45,8 @@ function settle(
   lot.forEach((recipient, at) => {
     const settling = result.replies[at] ?? null;
     const reply = settling?.reply ?? null;
-    if (settling !== null && !(settling.reply.code === SERVICE_CLOSING && !result.afterDot)) {
+    const goesElsewhere = reply?.code === SERVICE_CLOSING || (place.bare && reply?.code === TLS_WANTED);
+    if (settling !== null && !(goesElsewhere && !result.afterDot)) {
       const outcome = outcomeOfReply(recipient.n, settling, place);
       const passedOn = place.dsn && recipient.dsn !== null && outcome.result === "delivered";
       settled.push(passedOn ? { ...outcome, dsnPassedOn: true } : outcome);
@@ -73,12 +80,17 @@ export async function sendOver(
   const { session } = link;
   const { extensions } = session;
   if (extensions === null) throw new Error("a session was used before it was open");
-  const place: SendPlace = { server: link.server, tls: session.tlsInfo, dsn: extensions.dsn };
+  const place: SendPlace = {
+    server: link.server,
+    tls: session.tlsInfo,
+    dsn: extensions.dsn,
+    bare: link.security === "bare",
+  };
   const unfit = unfitFor(attempt, extensions);
   if (unfit !== null) {
     const trouble: Trouble = { ...lostTrouble(place, unfit.words), enhanced: unfit.enhanced };
     const settled = recipients.map((recipient) => outcomeOfTrouble(recipient.n, "failed", trouble));
-    return { settled, open: [], trouble: null, stale: false };
+    return { settled, open: [], trouble: null, stale: false, silent: false };
   }
   const message = Buffer.from(attempt.message.buffer, attempt.message.byteOffset, attempt.message.byteLength);
   const mail = mailCommand(attempt, extensions);
@@ -95,10 +107,11 @@ export async function sendOver(
       const trouble =
         open.length === 0 ? null : (lotResult.trouble ?? lostTrouble(place, session.failure?.words));
       const stale = reused && at === 0 && (!result.heard || lotResult.trouble?.code === SERVICE_CLOSING);
-      return { settled, open, trouble, stale };
+      const silent = !reused && at === 0 && !result.heard && open.length > 0;
+      return { settled, open, trouble, stale, silent };
     }
   }
-  return { settled, open: [], trouble: null, stale: false };
+  return { settled, open: [], trouble: null, stale: false, silent: false };
 }
 
 function lostTrouble(place: Place, words: string | undefined): Trouble {

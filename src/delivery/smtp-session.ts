@@ -43,7 +43,7 @@ export interface SessionFailure {
   readonly words: string;
   /** The far side's reply, when it was one. */
   readonly reply: RemoteReply | null;
-  /** It broke during STARTTLS or the handshake. */
+  /** It broke from STARTTLS to the end of the EHLO behind it. */
   readonly duringTls: boolean;
   /** False: the server was never reached. */
   readonly connected: boolean;
@@ -90,6 +90,7 @@ export class SmtpSession extends SMTPConnection implements Wire {
   declare _remainder: string;
   declare readonly _responseQueue: string[];
   declare readonly _destroyed: boolean;
+  declare readonly _plaintextEhlo: string | false | undefined;
   declare readonly _processResponse: () => void;
   declare readonly _onResponseTooLarge: () => void;
 
@@ -328,9 +329,15 @@ export class SmtpSession extends SMTPConnection implements Wire {
     return { protocol: socket.getProtocol() ?? "TLS", cipher: cipher?.name ?? "unknown" };
   }
 
+  /** The session is not open yet, and STARTTLS was sent. */
+  #isAtStartTls(): boolean {
+    if (this.#settleOpen === null || this.#options.tls === "implicit") return false;
+    return typeof this._plaintextEhlo === "string" || this.upgrading === true || this.secure;
+  }
+
   #over(error: SmtpError): void {
     if (this.failure === null) {
-      const duringTls = this.upgrading === true || error.code === "ETLS";
+      const duringTls = error.code === "ETLS" || this.#isAtStartTls();
       const reply = error.response === undefined ? null : parseReply(error.response);
       this.failure = {
         words: cleanText(error.message ?? "the connection broke"),

@@ -11,12 +11,15 @@ import { indexSenders, type SenderIndex } from "./sender-index.ts";
 import type { DecisionSubject, OutgoingParty, PolicySnapshot } from "./snapshot.ts";
 
 function smarthostDestination(smarthost: NonNullable<DeliverySettings["smarthost"]>): Destination {
-  const { host, port, tls, user, password } = smarthost;
+  const { host, port, tls, user, password, allow_unverified_tls } = smarthost;
   return {
     kind: "smarthost",
     key: `smarthost:${host}:${port}`,
     route: { host, port, priority: 0, tls },
-    login: user !== undefined && password !== undefined ? { user, password } : null,
+    login:
+      user !== undefined && password !== undefined
+        ? { user, password, ...(allow_unverified_tls ? { allowUnverifiedTls: true } : {}) }
+        : null,
   };
 }
 

@@ -193,6 +193,27 @@ function warnOfDomains(policy: Policy, findings: FoundProblems): void {
   }
 }
 
+function warnOfSmarthost({ delivery: { smarthost } }: Policy, findings: FoundProblems): void {
+  if (smarthost === null || smarthost.user === undefined) return;
+  const { host, tls, allow_unverified_tls: allowed } = smarthost;
+  const bare = host.replace(/^\[(?:ipv6:)?|\]$/gi, "");
+  const local = ipaddr.isValid(bare) && ipaddr.process(bare).range() === "loopback";
+  if (local || host.toLowerCase() === "localhost") return;
+  if (allowed) {
+    findings.warnings.push(
+      `delivery: allow_unverified_tls lets the password of the smart host go to whoever answers in place of ${host}`,
+    );
+  } else if (tls === "none") {
+    findings.warnings.push(
+      `delivery: the smart host ${host} has a password, but tls is none: it is not sent in clear text, so no mail goes there; set tls, or allow_unverified_tls = true`,
+    );
+  } else if (ipaddr.isValid(bare)) {
+    findings.warnings.push(
+      `delivery: the smart host is set by its address ${host}: its certificate must name that address, or the password is not sent; use its name`,
+    );
+  }
+}
+
 /** Checks a whole policy. `paths`: the items of the document that brought it about. */
 export function crossCheck(policy: Policy, paths: DocumentPaths): CrossCheck {
   const findings = new FoundProblems(paths);
@@ -201,5 +222,6 @@ export function crossCheck(policy: Policy, paths: DocumentPaths): CrossCheck {
   checkRules(policy, findings);
   checkSenders(policy, findings);
   warnOfDomains(policy, findings);
+  warnOfSmarthost(policy, findings);
   return { problems: findings.problems, warnings: findings.warnings };
 }

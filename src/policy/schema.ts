@@ -160,6 +160,11 @@ export const deliverySchema = z.strictObject({
       tls: tlsPolicy.default("opportunistic"),
       user: z.string().optional(),
       password: z.string().optional(),
+      /**
+       * Send the password although the certificate does not prove the server, or there is no TLS. Off: mail waits instead. A server
+       * on this machine (loopback) needs no certificate; one named by an IP address needs a certificate for that address, or this.
+       */
+      allow_unverified_tls: z.boolean().default(false),
     })
     .nullable()
     .default(null),

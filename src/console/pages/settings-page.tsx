@@ -68,6 +68,12 @@ const DELIVERY: ObjectPage = {
           label: "Password",
           help: "Never shown again. Empty: unchanged.",
         },
+        {
+          kind: "switch",
+          name: "smarthost.allow_unverified_tls",
+          label: "Send the password without a proven certificate",
+          help: "Off: a server whose certificate does not prove its name gets no password and mail waits. On this machine (127.0.0.1) none is needed.",
+        },
       ],
     },
     {
