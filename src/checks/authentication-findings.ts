@@ -3,7 +3,7 @@
 import type { dkimVerify } from "mailauth/lib/dkim/verify";
 import type { evaluateDmarc } from "mailauth/lib/dmarc";
 import type { spf } from "mailauth/lib/spf";
-import { getDomain } from "tldts";
+import { sameOrganisation } from "../message/organisation.ts";
 import type { Finding } from "../rules/fact.ts";
 
 type SpfResult = Awaited<ReturnType<typeof spf>>;
@@ -192,13 +192,4 @@ export function authorDomain(fromFields: number, headerFrom: readonly string[]):
 
 function domainPart(address: string | undefined): string {
   return address === undefined ? "" : address.slice(address.lastIndexOf("@") + 1).toLowerCase();
-}
-
-/** Relaxed alignment by the Public Suffix List (RFC 7489 §3.1): mail.example.org speaks for example.org. */
-function sameOrganisation(domain: string, author: string | null): boolean {
-  if (author === null || domain === "") return false;
-  const lower = domain.toLowerCase();
-  if (lower === author) return true;
-  const organisation = getDomain(author, { allowPrivateDomains: true });
-  return organisation !== null && organisation === getDomain(lower, { allowPrivateDomains: true });
 }

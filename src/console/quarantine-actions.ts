@@ -18,7 +18,7 @@ function mayHandle(c: ConsoleContext, item: QuarantineItem): boolean {
 
 /** The item of that id, or null when there is none that whoever asks may see. */
 export async function itemOf(c: ConsoleContext, id: string): Promise<QuarantineItem | null> {
-  if (!/^[0-9a-z]{1,40}-\d{1,6}$/.test(id)) return null;
+  if (!/^[0-9a-z]{1,40}-\d{1,6}(?:-\d{1,4})?$/.test(id)) return null;
   const item = await c.get("services").quarantine.get(id);
   return item !== null && mayHandle(c, item) ? item : null;
 }
@@ -57,7 +57,7 @@ export function cursorText(item: { readonly receivedAt: number; readonly id: str
 
 /** Reads a `cursorText`; undefined when it is not one. */
 export function cursorOf(text: string): QuarantineFilter["before"] {
-  const match = /^(\d{1,16}),([0-9a-z]{1,40}-\d{1,6})$/.exec(text);
+  const match = /^(\d{1,16}),([0-9a-z]{1,40}-\d{1,6}(?:-\d{1,4})?)$/.exec(text);
   return match?.[1] === undefined || match[2] === undefined
     ? undefined
     : { receivedAt: Number(match[1]), id: match[2] };

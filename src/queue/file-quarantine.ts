@@ -1,6 +1,7 @@
 // Moves quarantined copies from the spool to the quarantine: filed there first, settled here after. A crash in between files
 // the same item again, which changes nothing.
 
+import { summarise } from "../message/summary.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { Spool } from "../store/spool.ts";
@@ -49,12 +50,16 @@ export function createQuarantineFiler(parts: {
     recipients: readonly SpooledRecipient[],
   ): Promise<void> {
     const body = await spool.body(message);
+    const header = recipients.some(({ detail }) => detail.quarantine?.subject === undefined)
+      ? summarise(body)
+      : null;
     const [first, ...others] = recipients.flatMap(({ n, address, detail }) => {
       if (detail.quarantine === null) return [];
       const { reversePath } = message.envelope;
       const { receivedAt } = message;
       const about = { messageId: message.id, n, recipient: address, reversePath, receivedAt };
-      return [{ ...about, ...detail.quarantine, message: body }];
+      const { subject = header?.subject ?? "", headerFrom = header?.headerFrom ?? "" } = detail.quarantine;
+      return [{ ...about, ...detail.quarantine, subject, headerFrom, message: body }];
     });
     // The first one stores the body; the others then share the commits of their rows.
     if (first !== undefined) await file(first);

@@ -6,7 +6,7 @@ import type { Direction } from "../message/envelope.ts";
 import type { HeaderEdit } from "../message/header-edit.ts";
 import type { SignOrder } from "../message/sign-order.ts";
 import type { MessageRecord } from "../store/log-record.ts";
-import type { ArchiveDetail, RecipientDetail } from "../store/spool-entry.ts";
+import type { ArchiveDetail, Origin, RecipientDetail } from "../store/spool-entry.ts";
 import type { Acceptance, AcceptedRecipient } from "./queue.ts";
 import type { NewMail } from "./take-in.ts";
 
@@ -22,6 +22,11 @@ export interface ReleasedItem {
   readonly reversePath: string;
   readonly direction: Direction;
   readonly receivedAt: number;
+  /** The outgoing sender and the identity; left out or empty: none is known. */
+  readonly sender?: string;
+  readonly identity?: string;
+  /** It could not be delivered before; left out: a rule had put it there. */
+  readonly class?: "rule" | "undeliverable";
   /** How outgoing mail leaves: what is taken out of its header, how it is signed, never without TLS. Left out: as it is. */
   readonly edits?: readonly HeaderEdit[];
   readonly sign?: SignOrder | null;
@@ -68,18 +73,29 @@ function detailOf(
   switch (disposition.kind) {
     case "deliver": {
       const { destination, edits, sign = null } = disposition;
-      return { destination, edits, sign, dsn, mayBounce, quarantine: null };
+      return { destination, edits, sign, dsn, mayBounce, quarantine: null, origin: originFor(n, record) };
     }
     case "quarantine": {
       const { destination, rule, words } = disposition;
-      const direction = record.recipients.find((one) => one.n === n)?.direction ?? "inbound";
       const { headerFrom, subject } = record;
-      const quarantine = { rule, words, direction, headerFrom, subject, ...senderOf(record) };
+      const quarantine = { rule, words, headerFrom, subject, ...originFor(n, record) };
       return { destination, edits: [], sign: null, dsn, mayBounce, quarantine };
     }
     case "discard":
       return null;
   }
+}
+
+/** Mail from outside has no sender here, whatever was found. */
+function originFor(n: number, record: MessageRecord): Origin {
+  const direction = directionOf(n, record);
+  return direction === "inbound" ? { direction } : { direction, ...senderOf(record) };
+}
+
+/** Recipients stand in the order of their numbers, but for tests and old callers. */
+function directionOf(n: number, { recipients }: MessageRecord): Direction {
+  const there = recipients[n];
+  return (there?.n === n ? there : recipients.find((one) => one.n === n))?.direction ?? "inbound";
 }
 
 /** The outgoing sender and the identity, as outgoing control has found them. */
@@ -103,9 +119,15 @@ export function releasedMail(
     edits: item.edits ?? [],
     sign: item.sign ?? null,
     dsn: null,
-    // An outsider's reverse-path proves nothing.
-    mayBounce: item.direction !== "inbound",
+    // An outsider's reverse-path proves nothing; and of what could not be delivered before, the sender was told then, or cannot be.
+    mayBounce: item.direction !== "inbound" && item.class !== "undeliverable",
     quarantine: null,
+    origin: {
+      direction: item.direction,
+      ...(item.sender ? { sender: item.sender } : {}),
+      ...(item.identity ? { identity: item.identity } : {}),
+    },
+    round: roundOf(item.id) + 1,
   };
   return {
     id: item.messageId,
@@ -125,4 +147,9 @@ export function releasedMail(
         ? null
         : { ...item.archive, recipients: [item.recipient], direction: item.direction },
   };
+}
+
+/** How often what the item holds had been released: `MESSAGE_ID-N-ROUND`. */
+function roundOf(id: string): number {
+  return Number(/-\d+-(\d+)$/.exec(id)?.[1] ?? 0);
 }

@@ -59,8 +59,17 @@ export function ownMail(
   const { id, now, hostname, destination, headerMessageId, reply } = about;
   const { to, message, smtpUtf8, eightBit, subject, headerFrom } = mail;
   const conditions = { smtpUtf8, requireTls: false, dsnRet: null, dsnEnvid: null } as const;
-  const detail = { destination, edits: [], sign: null, dsn: null, mayBounce: false, quarantine: null };
   const direction = destination.kind === "routes" ? ("internal" as const) : ("outbound" as const);
+  const origin = { direction };
+  const detail = {
+    destination,
+    edits: [],
+    sign: null,
+    dsn: null,
+    mayBounce: false,
+    quarantine: null,
+    origin,
+  };
   return {
     mail: {
       id,

@@ -18,6 +18,7 @@ import type { SpooledMessage } from "../store/spool-entry.ts";
 import { ownDestination, ownMail } from "./own-mail.ts";
 import type { Reported } from "./plan-settlement.ts";
 import type { Intake, TakeIn } from "./take-in.ts";
+import { originOf } from "./undeliverable.ts";
 
 const FIRST_WAIT_MS = 1000;
 const MAX_WAIT_MS = 30_000;
@@ -116,7 +117,8 @@ export function createNotices(parts: {
       recipients: recipients.map(({ recipient, outcome }) => ({
         address: recipient.address,
         orcpt: recipient.detail.dsn?.orcpt ?? null,
-        outcome,
+        // Where our mail servers stand is nobody's business but ours.
+        outcome: originOf(recipient.detail).direction === "inbound" ? { ...outcome, server: null } : outcome,
       })),
       triedUntil,
     });

@@ -7,19 +7,23 @@ import type { SpooledEnvelope, SpooledMessage, SpooledRecipient } from "../store
 import { retryWaitMs } from "./back-off.ts";
 import type { Reach } from "./lane.ts";
 import type { QueueSettings } from "./queue-settings.ts";
+import { endOf } from "./undeliverable.ts";
 import type { Work } from "./work.ts";
 
 /** A settled recipient of which the sender is told. */
 export interface Reported {
+  /** As it goes to the quarantine, if it does. */
   readonly recipient: SpooledRecipient;
   readonly outcome: Outcome;
 }
 
 export interface SettlementPlan {
-  /** Settled: delivered, failed or dropped. */
+  /** Settled: delivered, returned or dropped. */
   readonly removed: readonly SpooledRecipient[];
   /** Still in the queue, as they are written back. */
   readonly kept: readonly SpooledRecipient[];
+  /** No server takes them: as they go to the quarantine. */
+  readonly undeliverable: readonly SpooledRecipient[];
   readonly failed: readonly Reported[];
   /** Delivered, and the sender asked to be told. */
   readonly relayed: readonly Reported[];
@@ -43,6 +47,7 @@ export function planSettlement(
 ): SettlementPlan {
   const removed: SpooledRecipient[] = [];
   const kept: SpooledRecipient[] = [];
+  const undeliverable: SpooledRecipient[] = [];
   const failed: Reported[] = [];
   const relayed: Reported[] = [];
   const events: LogEvent[] = [{ kind: "attempt", record: result.record }];
@@ -50,6 +55,14 @@ export function planSettlement(
 
   function settle(recipient: SpooledRecipient, state: RecipientState, words: string): void {
     removed.push(recipient);
+    events.push(stateEvent(work, recipient.n, { state, at: now, nextAttemptAt: null, words }));
+  }
+  function fail(recipient: SpooledRecipient, outcome: Outcome, gaveUp: boolean): void {
+    const end = endOf(work.message, { recipient, outcome, at: now, gaveUp });
+    if (end.kept === null) removed.push(recipient);
+    else undeliverable.push(end.kept);
+    if (end.told) failed.push({ recipient: end.kept ?? recipient, outcome });
+    const { state, words } = end;
     events.push(stateEvent(work, recipient.n, { state, at: now, nextAttemptAt: null, words }));
   }
   for (const [index, recipient] of work.recipients.entries()) {
@@ -61,8 +74,7 @@ export function planSettlement(
           relayed.push({ recipient, outcome });
         break;
       case "failed":
-        settle(recipient, "failed", replyWords(outcome));
-        if (mayReport(work.message.envelope, recipient, "FAILURE")) failed.push({ recipient, outcome });
+        fail(recipient, outcome, false);
         break;
       case "deferred": {
         const tried = { ...recipient, tries: recipient.tries + 1, lastOutcome: outcome };
@@ -74,9 +86,7 @@ export function planSettlement(
             result.heldFor === null ? "Held by an administrator" : `Held, it needs help: ${result.heldFor}`;
           events.push(stateEvent(work, recipient.n, { state: "held", at: now, nextAttemptAt: null, words }));
         } else if (now >= recipient.expiresAt) {
-          settle(tried, "failed", gaveUpWords(replyWords(outcome)));
-          if (mayReport(work.message.envelope, recipient, "FAILURE"))
-            failed.push({ recipient: tried, outcome });
+          fail(tried, outcome, true);
         } else {
           const waiting = waitingAgain(tried, result, options);
           kept.push(waiting);
@@ -94,7 +104,7 @@ export function planSettlement(
       }
     }
   }
-  return { removed, kept, failed, relayed, events };
+  return { removed, kept, undeliverable, failed, relayed, events };
 }
 
 /** An unreachable destination has a back-off of its own; its mail is due as soon as that is over. */
@@ -125,11 +135,6 @@ export function stateEvent(
   return { kind: "state", messageId: work.message.id, n, ...state };
 }
 
-/** The log's words for a recipient whose time is over. */
-export function gaveUpWords(lastReply: string): string {
-  return `Given up: the time for trying is over. Last answer: ${lastReply === "" ? "none" : lastReply}`;
-}
-
 function outcomeFor(outcomes: readonly Outcome[], n: number, index: number): Outcome {
   const inOrder = outcomes[index];
   if (inOrder?.n === n) return inOrder;
@@ -149,20 +154,6 @@ export function internalFailure(n: number, words: string): Outcome {
     server: null,
     tls: null,
   };
-}
-
-/**
- * May the sender be told? Never for the null reverse-path (RFC 5321 §4.5.5), never an outsider whose address proves nothing,
- * and as NOTIFY asks (RFC 3461 §4.1; without it, failures and delays are reported).
- */
-export function mayReport(
-  envelope: SpooledEnvelope,
-  recipient: SpooledRecipient,
-  event: "FAILURE" | "DELAY",
-): boolean {
-  if (envelope.reversePath === "" || !recipient.detail.mayBounce) return false;
-  const notify = recipient.detail.dsn?.notify ?? null;
-  return notify === null || notify.includes(event);
 }
 
 function wantsSuccess(envelope: SpooledEnvelope, recipient: SpooledRecipient): boolean {

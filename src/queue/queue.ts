@@ -29,7 +29,7 @@ export interface AcceptedRecipient {
   readonly n: number;
   readonly address: string;
   readonly dsn: RecipientDsn | null;
-  /** False when a failure must not be reported to the reverse-path (unauthenticated outsider): it is only logged. */
+  /** False when a failure must not be reported to the reverse-path (an outsider whose address nothing proves). */
   readonly mayBounce: boolean;
   readonly disposition: Disposition;
 }

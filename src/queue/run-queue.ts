@@ -24,6 +24,7 @@ import type { Queue } from "./queue.ts";
 import type { QueueSettings } from "./queue-settings.ts";
 import { recoverInterrupted } from "./recover-interrupted.ts";
 import { createRefusalLog } from "./refusal-log.ts";
+import { createFailureReports } from "./report-failures.ts";
 import { createSettling } from "./settle-attempt.ts";
 import { createSettlementWriter } from "./settlement-writer.ts";
 import { createSigning, type Sign } from "./sign-copy.ts";
@@ -163,6 +164,7 @@ export async function createQueue(options: QueueOptions): Promise<RunningQueue> 
       if (closed) return;
       closed = true;
       dispatcher.stop();
+      parts.reports.stop();
       space.stop();
       const busy = () =>
         taking + dispatcher.figures().active + parts.settling.pending() + writer.pending() > 0;
@@ -224,19 +226,38 @@ function assemble(options: QueueOptions) {
     onArchive: () => archive.wake(),
   });
   const prepareNotice = createNotices({ takeIn, clock, hostname, log, destinationFor, onAlarm });
-  const settling = createSettling({ writer, dispatcher, prepareNotice, settings, clock, random });
+  const onQuarantine = () => quarantine.wake();
+  const reports = createFailureReports({
+    spool,
+    writer,
+    dispatcher: () => dispatcher,
+    prepareNotice,
+    clock,
+    log,
+    onQuarantine,
+  });
+  const settling = createSettling({ writer, dispatcher, reports, onQuarantine, settings, clock, random });
   const filing = { spool, writer, clock, log, onAlarm };
   const quarantine = createQuarantineFiler({ ...filing, file: options.fileInQuarantine });
   const archive = createArchiveFiler({ ...filing, file: options.fileInArchive });
   const filers = [quarantine, archive];
-  const sweep = createDeadlineSweep({ spool, dispatcher, writer, prepareNotice, clock, log });
+  const sweep = createDeadlineSweep({
+    spool,
+    dispatcher,
+    writer,
+    prepareNotice,
+    reports,
+    onQuarantine,
+    clock,
+    log,
+  });
   const refusals = createRefusalLog({ outbox, clock, log });
-  return { outbox, writer, dispatcher, takeIn, settling, filers, sweep, refusals, lostBodies };
+  return { outbox, writer, dispatcher, takeIn, settling, filers, sweep, refusals, lostBodies, reports };
 }
 
 /** First what the last process left undone, then everything that is due. */
 async function start({ spool, clock, log, settings }: QueueOptions, parts: Parts): Promise<void> {
-  const { outbox, dispatcher, sweep, filers, lostBodies } = parts;
+  const { outbox, dispatcher, sweep, filers, lostBodies, reports } = parts;
   const now = clock.now();
   const { foreign, missing } = spool.atOpening;
   if (foreign.length > 0) {
@@ -253,6 +274,7 @@ async function start({ spool, clock, log, settings }: QueueOptions, parts: Parts
   outbox.start();
   dispatcher.start({ waiting, unreachable });
   sweep.start();
+  await reports.start();
   for (const filer of filers) filer.wake();
 }
 

@@ -3,18 +3,21 @@
 import type { Clock } from "../observe/clock.ts";
 import type { LogEvent } from "../store/log-record.ts";
 import type { SpooledRecipient } from "../store/spool-entry.ts";
-import { giveBack } from "../store/spool-writing.ts";
+import { giveBack, setAside } from "../store/spool-writing.ts";
 import type { Dispatcher, EndedAttempt } from "./dispatch.ts";
-import type { PreparedNotice, PrepareNotice } from "./own-notice.ts";
 import { planSettlement, type SettlementPlan, stateEvent } from "./plan-settlement.ts";
 import type { QueueSettings } from "./queue-settings.ts";
+import type { FailureReports, Report } from "./report-failures.ts";
 import type { SettlementWriter } from "./settlement-writer.ts";
+import { keptOf, untoldWords } from "./undeliverable.ts";
 import { keysOf, type Work } from "./work.ts";
 
 export interface SettleParts {
   readonly writer: SettlementWriter;
   readonly dispatcher: Dispatcher;
-  readonly prepareNotice: PrepareNotice;
+  readonly reports: FailureReports;
+  /** Something is to be filed in the quarantine. */
+  readonly onQuarantine: () => void;
   readonly settings: () => QueueSettings;
   readonly clock: Clock;
   readonly random: () => number;
@@ -34,7 +37,7 @@ export interface Settling {
 
 /** Makes the three ways in which work in memory ends. */
 export function createSettling(parts: SettleParts): Settling {
-  const { writer, dispatcher, prepareNotice, settings, clock, random } = parts;
+  const { writer, dispatcher, reports, settings, clock, random } = parts;
 
   let composing = 0;
   let recipients = 0;
@@ -65,32 +68,38 @@ export function createSettling(parts: SettleParts): Settling {
   }
 
   async function withNotices(attempt: EndedAttempt, plan: SettlementPlan): Promise<void> {
-    const { work, body: original } = attempt;
+    const { work, body: original, endedAt: at } = attempt;
     composing++;
     recipients += work.recipients.length;
-    const { message } = work;
-    const notices = [
-      await prepareNotice({ kind: "failed", message, original, recipients: plan.failed, triedUntil: null }),
-      await prepareNotice({ kind: "relayed", message, original, recipients: plan.relayed, triedUntil: null }),
-    ].filter((notice) => notice !== null);
+    const { failed, relayed, kept } = plan;
+    const numbers = work.recipients.map(({ n }) => n);
+    const report = await reports.plan(work.message, { original, failed, relayed, numbers, kept, at });
     composing--;
     recipients -= work.recipients.length;
-    write(attempt, plan, notices);
+    write(attempt, report.untold.length === 0 ? plan : withUntold(work, plan, { report, at }), report);
   }
 
   function write(
     { work, statements, written }: Pick<EndedAttempt, "work" | "statements" | "written">,
-    plan: Pick<SettlementPlan, "removed" | "kept" | "events">,
-    notices: readonly PreparedNotice[] = [],
+    plan: Pick<SettlementPlan, "removed" | "kept" | "undeliverable" | "events">,
+    report: Report | null = null,
   ): void {
+    const { message } = work;
     writer.add({
-      message: work.message,
+      message,
       removed: plan.removed.map(({ n }) => n),
       kept: plan.kept,
-      statements: [...statements, ...notices.flatMap(({ intake }) => intake.statements)],
-      events: [...plan.events, ...notices.map(({ event }) => event)],
+      ...(report === null ? {} : { first: report.first }),
+      statements: [
+        ...statements,
+        ...plan.undeliverable.map((recipient) => setAside(message.seq, recipient)),
+        ...(report?.statements ?? []),
+      ],
+      events: [...plan.events, ...(report?.events ?? [])],
       written() {
-        for (const { intake } of notices) intake.stored();
+        report?.written();
+        reports.settled(message);
+        if (plan.undeliverable.length > 0) parts.onQuarantine();
         noteKept(work, plan.kept);
         written();
       },
@@ -134,8 +143,35 @@ export function createSettling(parts: SettleParts): Settling {
         stateEvent(work, n, { state, at: now, nextAttemptAt: null, words }),
       );
       const kept = state === "held" ? work.recipients.map((one) => ({ ...one, state: "held" as const })) : [];
-      const plan = { removed: state === "held" ? [] : work.recipients, kept, events };
+      const plan = { removed: state === "held" ? [] : work.recipients, kept, undeliverable: [], events };
       write({ work, statements: [], written: () => {} }, plan);
     },
+  };
+}
+
+/** No notice can be written about some that were to be returned: they are kept. */
+function withUntold(
+  work: Work,
+  plan: SettlementPlan,
+  { report, at }: { readonly report: Report; readonly at: number },
+): SettlementPlan {
+  const untold = new Map(report.untold.map((one) => [one.recipient.n, one]));
+  const returned = plan.removed.flatMap(({ n }) => untold.get(n) ?? []);
+  const failures = returned.map((one) => ({ ...one, at, gaveUp: one.outcome.result === "deferred" }));
+  return {
+    ...plan,
+    removed: plan.removed.filter(({ n }) => !untold.has(n)),
+    undeliverable: [...plan.undeliverable, ...failures.map(keptOf)],
+    events: [
+      ...plan.events,
+      ...failures.map((failure) =>
+        stateEvent(work, failure.recipient.n, {
+          state: "quarantined",
+          at,
+          nextAttemptAt: null,
+          words: untoldWords(failure),
+        }),
+      ),
+    ],
   };
 }

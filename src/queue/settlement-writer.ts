@@ -7,6 +7,7 @@ import { type Statement, StoreError } from "../store/database.ts";
 import type { LogEvent } from "../store/log-record.ts";
 import type { Spool } from "../store/spool.ts";
 import type { EntryKey, SpooledMessage, SpooledRecipient } from "../store/spool-entry.ts";
+import { removeUnreported } from "../store/spool-unreported.ts";
 import {
   putBack,
   removeArchiveCopies,
@@ -30,6 +31,10 @@ export interface Settlement {
   readonly kept: readonly SpooledRecipient[];
   /** True when the message's copy for the archive is filed. */
   readonly archived?: boolean;
+  /** Numbers of the recipients of whom the sender is told with this. */
+  readonly reported?: readonly number[];
+  /** Statements in front of those that remove what is settled: what keeps the message. */
+  readonly first?: readonly Statement[];
   /** Further statements of the same unit: a notice that is queued, a destination that backs off. */
   readonly statements: readonly Statement[];
   readonly events: readonly LogEvent[];
@@ -190,14 +195,18 @@ function unitOf(batch: readonly Settlement[]): Unit {
   const files: { name: string; statement: number }[] = [];
   const withFile: SpooledMessage[] = [];
   const archived: number[] = [];
-  for (const { message, removed: settled, archived: isArchived = false } of batch) {
+  const told: EntryKey[] = [];
+  for (const { message, removed: settled, archived: isArchived = false, reported = [], first } of batch) {
+    if (first !== undefined) statements.push(...first);
+    for (const n of reported) told.push({ seq: message.seq, n });
     for (const n of settled) removed.push({ seq: message.seq, n });
     if (isArchived) archived.push(message.seq);
-    if (settled.length === 0 && !isArchived) continue;
+    if (settled.length + reported.length === 0 && !isArchived) continue;
     if (message.bodyFile === null) seqs.push(message.seq);
     else withFile.push(message);
   }
   if (removed.length > 0) statements.push(removeRecipients(removed));
+  if (told.length > 0) statements.push(removeUnreported(told));
   if (archived.length > 0) statements.push(removeArchiveCopies(archived));
   if (seqs.length > 0) statements.push(removeSettledMessages(seqs));
   for (const { seq, bodyFile } of withFile) {

@@ -1,10 +1,8 @@
 // What only time brings: delay notices, and the end of trying. Waiting mail is looked at by its deadline, never all of it.
 
 import { MAX_RETURNED_BYTES } from "../notify/delivery-notice.ts";
-import { replyWords } from "../notify/reply-words.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
-import type { LogEvent } from "../store/log-record.ts";
 import type { Spool } from "../store/spool.ts";
 import {
   NOT_DIALLED,
@@ -12,11 +10,14 @@ import {
   type SpooledMessage,
   type SpooledRecipient,
 } from "../store/spool-entry.ts";
+import { setAside } from "../store/spool-writing.ts";
 import { seizeAll } from "./claim-work.ts";
 import type { Dispatcher } from "./dispatch.ts";
 import type { PrepareNotice } from "./own-notice.ts";
-import { gaveUpWords, internalFailure, mayReport, type Reported, stateEvent } from "./plan-settlement.ts";
+import { internalFailure, type Reported, stateEvent } from "./plan-settlement.ts";
+import type { FailureReports } from "./report-failures.ts";
 import type { SettlementWriter } from "./settlement-writer.ts";
+import { endOf, type Failure, keptOf, mayReport, untoldWords } from "./undeliverable.ts";
 
 // A deadline within this time is waited for exactly; mail that comes in later has later ones.
 const LOOK_AHEAD_MS = 600_000;
@@ -37,10 +38,13 @@ export function createDeadlineSweep(parts: {
   readonly dispatcher: Dispatcher;
   readonly writer: SettlementWriter;
   readonly prepareNotice: PrepareNotice;
+  readonly reports: FailureReports;
+  /** Something is to be filed in the quarantine. */
+  readonly onQuarantine: () => void;
   readonly clock: Clock;
   readonly log: Log;
 }): DeadlineSweep {
-  const { spool, dispatcher, writer, prepareNotice, clock, log } = parts;
+  const { spool, dispatcher, writer, prepareNotice, reports, clock, log } = parts;
   let cancel: (() => void) | null = null;
   let running: Promise<void> = Promise.resolve();
   let stopped = true;
@@ -81,34 +85,69 @@ export function createDeadlineSweep(parts: {
     const expired = all.filter((recipient) => recipient.expiresAt <= now && !lastTry.includes(recipient));
     const delayed = all.filter((recipient) => recipient.expiresAt > now);
     const original = await spool.body(message, MAX_RETURNED_BYTES).catch(() => null);
-    const failed = reports(expired.filter((recipient) => mayReport(message.envelope, recipient, "FAILURE")));
-    const late = reports(delayed.filter((recipient) => mayReport(message.envelope, recipient, "DELAY")));
+    const late = delayed
+      .filter((recipient) => mayReport(message.envelope, recipient, "DELAY"))
+      .map((recipient): Reported => ({ recipient, outcome: lastOutcome(recipient) }));
     const triedUntil = Math.max(0, ...delayed.map(({ expiresAt }) => expiresAt));
-    const notices = [
-      await prepareNotice({ kind: "failed", message, original, recipients: failed, triedUntil: null }),
-      await prepareNotice({ kind: "delayed", message, original, recipients: late, triedUntil }),
-    ].filter((notice) => notice !== null);
-    const events: LogEvent[] = expired.map((recipient) => {
-      const words = gaveUpWords(replyWords(lastOutcome(recipient)));
-      return stateEvent({ message }, recipient.n, { state: "failed", at: now, nextAttemptAt: null, words });
+    const delay = await prepareNotice({ kind: "delayed", message, original, recipients: late, triedUntil });
+    const kept = [
+      ...delayed.map((one) => ({ ...one, state: "queued" as const, deadlineAt: one.expiresAt })),
+      ...lastTry.map((one) => ({
+        ...one,
+        state: "queued" as const,
+        nextAttemptAt: now,
+        deadlineAt: now + LAST_TRY_MS,
+      })),
+    ];
+    const failures = expired.map((recipient): Failure => {
+      return { recipient, outcome: lastOutcome(recipient), at: now, gaveUp: true };
     });
+    const ends = failures.map((failure) => ({ failure, end: endOf(message, failure) }));
+    const report = await reports.plan(message, {
+      original,
+      failed: ends
+        .filter(({ end }) => end.told)
+        .map(({ failure, end }) => ({ ...failure, recipient: end.kept ?? failure.recipient })),
+      relayed: [],
+      numbers: all.map(({ n }) => n),
+      kept,
+      at: now,
+    });
+    const untold = new Set(report.untold.map(({ recipient }) => recipient.n));
+    const settled = ends.map(({ failure, end }) =>
+      end.kept === null && untold.has(failure.recipient.n)
+        ? {
+            n: failure.recipient.n,
+            kept: keptOf(failure),
+            state: "quarantined" as const,
+            words: untoldWords(failure),
+          }
+        : { n: failure.recipient.n, ...end },
+    );
+    const aside = settled.flatMap((one) => one.kept ?? []);
     await new Promise<void>((resolve) => {
       writer.add({
         message,
-        removed: expired.map(({ n }) => n),
-        kept: [
-          ...delayed.map((one) => ({ ...one, state: "queued" as const, deadlineAt: one.expiresAt })),
-          ...lastTry.map((one) => ({
-            ...one,
-            state: "queued" as const,
-            nextAttemptAt: now,
-            deadlineAt: now + LAST_TRY_MS,
-          })),
+        removed: settled.filter((one) => one.kept === null).map(({ n }) => n),
+        kept,
+        first: report.first,
+        statements: [
+          ...aside.map((recipient) => setAside(message.seq, recipient)),
+          ...(delay?.intake.statements ?? []),
+          ...report.statements,
         ],
-        statements: notices.flatMap(({ intake }) => intake.statements),
-        events: [...events, ...notices.map(({ event }) => event)],
+        events: [
+          ...settled.map(({ n, state, words }) =>
+            stateEvent({ message }, n, { state, at: now, nextAttemptAt: null, words }),
+          ),
+          ...(delay === null ? [] : [delay.event]),
+          ...report.events,
+        ],
         written() {
-          for (const { intake } of notices) intake.stored();
+          delay?.intake.stored();
+          report.written();
+          reports.settled(message);
+          if (aside.length > 0) parts.onQuarantine();
           for (const { detail, nextAttemptAt } of delayed)
             dispatcher.noteDue(detail.destination.key, nextAttemptAt);
           for (const { detail } of lastTry) dispatcher.noteDue(detail.destination.key, now);
@@ -125,10 +164,6 @@ export function createDeadlineSweep(parts: {
   function deservesLastTry({ expiresAt, deadlineAt, detail }: SpooledRecipient, now: number): boolean {
     const hadIt = deadlineAt > expiresAt;
     return expiresAt <= now && !hadIt && dispatcher.backOff(detail.destination.key).closedUntil <= now;
-  }
-
-  function reports(recipients: readonly SpooledRecipient[]): readonly Reported[] {
-    return recipients.map((recipient) => ({ recipient, outcome: lastOutcome(recipient) }));
   }
 
   /** Mail that waited behind a closed destination may never have been tried itself: the destination's failure is its answer. */

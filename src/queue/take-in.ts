@@ -12,8 +12,8 @@ import type {
 } from "../store/spool-entry.ts";
 import { insertArchiveCopy, insertMessage, insertRecipient } from "../store/spool-writing.ts";
 import type { Dispatcher } from "./dispatch.ts";
-import { mayReport } from "./plan-settlement.ts";
 import type { QueueSettings } from "./queue-settings.ts";
+import { mayReport } from "./undeliverable.ts";
 import { groupWork, type Work } from "./work.ts";
 
 /** A message that is to be stored: from a client, from ourselves, or from the quarantine. */

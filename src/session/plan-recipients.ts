@@ -10,9 +10,9 @@ import type { JudgedMessage } from "./accept-message.ts";
 import { needsTls } from "./admit-sender.ts";
 import type { Combined, Fate } from "./combine-verdicts.ts";
 import type { SentMessage } from "./outgoing-message.ts";
+import { isProvenSender } from "./proven-sender.ts";
 import { RECIPIENT_OK_TEXT } from "./rcpt.ts";
 import { refusedRecords } from "./record-refusal.ts";
-import type { Transaction } from "./session.ts";
 
 /** Extra copies one message may get by rules, all recipients together. */
 const MAX_COPIES = 100;
@@ -47,7 +47,7 @@ export function planRecipients(message: JudgedMessage, combined: Combined): Plan
       n,
       address,
       dsn: recipient.dsn,
-      mayBounce: mayBounce(transaction, recipient),
+      mayBounce: mayBounce(message, recipient),
       disposition,
     });
   });
@@ -121,10 +121,11 @@ function removals({ removeHeaders }: SentMessage): readonly HeaderEdit[] {
   return removeHeaders.map((name) => ({ kind: "remove", name }));
 }
 
-/** Only a client we authenticated or trust gets bounces; anybody else may have forged the reverse-path. */
-function mayBounce(transaction: Transaction, recipient: EnvelopeRecipient): boolean {
-  if (transaction.reversePath === null || recipient.direction === "inbound") return false;
-  return recipient.grant.by !== "allow-list" && recipient.grant.by !== "relay-domain";
+/** A client we authenticated or trust gets bounces; anybody else may have forged the reverse-path, unless it is proven. */
+function mayBounce({ transaction, findings }: JudgedMessage, recipient: EnvelopeRecipient): boolean {
+  const { direction, grant } = recipient;
+  const ours = direction !== "inbound" && grant.by !== "allow-list" && grant.by !== "relay-domain";
+  return ours ? transaction.reversePath !== null : isProvenSender(transaction.reversePath, findings);
 }
 
 /** Copies go out beside what is delivered, each address once; their failure is nobody's bounce. */

@@ -5,6 +5,7 @@ import dkim from "../../drizzle/gatepost/0003_dkim.sql" with { type: "text" };
 import notices from "../../drizzle/gatepost/0004_notices.sql" with { type: "text" };
 import archive from "../../drizzle/gatepost/0005_archive.sql" with { type: "text" };
 import quarantineSender from "../../drizzle/gatepost/0006_quarantine_sender.sql" with { type: "text" };
+import undeliverable from "../../drizzle/gatepost/0007_undeliverable.sql" with { type: "text" };
 import type { Migration } from "./migration.ts";
 
 export const gatepostMigrations: readonly Migration[] = [
@@ -14,4 +15,5 @@ export const gatepostMigrations: readonly Migration[] = [
   { name: "0004_notices", sql: notices },
   { name: "0005_archive", sql: archive },
   { name: "0006_quarantine_sender", sql: quarantineSender },
+  { name: "0007_undeliverable", sql: undeliverable },
 ];

@@ -128,4 +128,9 @@ export const quarantine = sqliteTable("quarantine", {
   sender: text("sender").notNull().default(""),
   identity: text("identity").notNull().default(""),
   senderDomain: text("sender_domain").notNull().default(""),
+  class: text("class").$type<"rule" | "undeliverable">().notNull().default("rule"),
+  server: text("server").notNull().default(""),
+  answer: text("answer").notNull().default(""),
+  failedAt: integer("failed_at"),
+  seenAt: integer("seen_at"),
 });

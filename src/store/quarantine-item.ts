@@ -3,7 +3,7 @@ import type { Direction } from "../message/envelope.ts";
 
 /** One recipient's quarantined message. */
 export interface QuarantineItem {
-  /** `MESSAGE_ID-N`. */
+  /** `MESSAGE_ID-N`; `MESSAGE_ID-N-ROUND` for what was released and could not be delivered then. */
   readonly id: string;
   readonly messageId: string;
   readonly n: number;
@@ -23,6 +23,14 @@ export interface QuarantineItem {
   readonly receivedAt: number;
   readonly expiresAt: number;
   readonly state: "kept" | "released" | "deleted" | "expired";
+  /** `rule`: a rule put it there. `undeliverable`: it was accepted, and no server took it. */
+  readonly class: "rule" | "undeliverable";
+  /** Of what could not be delivered: the server (empty when none was reached), its answer or what went wrong, and when. */
+  readonly server: string;
+  readonly answer: string;
+  readonly failedAt: number | null;
+  /** When somebody looked at what could not be delivered; null: nobody has. */
+  readonly seenAt: number | null;
 }
 
 /** What of one outgoing sender is in the quarantine. */
@@ -44,6 +52,7 @@ export interface QuarantineFilter {
   readonly senderDomain?: string;
   readonly rule?: string;
   readonly state?: QuarantineItem["state"];
+  readonly class?: QuarantineItem["class"];
   readonly limit: number;
   /** Items before this one in newest-first order: its `receivedAt` and `id`. */
   readonly before?: { readonly receivedAt: number; readonly id: string };

@@ -5,11 +5,13 @@ import type { DatabaseReader, DatabaseWriter, Statement } from "./database.ts";
 import { quarantine } from "./gatepost-schema.ts";
 import type { RecipientState } from "./log-record.ts";
 import type { QuarantinedSender, QuarantineFilter, QuarantineItem } from "./quarantine-item.ts";
+import type { UndeliverableDetail } from "./spool-entry.ts";
 import { sqlBuilder, sqlStatement, statement, typed } from "./statement.ts";
 
 const MAX_ITEMS = 1000;
 /** The indices of senders hold outgoing mail only; SQLite takes them when the statement says the same, word for word. */
 const HAS_SENDER = sql`${quarantine.sender} <> ''`;
+const IS_UNDELIVERABLE = sql`${quarantine.class} = 'undeliverable'`;
 const DIRECTIONS: Readonly<Record<NonNullable<QuarantineFilter["direction"]>, readonly Direction[]>> = {
   incoming: ["inbound", "internal"],
   outgoing: ["outbound", "internal"],
@@ -33,6 +35,11 @@ const itemColumns = {
   receivedAt: quarantine.receivedAt,
   expiresAt: quarantine.expiresAt,
   state: quarantine.state,
+  class: quarantine.class,
+  server: quarantine.server,
+  answer: quarantine.answer,
+  failedAt: quarantine.failedAt,
+  seenAt: quarantine.seenAt,
 };
 
 /** A quarantined item and the hash of its body in the vault; null when it is no longer kept. */
@@ -42,13 +49,29 @@ export interface KeptItem {
   readonly releaseAskedBy: string | null;
 }
 
-/** Inserts an item; doing it twice keeps the first. */
-export function quarantineInsert(item: Omit<QuarantineItem, "state">, bodyHash: string): Statement {
+/** An item as a rule puts it there. */
+export type NewItem = Omit<QuarantineItem, "state" | "class" | "server" | "answer" | "failedAt" | "seenAt">;
+
+/** Inserts an item; doing it twice keeps the first. `undeliverable`: why, when no rule put it there. */
+export function quarantineInsert(
+  item: NewItem,
+  bodyHash: string,
+  undeliverable?: UndeliverableDetail,
+): Statement {
   const recipientDomain = item.recipient.slice(item.recipient.lastIndexOf("@") + 1).toLowerCase();
+  const why: Partial<QuarantineItem> =
+    undeliverable === undefined
+      ? {}
+      : {
+          class: "undeliverable",
+          server: undeliverable.server,
+          answer: undeliverable.answer,
+          failedAt: undeliverable.failedAt,
+        };
   return statement(
     sqlBuilder
       .insert(quarantine)
-      .values({ ...item, recipientDomain, state: "kept", bodyHash })
+      .values({ ...item, ...why, recipientDomain, state: "kept", bodyHash })
       .onConflictDoNothing(),
   );
 }
@@ -73,6 +96,7 @@ export function listQuarantine(
         filter.senderDomain === undefined ? undefined : sentBy(filter.senderDomain),
         filter.rule === undefined ? undefined : eq(quarantine.rule, filter.rule),
         filter.state === undefined ? undefined : eq(quarantine.state, filter.state),
+        filter.class === undefined ? undefined : ofClass(filter.class),
         before === undefined
           ? undefined
           : sql`(${quarantine.receivedAt}, ${quarantine.id}) < (${before.receivedAt}, ${before.id})`,
@@ -101,6 +125,11 @@ export function quarantinedSenders(
     .groupBy(quarantine.sender)
     .orderBy(desc(items), quarantine.sender)
     .limit(Math.min(Math.max(1, Math.floor(filter.limit)), MAX_ITEMS));
+}
+
+/** The indices of undeliverable mail are taken when the statement says the same, word for word. */
+function ofClass(name: QuarantineItem["class"]) {
+  return name === "undeliverable" ? IS_UNDELIVERABLE : eq(quarantine.class, name);
 }
 
 function sentBy(domain: string): ReturnType<typeof and> {

@@ -30,15 +30,49 @@ export interface SpooledMessage {
 }
 
 /** Why and with what a quarantined copy is filed. */
-export interface QuarantineDetail {
+export interface QuarantineDetail extends Origin {
   readonly rule: string;
   readonly words: string;
+  /** Left out: read from the message when it is filed. */
+  readonly headerFrom?: string;
+  readonly subject?: string;
+  /** It could not be delivered; left out: a rule put it there. */
+  readonly undeliverable?: UndeliverableDetail;
+}
+
+/** Which way a message goes, and who is behind it. */
+export interface Origin {
   readonly direction: Direction;
-  readonly headerFrom: string;
-  readonly subject: string;
   /** The outgoing sender and the identity behind the message; left out: none is known. */
   readonly sender?: string;
   readonly identity?: string;
+}
+
+/** Who said no, with which words, when. */
+export interface UndeliverableDetail {
+  /** Empty when no server was reached. */
+  readonly server: string;
+  readonly answer: string;
+  /** Milliseconds UTC. */
+  readonly failedAt: number;
+  /** How often it had been released before. */
+  readonly round: number;
+}
+
+/** A settled recipient of whom the sender is still to be told. */
+export interface UnreportedEntry {
+  readonly recipient: SpooledRecipient;
+  readonly outcome: Outcome;
+  /** Milliseconds UTC. */
+  readonly failedAt: number;
+}
+
+/** A recipient of a message that may be settled soon. */
+export interface PendingRecipient {
+  readonly n: number;
+  readonly state: "active" | "queued";
+  readonly nextAttemptAt: number;
+  readonly destinationKey: string;
 }
 
 /** Under what a copy of a message is filed in the archive. */
@@ -66,6 +100,10 @@ export interface RecipientDetail {
   readonly dsn: RecipientDsn | null;
   readonly mayBounce: boolean;
   readonly quarantine: QuarantineDetail | null;
+  /** Left out in rows of an older version. */
+  readonly origin?: Origin;
+  /** How often it was released from the quarantine; left out: never. */
+  readonly round?: number;
 }
 
 /** `attempt_started_at` of a row that was taken without anything being dialled. */

@@ -1,10 +1,12 @@
 // The migrations of spool.db, in order.
 import queue from "../../drizzle/spool/0001_queue.sql" with { type: "text" };
 import archiveAndCounts from "../../drizzle/spool/0002_archive_and_counts.sql" with { type: "text" };
+import unreported from "../../drizzle/spool/0003_unreported.sql" with { type: "text" };
 import type { Migration } from "./migration.ts";
 
 /** Every step from an empty file to the present schema of spool.db. */
 export const spoolMigrations: readonly Migration[] = [
   { name: "0001_queue", sql: queue },
   { name: "0002_archive_and_counts", sql: archiveAndCounts },
+  { name: "0003_unreported", sql: unreported },
 ];

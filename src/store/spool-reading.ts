@@ -16,7 +16,7 @@ import { archiveCopy, message, outbox, recipient, released, unreachable, waiting
 import { prepare, sqlBuilder, sqlStatement, statement } from "./statement.ts";
 
 const p = sql.placeholder;
-const messageColumns = {
+export const messageColumns = {
   seq: message.seq,
   id: message.id,
   receivedAt: message.receivedAt,
@@ -294,7 +294,7 @@ export async function spoolInventory(database: DatabaseReader): Promise<{
   };
 }
 
-function messageOf(row: SqlRow): SpooledMessage {
+export function messageOf(row: SqlRow): SpooledMessage {
   return {
     seq: Number(row[0]),
     id: text(row[1]),
@@ -345,6 +345,6 @@ function takenOf(startedAt: SqlValue | undefined): Taken {
   return at === NOT_DIALLED ? { for: "change" } : { for: "attempt", at };
 }
 
-function text(value: SqlValue | undefined): string {
+export function text(value: SqlValue | undefined): string {
   return typeof value === "string" ? value : String(value ?? "");
 }

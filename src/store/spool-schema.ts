@@ -48,6 +48,19 @@ export const archiveCopy = sqliteTable("archive_copy", {
   detail: text("detail").notNull(),
 });
 
+/** A settled recipient of whom the sender is still to be told; its message stays as long as it stands here. */
+export const unreported = sqliteTable(
+  "unreported",
+  {
+    messageSeq: integer("message_seq").notNull(),
+    n: integer("n").notNull(),
+    failedAt: integer("failed_at").notNull(),
+    /** JSON of `UnreportedDetail`. */
+    entry: text("entry").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.messageSeq, table.n] })],
+);
+
 /** How many recipients wait in a state. Kept by triggers; nobody else writes it. */
 export const waiting = sqliteTable("waiting", {
   state: text("state", { enum: ["queued", "held"] }).primaryKey(),

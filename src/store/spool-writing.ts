@@ -20,7 +20,7 @@ import { prepare, sqlBuilder } from "./statement.ts";
 
 const p = sql.placeholder;
 /** Rows named by a JSON list of [seq, n]; one statement for any number of rows. */
-const namedRows = sql`("message_seq", "n") in (select json_extract(value, '$[0]'), json_extract(value, '$[1]') from json_each(${p("keys")}))`;
+export const namedRows = sql`("message_seq", "n") in (select json_extract(value, '$[0]'), json_extract(value, '$[1]') from json_each(${p("keys")}))`;
 
 const insertMessageRow = prepare<{
   seq: number;
@@ -105,7 +105,8 @@ const deleteSettledMessages = prepare<{ seqs: string }>(
   sqlBuilder.delete(message).where(
     sql`"seq" in (select value from json_each(${p("seqs")}))
         and not exists (select 1 from "recipient" where "message_seq" = "message"."seq")
-        and not exists (select 1 from "archive_copy" where "message_seq" = "message"."seq")`,
+        and not exists (select 1 from "archive_copy" where "message_seq" = "message"."seq")
+        and not exists (select 1 from "unreported" where "message_seq" = "message"."seq")`,
   ),
 );
 const insertArchiveCopyRow = prepare<{ seq: number; detail: string }>(
@@ -170,6 +171,24 @@ const putUnreachable = prepare<{ key: string; failures: number; nextProbeAt: num
 const deleteUnreachable = prepare<{ key: string }>(
   sqlBuilder.delete(unreachable).where(sql`"destination_key" = ${p("key")}`),
 );
+const setAsideRow = prepare<{
+  seq: number;
+  n: number;
+  detail: string;
+  tries: number;
+  lastOutcome: string | null;
+}>(
+  sqlBuilder
+    .update(recipient)
+    .set({
+      state: "quarantine",
+      detail: sql`${p("detail")}`,
+      tries: sql`${p("tries")}`,
+      lastOutcome: sql`${p("lastOutcome")}`,
+      attemptStartedAt: sql`null`,
+    })
+    .where(sql`"message_seq" = ${p("seq")} and "n" = ${p("n")}`),
+);
 const insertReleased = prepare<{ id: string; releasedAt: number }>(
   sqlBuilder.insert(released).values({ id: p("id"), releasedAt: p("releasedAt") }),
 );
@@ -177,7 +196,7 @@ const deleteReleased = prepare<{ before: number }>(
   sqlBuilder.delete(released).where(sql`"released_at" < ${p("before")}`),
 );
 
-function keysJson(keys: readonly EntryKey[]): string {
+export function keysJson(keys: readonly EntryKey[]): string {
   let json = "[";
   for (const [index, key] of keys.entries()) json += `${index === 0 ? "" : ","}[${key.seq},${key.n}]`;
   return `${json}]`;
@@ -288,6 +307,17 @@ export function putBack(seq: number, entry: SpooledRecipient): Statement {
     tries: entry.tries,
     deadlineAt: entry.deadlineAt,
     expiresAt: entry.expiresAt,
+    lastOutcome: entry.lastOutcome === null ? null : JSON.stringify(entry.lastOutcome),
+  });
+}
+
+/** A recipient that is taken goes to the quarantine, as its detail says: the filer does the rest. */
+export function setAside(seq: number, entry: SpooledRecipient): Statement {
+  return setAsideRow({
+    seq,
+    n: entry.n,
+    detail: JSON.stringify(entry.detail),
+    tries: entry.tries,
     lastOutcome: entry.lastOutcome === null ? null : JSON.stringify(entry.lastOutcome),
   });
 }

@@ -4,13 +4,14 @@ import { type DatabaseWriter, type Statement, StoreError } from "./database.ts";
 import { bodyFileName, openSpoolBodies, type Sweep } from "./spool-bodies.ts";
 import type { SpooledMessage } from "./spool-entry.ts";
 import { hasMessage, type SpoolReader, spoolInventory, spoolReader, storedBody } from "./spool-reading.ts";
+import { type UnreportedReader, unreportedReader } from "./spool-unreported.ts";
 
 /** Bodies up to this size stand in the row. */
 const MAX_BODY_IN_ROW_BYTES = 65_536;
 /** More than any body; SQLite's substr() answers with nothing when it is asked for more than this. */
 const MAX_BODY_BYTES = 2 ** 31 - 1;
 
-export interface Spool extends SpoolReader {
+export interface Spool extends SpoolReader, UnreportedReader {
   /** A new number for a message; grows. */
   nextMessageSeq(): number;
   /** A new number for a row of the outbox; grows, in the order of `commit` when taken right before it. */
@@ -57,6 +58,7 @@ export async function openSpool(options: {
   let outboxSeq = inventory.lastOutboxSeq;
   return {
     ...spoolReader(database),
+    ...unreportedReader(database),
     nextMessageSeq: () => ++messageSeq,
     nextOutboxSeq: () => ++outboxSeq,
     commit: (unit) => database.commit(unit),

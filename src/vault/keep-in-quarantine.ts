@@ -2,6 +2,7 @@
 import type { Direction } from "../message/envelope.ts";
 import type { Statement } from "../store/database.ts";
 import { quarantineInsert } from "../store/quarantine-rows.ts";
+import type { UndeliverableDetail } from "../store/spool-entry.ts";
 import type { BodyVault } from "./body-vault.ts";
 
 /** One recipient's copy that is to be kept aside. */
@@ -20,10 +21,18 @@ export interface QuarantinedCopy {
   readonly identity?: string;
   readonly rule: string;
   readonly words: string;
+  /** It could not be delivered; left out: a rule put it there. */
+  readonly undeliverable?: UndeliverableDetail;
   /** Milliseconds UTC. */
   readonly receivedAt: number;
   /** The whole message with our trace headers. */
   readonly message: Uint8Array;
+}
+
+/** What was released and came back is another item: the released one is not taken twice. */
+function itemId({ messageId, n, undeliverable }: QuarantinedCopy): string {
+  const round = undeliverable?.round ?? 0;
+  return round === 0 ? `${messageId}-${n}` : `${messageId}-${n}-${round}`;
 }
 
 /** Who sent it, as the row has it: mail from outside has no sender here, whatever its envelope says. */
@@ -41,7 +50,7 @@ function senderColumns(
 }
 
 /**
- * Stores the body, to be kept for `keepMs` from its receipt, and resolves, once it is synced, to the statements that insert the row: commit them within the hour.
+ * Stores the body, to be kept for `keepMs` from its receipt, or from when it could not be delivered, and resolves, once it is synced, to the statements that insert the row: commit them within the hour.
  * Doing both twice keeps one item. Rejects when the body cannot be stored; nothing refers to it then.
  */
 export async function keepInQuarantine(
@@ -53,14 +62,14 @@ export async function keepInQuarantine(
     readonly senderDomain?: string;
   },
 ): Promise<readonly Statement[]> {
-  const { message, ...copy } = filing.copy;
+  const { message, undeliverable, ...copy } = filing.copy;
   const bodyHash = await vault.put(message);
   const item = {
     ...copy,
     ...senderColumns(copy, filing.senderDomain),
-    id: `${copy.messageId}-${copy.n}`,
+    id: itemId(filing.copy),
     size: message.byteLength,
-    expiresAt: copy.receivedAt + filing.keepMs,
+    expiresAt: (undeliverable?.failedAt ?? copy.receivedAt) + filing.keepMs,
   };
-  return [quarantineInsert(item, bodyHash)];
+  return [quarantineInsert(item, bodyHash, undeliverable)];
 }

@@ -108,6 +108,11 @@ export function quarantineItems(messages: readonly LogMessage[]): QuarantineItem
           receivedAt: record.envelope.receivedAt,
           expiresAt: record.envelope.receivedAt + 30 * 86_400_000,
           state: states.find((one) => one.n === recipient.n)?.state === "released" ? "released" : "kept",
+          class: "rule",
+          server: "",
+          answer: "",
+          failedAt: null,
+          seenAt: null,
         }),
       ),
   );

@@ -74,7 +74,9 @@ test("when it cannot be delivered nobody is told: there is nobody", async () => 
   const id = await queue.send(alert());
   await bench.run(DAY);
   expect(bench.deliverer.seen.length).toBe(1);
-  expect(bench.states(id)).toEqual(["failed"]);
+  // It is kept where a person sees it.
+  expect(bench.states(id)).toEqual(["quarantined"]);
+  expect(bench.filed.map(({ undeliverable }) => undeliverable?.answer)).toEqual(["550 5.1.1 No such user"]);
   expect(await queue.counts()).toEqual({ queued: 0, held: 0, oldestReceivedAt: null });
 });
 

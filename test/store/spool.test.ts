@@ -81,6 +81,7 @@ test("the tables are as the schema says", async () => {
     schema.released,
     schema.outbox,
     schema.archiveCopy,
+    schema.unreported,
     schema.waiting,
   ]) {
     const name = getTableName(table);

@@ -149,6 +149,11 @@ test("items are listed newest first, by any filter, in pages", async () => {
     receivedAt: START,
     expiresAt: START + DAY,
     state: "kept",
+    class: "rule",
+    server: "",
+    answer: "",
+    failedAt: null,
+    seenAt: null,
   });
   expect(Buffer.from((await quarantine.body("m1-0")) ?? []).toString()).toBe("body of m1");
   expect(await quarantine.get("m9-0")).toBeNull();
