@@ -20,7 +20,8 @@ function report(result: PlanResult, done: boolean, terminal: Terminal): number {
   const text = planText(result, { done }).trimEnd();
   if (result.ok) terminal.out(text);
   else terminal.err(text);
-  return result.ok ? EXIT.ok : EXIT.config;
+  if (!result.ok) return EXIT.config;
+  return result.unfinished === undefined ? EXIT.ok : EXIT.failed;
 }
 
 /** Shows what `apply` would change. */
@@ -33,7 +34,7 @@ export async function plan(
   return report(await askDaemon(config, "plan", { text, prune: options.prune }), false, terminal);
 }
 
-/** Carries a policy file out; prints what changed. */
+/** Carries a policy file out; prints what changed. Ends with 1 when what is set now could not all be done. */
 export async function apply(
   config: Config,
   options: { readonly file: string; readonly prune: boolean },

@@ -31,6 +31,11 @@ export interface Alarm {
   readonly words: string;
 }
 
+/** The alarms but those of listeners, which every page shows by the listener's own state. */
+export function alarmsBesideListeners(services: Pick<ConsoleServices, "alarms">): readonly Alarm[] {
+  return services.alarms().filter(({ name }) => !name.startsWith("listener "));
+}
+
 export interface ConsoleServices {
   readonly hostname: string;
   readonly version: string;

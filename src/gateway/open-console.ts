@@ -23,6 +23,7 @@ export interface OpenConsole {
 }
 
 const CONSOLE_GRACE_MS = 2000;
+const METRICS_RETRY_MS = 10_000;
 
 /** Opens the console and the two local doors. Rejects when the console's address cannot be used. */
 export function openConsole(
@@ -81,7 +82,7 @@ export function openConsole(
 
 /** /metrics and /healthz. A taken address is an alarm: mail does not depend on it. */
 function openFigures(
-  { config, parts, metrics, alarms, draining }: Ground,
+  { config, parts, clock, metrics, alarms, draining }: Ground,
   { queue, connections }: { readonly queue: Delivery["queue"]; readonly connections: () => number },
 ): void {
   if (config.metrics.listen === "") return;
@@ -97,14 +98,25 @@ function openFigures(
       problems: draining() ? ["stopping", ...problems] : problems,
     };
   };
-  try {
-    parts.defer(serveMetrics({ listen: config.metrics.listen, registry: metrics.registry, health }));
-  } catch (error) {
-    alarms.set(
-      "metrics",
-      `The address ${config.metrics.listen} for /metrics cannot be used: ${String(error)}. Set [metrics] listen in the boot file.`,
-    );
-  }
+  let stop = () => Promise.resolve();
+  let cancel = () => {};
+  const open = (): void => {
+    try {
+      stop = serveMetrics({ listen: config.metrics.listen, registry: metrics.registry, health });
+      alarms.set("metrics", null);
+    } catch (error) {
+      alarms.set(
+        "metrics",
+        `The address ${config.metrics.listen} for /metrics cannot be used: ${String(error)}. It is tried again every ${METRICS_RETRY_MS / 1000} seconds; free it, or set [metrics] listen in the boot file.`,
+      );
+      cancel = clock.after(METRICS_RETRY_MS, open);
+    }
+  };
+  parts.defer(() => {
+    cancel();
+    return stop();
+  });
+  open();
 }
 
 /** The address to type into a browser. */

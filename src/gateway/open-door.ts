@@ -39,6 +39,7 @@ export async function openDoor(
   const listeners = await createListeners({
     settings,
     certificate: rest.certificate,
+    onAlarm: ground.alarms.set,
     services: {
       hostname,
       snapshot: () => settings.current(),
@@ -62,5 +63,9 @@ export async function openDoor(
     },
   });
   parts.defer(() => listeners.close(LISTENER_GRACE_MS));
+  settings.followUp(async () => {
+    await listeners.settled();
+    return listeners.status().flatMap(({ state, words }) => (state === "failed" ? [words] : []));
+  });
   return listeners;
 }

@@ -1,4 +1,5 @@
-// Keeps the listeners of the policy open: follows changes without a restart, reports and retries what cannot be bound.
+// Keeps the listeners of the policy open: follows changes without a restart, reports and retries what cannot be bound. A listener that
+// moves is bound at its new place before the old one is closed.
 import type { ListenerSettings } from "../policy/schema.ts";
 import type { Settings } from "../policy/settings.ts";
 import { createMemoryBudget } from "../session/memory-budget.ts";
@@ -23,6 +24,8 @@ export interface ListenersOptions {
   readonly settings: Pick<Settings, "current" | "onChange">;
   readonly certificate: Certificate;
   readonly services: GatewayServices;
+  /** Raises (words) or clears (null) an alarm. */
+  readonly onAlarm: (name: string, words: string | null) => void;
 }
 
 const RETRY_MS = 10_000;
@@ -36,13 +39,18 @@ const MAX_BODY_MEMORY = 512 * 1024 * 1024;
 interface Entry {
   settings: ListenerSettings;
   open: OpenListener | null;
-  /** Why it is not open. */
+  /** Where `open` listens: the place of the settings, or the one before while that cannot be bound. */
+  place: Place;
+  /** Why it is not open where it should be. */
   words: string;
 }
 
+/** Settings that need a new socket. */
+type Place = Pick<ListenerSettings, "listen" | "tls">;
+
 /** Opens the policy's listeners. Never rejects because of a port; see `status`. */
 export async function createListeners(options: ListenersOptions): Promise<Listeners> {
-  const { settings } = options;
+  const { settings, onAlarm } = options;
   const services: SessionServices = {
     ...options.services,
     passwords: createPasswordCheck(options.services.clock),
@@ -63,9 +71,17 @@ export async function createListeners(options: ListenersOptions): Promise<Listen
     cancelRetry();
     if (closed) return;
     const wanted = settings.current().policy.listener;
-    removeStale(entries, wanted, leave);
-    for (const one of wanted) await bring(entries, one, { services, certificate });
-    if ([...entries.values()].some((entry) => entry.settings.enabled && entry.open === null))
+    for (const gone of removeStale(entries, wanted, leave)) onAlarm(alarmOf(gone), null);
+    const opening: Opening = { services, certificate, leave };
+    const blocked: Entry[] = [];
+    for (const one of wanted) {
+      const entry = entryOf(entries, one);
+      if (one.enabled && (await bring(entry, opening)) === "in use") blocked.push(entry);
+    }
+    for (const entry of blocked) await bringOverOurOwn(entry, { entries, opening });
+    for (const entry of entries.values())
+      onAlarm(alarmOf(entry.settings.name), entry.words === "" ? null : entry.words);
+    if ([...entries.values()].some(({ words }) => words !== ""))
       cancelRetry = services.clock.after(RETRY_MS, enqueue);
   };
   // One at a time: two changes in a row must not bind the same port twice.
@@ -99,70 +115,143 @@ export async function createListeners(options: ListenersOptions): Promise<Listen
   };
 }
 
+function alarmOf(name: string): string {
+  return `listener ${name}`;
+}
+
 function statusOf({ settings, open, words }: Entry): ListenerStatus {
-  if (open !== null) return open.status();
+  if (open !== null && words === "") return open.status();
   const { name, listen, enabled } = settings;
-  return { name, listen, state: enabled ? "failed" : "off", words, connections: 0 };
+  const connections = open?.status().connections ?? 0;
+  return { name, listen, state: enabled ? "failed" : "off", words, connections };
 }
 
-/** Settings that need a new socket. */
-function samePlace(a: ListenerSettings, b: ListenerSettings): boolean {
-  return a.listen === b.listen && (a.tls === "implicit") === (b.tls === "implicit");
+function samePlace(a: Place, b: Place): boolean {
+  return a.listen === b.listen && isImplicit(a) === isImplicit(b);
 }
 
+function isImplicit({ tls }: Pick<Place, "tls">): boolean {
+  return tls === "implicit";
+}
+
+/** Closes what is not wanted any more; the names of those that the policy has not. */
 function removeStale(
   entries: Map<string, Entry>,
   wanted: readonly ListenerSettings[],
   leave: (open: OpenListener, graceMs: number) => void,
-): void {
+): readonly string[] {
+  const gone: string[] = [];
   for (const [name, entry] of entries) {
     const next = wanted.find((one) => one.name === name);
-    if (next === undefined) entries.delete(name);
-    if (entry.open === null || (next?.enabled === true && samePlace(next, entry.settings))) continue;
+    if (next === undefined) {
+      entries.delete(name);
+      gone.push(name);
+    }
+    if (next?.enabled === true) continue;
+    entry.words = "";
+    if (entry.open === null) continue;
     leave(entry.open, CHANGE_GRACE_MS);
     entry.open = null;
   }
+  return gone;
 }
 
-async function bring(
-  entries: Map<string, Entry>,
-  settings: ListenerSettings,
-  options: { readonly services: SessionServices; readonly certificate: Certificate },
-): Promise<void> {
-  const entry = entries.get(settings.name) ?? { settings, open: null, words: "" };
+/** The listener's entry with the settings it should have. */
+function entryOf(entries: Map<string, Entry>, settings: ListenerSettings): Entry {
+  const entry = entries.get(settings.name) ?? { settings, open: null, place: settings, words: "" };
   entry.settings = settings;
   entries.set(settings.name, entry);
-  if (!settings.enabled) {
+  return entry;
+}
+
+interface Opening {
+  readonly services: SessionServices;
+  readonly certificate: Certificate;
+  readonly leave: (open: OpenListener, graceMs: number) => void;
+}
+
+/** Opens the listener where it should be, then closes it where it was. "in use": something has the port, perhaps one of ours. */
+async function bring(entry: Entry, opening: Opening): Promise<"in use" | "done"> {
+  const { settings } = entry;
+  if (entry.open !== null && samePlace(entry.place, settings)) {
+    entry.open.update(settings);
     entry.words = "";
-    return;
+    return "done";
   }
-  if (entry.open !== null) return entry.open.update(settings);
-  const { log } = options.services;
+  const { log } = opening.services;
   try {
-    entry.open = await openListener(settings, options);
+    const open = await openListener(settings, opening);
+    if (entry.open !== null) opening.leave(entry.open, CHANGE_GRACE_MS);
+    entry.open = open;
+    entry.place = settings;
     entry.words = "";
     log.info({ listener: settings.name, listen: settings.listen, tls: settings.tls }, "listening");
+    return "done";
   } catch (err) {
-    const words = bindFailure(settings.listen, err);
+    // Where it still listens, all else that was changed holds at once: it may be a lock.
+    const { listen, tls } = entry.place;
+    entry.open?.update({
+      ...settings,
+      listen,
+      ...(isImplicit(settings) === isImplicit({ tls }) ? {} : { tls }),
+    });
+    const stays = entry.open === null ? "" : ` Until then it still listens on "${entry.place.listen}".`;
+    const words = bindFailure(settings, err) + stays;
     if (words !== entry.words) log.error({ listener: settings.name, err }, words);
     entry.words = words;
+    return codeOf(err) === "EADDRINUSE" ? "in use" : "done";
   }
+}
+
+/**
+ * Tries again after listeners of ours that are about to leave that port (it may be its own, on one address before and on all now) were
+ * closed. When even that fails, they listen again where they did.
+ */
+async function bringOverOurOwn(
+  entry: Entry,
+  { entries, opening }: { readonly entries: ReadonlyMap<string, Entry>; readonly opening: Opening },
+): Promise<void> {
+  const { port } = splitListen(entry.settings.listen);
+  const inTheWay: { readonly other: Entry; readonly place: Place }[] = [];
+  for (const other of entries.values()) {
+    const { open, place, settings } = other;
+    if (open === null || samePlace(place, settings) || splitListen(place.listen).port !== port) continue;
+    opening.leave(open, CHANGE_GRACE_MS);
+    other.open = null;
+    inTheWay.push({ other, place: { listen: place.listen, tls: place.tls } });
+  }
+  // It may have been in the way itself, and closed for one before it.
+  if (inTheWay.length === 0 && entry.open !== null) return;
+  await bring(entry, opening);
+  if (entry.open !== null) return;
+  for (const { other, place } of inTheWay) {
+    try {
+      other.open = await openListener({ ...other.settings, ...place }, opening);
+      other.place = place;
+      other.words += ` Until then it still listens on "${place.listen}".`;
+    } catch (err) {
+      opening.services.log.error({ listener: other.settings.name, err }, "not open at its old place either");
+    }
+  }
+}
+
+function codeOf(err: unknown): string {
+  return err instanceof Error && "code" in err ? String(err.code) : "";
 }
 
 /** What went wrong and what to do, for the console and the log. */
-function bindFailure(listen: string, err: unknown): string {
-  const code = err instanceof Error && "code" in err ? String(err.code) : "";
+function bindFailure({ name, listen }: ListenerSettings, err: unknown): string {
   const again = `It is tried again every ${RETRY_MS / 1000} seconds.`;
   const { host, port } = splitListen(listen);
-  switch (code) {
+  switch (codeOf(err)) {
     case "EADDRINUSE":
-      return `"${listen}" could not be bound: another program uses port ${port}; stop it or choose another port. ${again}`;
+      return `listener ${name}: "${listen}" could not be bound: another program uses port ${port}; stop it or choose another port. ${again}`;
     case "EACCES":
     case "EPERM":
-      return `"${listen}" could not be bound: ports below 1024 need a privilege; give the program CAP_NET_BIND_SERVICE or choose another port. ${again}`;
+      return `listener ${name}: "${listen}" could not be bound: ports below 1024 need a privilege; give the program CAP_NET_BIND_SERVICE or choose another port. ${again}`;
     case "EADDRNOTAVAIL":
-      return `"${listen}" could not be bound: this machine has no address "${host}"; choose one of its own or 0.0.0.0. ${again}`;
+      return `listener ${name}: "${listen}" could not be bound: this machine has no address "${host}"; choose one of its own or 0.0.0.0. ${again}`;
     default:
-      return `"${listen}" could not be bound (${err instanceof Error ? err.message : String(err)}). ${again}`;
+      return `listener ${name}: "${listen}" could not be bound (${err instanceof Error ? err.message : String(err)}). ${again}`;
   }
 }

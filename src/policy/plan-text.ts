@@ -44,6 +44,8 @@ export function planText(result: PlanResult, options: { readonly done: boolean }
     changes.length === 0
       ? ["No change."]
       : [...changes.flatMap(changeLines), "", summary(changes, options.done)];
+  if (result.unfinished !== undefined)
+    lines.push("", "Set, but not done yet:", ...result.unfinished.map((what) => `! ${what}`));
   if (warnings.length > 0) lines.push("", ...warnings.map((warning) => `! ${warning}`));
   return `${lines.join("\n")}\n`;
 }

@@ -41,6 +41,7 @@ function planResult(draft: Draft): PlanResult {
 class RunningSettings implements Settings {
   readonly #parts: SettingsParts;
   readonly #listeners = new Set<(now: PolicySnapshot, before: PolicySnapshot) => void>();
+  readonly #followUps: (() => Promise<readonly string[]>)[] = [];
   /** Stored items this version cannot use; they can still be removed. */
   #refused: StoredPolicy["refused"];
   #items: PolicyItems;
@@ -63,6 +64,10 @@ class RunningSettings implements Settings {
     return () => {
       this.#listeners.delete(listener);
     };
+  }
+
+  followUp(ask: () => Promise<readonly string[]>): void {
+    this.#followUps.push(ask);
   }
 
   async plan(document: unknown, options: { readonly prune: boolean }): Promise<PlanResult> {
@@ -94,17 +99,20 @@ class RunningSettings implements Settings {
     });
   }
 
-  #change(
+  async #change(
     document: unknown,
     options: { readonly prune: boolean; readonly wholeFile: boolean },
     actor: Actor,
   ): Promise<PlanResult> {
-    return this.#inTurn(async () => {
+    const result = await this.#inTurn(async () => {
       const seal = this.#parts.seal ?? null;
       const draft = await draftChange(this.#items, document, { ...options, hash: true, seal });
       if (draft.ok && draft.changes.length > 0) await this.#save(draft.items, actor);
       return planResult(draft);
     });
+    if (!result.ok) return result;
+    const unfinished = (await Promise.all(this.#followUps.map((ask) => ask()))).flat();
+    return unfinished.length === 0 ? result : { ...result, unfinished };
   }
 
   /** Runs after all changes before it; one that fails does not stop the next. */

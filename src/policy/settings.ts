@@ -23,7 +23,13 @@ export interface PolicyProblem {
 }
 
 export type PlanResult =
-  | { readonly ok: true; readonly changes: readonly PolicyChange[]; readonly warnings: readonly string[] }
+  | {
+      readonly ok: true;
+      readonly changes: readonly PolicyChange[];
+      readonly warnings: readonly string[];
+      /** What is set now and could not be done, in sentences; it is tried again. Left out where all was. */
+      readonly unfinished?: readonly string[];
+    }
   | { readonly ok: false; readonly problems: readonly PolicyProblem[] };
 
 /** Who changes something, for the audit log. */
@@ -39,6 +45,11 @@ export interface Settings {
   current(): PolicySnapshot;
   /** Called after each swap, with the new and the old snapshot. Returns the way to stop. */
   onChange(listener: (now: PolicySnapshot, before: PolicySnapshot) => void): () => void;
+  /**
+   * Asked after each `apply` and `put` for what the gateway could not carry out, in sentences: whoever made the change is told in the
+   * answer. What was set stays set.
+   */
+  followUp(ask: () => Promise<readonly string[]>): void;
   /** What a policy document (parsed TOML or JSON; any subset of sections) would change. `prune` removes list items it does not name. */
   plan(document: unknown, options: { readonly prune: boolean }): Promise<PlanResult>;
   /** Checks the same and carries it out: one transaction with its audit entries, then the swap. */

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
-import { connect, createServer, type Socket } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
@@ -36,6 +36,34 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
+/** Somebody else's program on a port. */
+async function block(port: number, host = "127.0.0.1"): Promise<Server> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(port, host, resolve));
+  return server;
+}
+
+async function refusedAt(port: number): Promise<void> {
+  const refused = connect({ port, host: "127.0.0.1" });
+  await new Promise<void>((resolve, reject) => {
+    refused.once("error", () => resolve());
+    refused.once("connect", () => reject(new Error(`port ${port} is still open`)));
+  });
+}
+
+/** The system's clock; what waits for the next try is put into `wakes`. */
+function wakingClock(wakes: (() => void)[]) {
+  return {
+    now: () => Date.now(),
+    after(ms: number, wake: () => void) {
+      if (ms === 10_000) wakes.push(wake);
+      const timer = setTimeout(wake, ms);
+      timer.unref();
+      return () => clearTimeout(timer);
+    },
+  };
+}
+
 function policyOf(listener: readonly object[]) {
   return trialPolicy({ listener, domain: [DOMAIN] });
 }
@@ -49,18 +77,9 @@ function client(gateway: TrialGateway, name = "mx"): Socket {
 describe("listeners", () => {
   test("a port in use is reported with what to do, the others stay up, and it is retried", async () => {
     const [taken, free] = [await freePort(), await freePort()];
-    const blocker = createServer();
-    await new Promise<void>((resolve) => blocker.listen(taken, "127.0.0.1", resolve));
+    const blocker = await block(taken);
     const wakes: (() => void)[] = [];
-    const clock = {
-      now: () => Date.now(),
-      after(ms: number, wake: () => void) {
-        if (ms === 10_000) wakes.push(wake);
-        const timer = setTimeout(wake, ms);
-        timer.unref();
-        return () => clearTimeout(timer);
-      },
-    };
+    const clock = wakingClock(wakes);
     const policy = policyOf([
       { name: "first", listen: `127.0.0.1:${taken}` },
       { name: "second", listen: `127.0.0.1:${free}`, greeting_delay: 0 },
@@ -71,6 +90,7 @@ describe("listeners", () => {
     expect(first?.words).toContain(`another program uses port ${taken}`);
     expect(first?.words).toContain("choose another port");
     expect(second?.state).toBe("listening");
+    expect([...gateway.alarms.keys()]).toEqual(["listener first"]);
     const socket = client(gateway, "second");
     await read(socket, "220 ");
     socket.destroy();
@@ -78,6 +98,7 @@ describe("listeners", () => {
     wakes.at(-1)?.();
     await gateway.listeners.settled();
     expect(gateway.listeners.status()[0]?.state).toBe("listening");
+    expect([...gateway.alarms]).toEqual([]);
   });
 
   test("only what changed is reopened: a connection of the unchanged one lives on, in its transaction", async () => {
@@ -132,6 +153,92 @@ describe("listeners", () => {
     socket.write("EHLO c\r\n");
     expect(await read(socket, "DSN")).toContain("SIZE 4321");
     socket.destroy();
+  });
+
+  test("a listener that moves to a taken port stays where it was, says so, and moves when the port is free", async () => {
+    const [old, taken, third] = [await freePort(), await freePort(), await freePort()];
+    const blocker = await block(taken);
+    const wakes: (() => void)[] = [];
+    const other = { name: "other", listen: `127.0.0.1:${third}`, greeting_delay: 0 };
+    const mx = { name: "mx", listen: `127.0.0.1:${old}`, greeting_delay: 0 };
+    await using gateway = await openTrialGateway({
+      policy: policyOf([mx, other]),
+      clock: wakingClock(wakes),
+    });
+    const under = client(gateway, "other");
+    await read(under, "220 ");
+    await gateway.change(policyOf([{ ...mx, listen: `127.0.0.1:${taken}`, max_message_bytes: 4321 }, other]));
+    const [status, untouched] = gateway.listeners.status();
+    expect(status).toMatchObject({ state: "failed", listen: `127.0.0.1:${taken}` });
+    expect(status?.words).toContain(
+      `"127.0.0.1:${taken}" could not be bound: another program uses port ${taken}`,
+    );
+    expect(status?.words).toContain(`Until then it still listens on "127.0.0.1:${old}"`);
+    expect(untouched?.state).toBe("listening");
+    expect([...gateway.alarms]).toEqual([["listener mx", status?.words ?? ""]]);
+    // What else was changed holds at once.
+    expect(gateway.port()).toBe(old);
+    const socket = client(gateway);
+    await read(socket, "220 ");
+    socket.write("EHLO c\r\n");
+    expect(await read(socket, "DSN")).toContain("SIZE 4321");
+
+    await new Promise((resolve) => blocker.close(resolve));
+    wakes.at(-1)?.();
+    await gateway.listeners.settled();
+    expect(gateway.listeners.status().map(({ state }) => state)).toEqual(["listening", "listening"]);
+    expect(gateway.port()).toBe(taken);
+    expect([...gateway.alarms]).toEqual([]);
+    await refusedAt(old);
+    under.write("NOOP\r\n");
+    await read(under, "250 ");
+    for (const one of [socket, under]) one.destroy();
+  });
+
+  test("two listeners that change places do", async () => {
+    const [a, b] = [await freePort(), await freePort()];
+    const at = (name: string, port: number) => ({ name, listen: `127.0.0.1:${port}`, greeting_delay: 0 });
+    await using gateway = await openTrialGateway({ policy: policyOf([at("one", a), at("two", b)]) });
+    await gateway.change(policyOf([at("one", b), at("two", a)]));
+    expect([gateway.port("one"), gateway.port("two")]).toEqual([b, a]);
+    expect(gateway.listeners.status().map(({ state }) => state)).toEqual(["listening", "listening"]);
+    expect([...gateway.alarms]).toEqual([]);
+  });
+
+  test("from one address to all and back, on its own port", async () => {
+    const port = await freePort();
+    const mx = { name: "mx", listen: `127.0.0.1:${port}`, greeting_delay: 0 };
+    await using gateway = await openTrialGateway({ policy: policyOf([mx]) });
+    for (const listen of [`0.0.0.0:${port}`, `127.0.0.1:${port}`]) {
+      await gateway.change(policyOf([{ ...mx, listen }]));
+      expect(gateway.listeners.status()).toMatchObject([{ listen, state: "listening" }]);
+      const socket = client(gateway);
+      await read(socket, "220 ");
+      socket.destroy();
+    }
+  });
+
+  test("one that cannot have its own port on all addresses goes back to where it was", async () => {
+    const port = await freePort();
+    const blocker = await block(port, "127.0.0.2");
+    const mx = { name: "mx", listen: `127.0.0.1:${port}`, greeting_delay: 0 };
+    await using gateway = await openTrialGateway({ policy: policyOf([mx]) });
+    await gateway.change(policyOf([{ ...mx, listen: `0.0.0.0:${port}` }]));
+    expect(gateway.listeners.status()[0]).toMatchObject({ state: "failed" });
+    expect(gateway.listeners.status()[0]?.words).toContain(`still listens on "127.0.0.1:${port}"`);
+    const socket = client(gateway);
+    await read(socket, "220 ");
+    socket.destroy();
+    // Taken back, all is well.
+    await gateway.change(policyOf([mx]));
+    expect(gateway.listeners.status()[0]?.state).toBe("listening");
+    expect([...gateway.alarms]).toEqual([]);
+    // Switched off or removed, nothing is wrong with it either.
+    await gateway.change(policyOf([{ ...mx, listen: `0.0.0.0:${port}` }]));
+    expect(gateway.alarms.size).toBe(1);
+    await gateway.change(policyOf([{ ...mx, listen: `0.0.0.0:${port}`, enabled: false }]));
+    expect(gateway.alarms.size).toBe(0);
+    await new Promise((resolve) => blocker.close(resolve));
   });
 
   test("removed and switched off listeners are gone", async () => {

@@ -98,6 +98,8 @@ export interface TrialGateway extends AsyncDisposable {
   readonly bans: GatewayServices["bans"];
   readonly listeners: Listeners;
   readonly metrics: { readonly messages: string[]; readonly logins: string[] };
+  /** The alarms that are raised: words by name. */
+  readonly alarms: ReadonlyMap<string, string>;
   draining: boolean;
   port(name?: string): number;
   /** Swaps the policy as a change in the console would. */
@@ -123,6 +125,7 @@ export async function openTrialGateway(options: TrialOptions): Promise<TrialGate
   const followers = new Set<(now: PolicySnapshot, before: PolicySnapshot) => void>();
   const outgoing = createTrialOutgoing();
   const stopped: StoppedMessage[] = [];
+  const alarms = new Map<string, string>();
   const metrics = { messages: [] as string[], logins: [] as string[] };
   let current = wrap(createSnapshot(options.policy, 1));
   const gateway = { draining: false };
@@ -140,6 +143,7 @@ export async function openTrialGateway(options: TrialOptions): Promise<TrialGate
       },
     },
     certificate: await trialCertificate(),
+    onAlarm: (name, words) => void (words === null ? alarms.delete(name) : alarms.set(name, words)),
     services: {
       hostname: "gate.example.test",
       snapshot: () => current,
@@ -168,6 +172,7 @@ export async function openTrialGateway(options: TrialOptions): Promise<TrialGate
     stopped,
     listeners,
     metrics,
+    alarms,
     port(name = "mx") {
       const port = listeners.port(name);
       if (port === null)

@@ -3,7 +3,7 @@ import { afterAll, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
-import { findProgram, freePorts, runCommand } from "../peers/run-command.ts";
+import { findProgram, freePorts, runCommand, waitUntil } from "../peers/run-command.ts";
 import { runGateway } from "../peers/run-gateway.ts";
 import {
   alarmNames,
@@ -202,7 +202,45 @@ test("a mail port that is taken does not stop the others: it is reported", async
   const gateway = await runGateway({ policy: more + smallPolicy(ports.mx, ports.server) });
   try {
     expect(gateway.output()).toMatch(/second +127\.0\.0\.1:\d+ +failed: /);
+    expect(await alarmNames(gateway)).toEqual(["listener second"]);
     expect(await sendOne(ports.mx, { subject: "one" })).toStartWith("250");
+  } finally {
+    await gateway.dispose();
+    other.close();
+  }
+}, 60_000);
+
+test("a listener that is moved to a taken port: apply says so, it goes on where it was, and health is 503 until it is bound", async () => {
+  const ports = await freePorts("mx", "taken", "server", "metrics");
+  const other = await occupy(ports.taken);
+  const others = await occupy(ports.metrics);
+  const gateway = await runGateway({
+    policy: smallPolicy(ports.mx, ports.server),
+    launcher: withEnvironment({ GATEPOST_METRICS_LISTEN: `127.0.0.1:${ports.metrics}` }),
+  });
+  const health = () => fetch(`http://127.0.0.1:${ports.metrics}/healthz`).catch(() => null);
+  try {
+    expect(await alarmNames(gateway)).toEqual(["metrics"]);
+    others.close();
+    await waitUntil(
+      "the address of the figures is tried again",
+      async () => (await health())?.status === 200,
+    );
+    const moved = join(gateway.directory, "moved.toml");
+    writeFileSync(moved, `[[listener]]\nname = "mx"\nlisten = "127.0.0.1:${ports.taken}"\n`);
+    const { code, out } = await gateway.command("apply", moved);
+    expect(code).toBe(1);
+    expect(out).toContain("Set, but not done yet:");
+    expect(out).toContain(`"127.0.0.1:${ports.taken}" could not be bound: another program uses port`);
+    expect(out).toContain(`still listens on "127.0.0.1:${ports.mx}"`);
+    expect(await sendOne(ports.mx, { subject: "still here" })).toStartWith("250");
+    const ill = await health();
+    expect(ill?.status).toBe(503);
+    expect(await ill?.text()).toContain("could not be bound");
+    other.close();
+    await waitUntil("it is bound", async () => (await health())?.status === 200);
+    expect(await sendOne(ports.taken, { subject: "moved" })).toStartWith("250");
+    expect(await alarmNames(gateway)).toEqual([]);
   } finally {
     await gateway.dispose();
     other.close();

@@ -66,7 +66,13 @@ const changeSchema = z.object({
 const PLAN: NamedSchema = {
   name: "Plan",
   io: "output",
-  schema: z.object({ changes: z.array(changeSchema), warnings: z.array(z.string()) }),
+  schema: z.object({
+    changes: z.array(changeSchema),
+    warnings: z.array(z.string()),
+    unfinished: z
+      .array(z.string())
+      .describe("What is set now and could not be done yet, such as a taken port."),
+  }),
 };
 
 const DOCUMENT: NamedSchema = {
@@ -104,9 +110,9 @@ function refused(c: ConsoleContext, problems: readonly PolicyProblem[]): Respons
 }
 
 function planAnswer(c: ConsoleContext, result: PlanResult): Response {
-  return result.ok
-    ? c.json({ changes: result.changes, warnings: result.warnings })
-    : refused(c, result.problems);
+  if (!result.ok) return refused(c, result.problems);
+  const { changes, warnings, unfinished = [] } = result;
+  return c.json({ changes, warnings, unfinished });
 }
 
 function storedOf(c: ConsoleContext, section: ListSection): readonly object[] {
@@ -134,7 +140,7 @@ async function putItem(c: ConsoleContext, section: ListSection): Promise<Respons
   }
   const result = await c.get("services").settings.put(section, input, actorOf(c));
   if (!result.ok) return refused(c, withoutSection(result.problems, section));
-  return c.json({ changes: result.changes, warnings: result.warnings });
+  return planAnswer(c, result);
 }
 
 function listOperations(section: ListSection, noun: Noun): readonly Operation[] {

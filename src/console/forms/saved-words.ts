@@ -1,5 +1,5 @@
 // What to tell after a form was saved: what changed, briefly, and the warnings that concern it.
-import type { PolicyChange, PolicySection } from "../../policy/settings.ts";
+import type { PlanResult, PolicyChange, PolicySection } from "../../policy/settings.ts";
 import { listed } from "../words/amount.ts";
 
 export interface SavedWords {
@@ -27,13 +27,16 @@ function wordsOf(change: PolicyChange): string {
 /** The notice for a saved form. Warnings about other items are left to their own pages. */
 export function savedWords(
   section: PolicySection,
-  result: { readonly changes: readonly PolicyChange[]; readonly warnings: readonly string[] },
+  result: Omit<Extract<PlanResult, { ok: true }>, "ok">,
 ): SavedWords {
   if (result.changes.length === 0)
     return { tone: "info", text: "Nothing was different; nothing was changed." };
   const ours = new Set(result.changes.map((change) => `${section} ${change.key}`.trim()));
   const warnings = result.warnings.filter((warning) => [...ours].some((name) => warning.startsWith(name)));
   const text = result.changes.map(wordsOf).join(" ");
+  const unfinished = section === "listener" ? (result.unfinished ?? []) : [];
+  if (unfinished.length > 0)
+    return { tone: "warn", text: `Saved, but not done yet: ${[...unfinished, text].join(" ")}` };
   if (warnings.length === 0) return { tone: "good", text: `Saved: ${text}` };
   return { tone: "warn", text: `Saved: ${text} Mind: ${warnings.join("; ")}.` };
 }

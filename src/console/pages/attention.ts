@@ -2,7 +2,7 @@
 
 import type { QuarantinedSender } from "../../store/quarantine-item.ts";
 import { clip } from "../parts/foreign-text.tsx";
-import type { ConsoleServices } from "../services.ts";
+import { alarmsBesideListeners, type ConsoleServices } from "../services.ts";
 import { count, counted } from "../words/amount.ts";
 import { span } from "../words/time.ts";
 
@@ -35,7 +35,7 @@ export function attentionOf(state: State): readonly Concern[] {
 }
 
 function broken({ services, now }: State): readonly Concern[] {
-  const alarms = services.alarms().map(
+  const alarms = alarmsBesideListeners(services).map(
     (alarm): Concern => ({
       tone: "bad",
       title: alarm.words,

@@ -3,6 +3,7 @@ import { getCookie } from "hono/cookie";
 import type { Child } from "hono/jsx";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { ConsoleContext } from "../console-env.ts";
+import { alarmsBesideListeners } from "../services.ts";
 import { isZone } from "../words/time.ts";
 import { Navigation, type PageName } from "./navigation.tsx";
 import { type Flash, Notice, takeNotice } from "./notice.tsx";
@@ -91,7 +92,8 @@ export function consolePage(
         account={signedIn.account}
         mark={c.get("assets").mark.path}
         alarms={
-          services.alarms().length + services.listeners().filter((one) => one.state === "failed").length
+          alarmsBesideListeners(services).length +
+          services.listeners().filter((one) => one.state === "failed").length
         }
       >
         <ThemeSwitch theme={theme} here={c.req.method === "GET" ? here.pathname + here.search : "/"} />
