@@ -66,8 +66,10 @@ function headersOf(raw: Uint8Array): MessageView["headers"] {
   const { text } = readHeaderBlock(raw);
   const headers: { name: string; value: string }[] = [];
   eachField(text, (field) => {
-    const name = field.name === "" ? "" : text.slice(field.start, field.colon).trim();
-    headers.push({ name, value: displayText(rawValue(text, field), MAX_HEADER_VALUE) });
+    const named = field.name !== "";
+    const name = named ? displayText(text.slice(field.start, field.colon), MAX_HEADER_VALUE) : "";
+    const value = named ? rawValue(text, field) : text.slice(field.start, field.end).replaceAll("\r\n", "");
+    headers.push({ name, value: displayText(value, MAX_HEADER_VALUE) });
     return headers.length < MAX_HEADERS;
   });
   return headers;

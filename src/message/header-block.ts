@@ -26,6 +26,8 @@ export interface HeaderField {
   readonly end: number;
 }
 
+/** Octets of a field looked at for a name in disguise. */
+const MAX_NAME = 300;
 const CRLF_CRLF = Buffer.from("\r\n\r\n");
 const COLON = 58;
 const SPACE = 32;
@@ -92,6 +94,23 @@ function fieldAt(text: string, start: number, end: number): HeaderField {
     : { name, start, colon, end };
 }
 
+const ODD_NAME = /[^!-9;-~]/;
+
+/**
+ * The name a lenient program may take the field for although by the book it has none or another: white space, controls and what is not
+ * ASCII left out of it, also where the field is folded before its colon. Lower case; "" when there is nothing odd about the name.
+ */
+export function disguisedName(text: string, field: HeaderField): string {
+  if (field.name !== "" && !ODD_NAME.test(field.name)) return "";
+  const colon = text.slice(field.start, Math.min(field.end, field.start + MAX_NAME)).indexOf(":");
+  return colon < 0
+    ? ""
+    : text
+        .slice(field.start, field.start + colon)
+        .replace(/[^!-9;-~]/g, "")
+        .toLowerCase();
+}
+
 function isNameOrWhite(code: number): boolean {
   return code !== COLON && (code >= SPACE || code === TAB);
 }
@@ -115,12 +134,20 @@ const MAX_DECODED_INPUT = 8192;
 /** Each costs microseconds whatever is in it; real ones hold ten characters and more. */
 const MAX_ENCODED_WORDS = 150;
 
-/** A raw value as text for people: RFC 2047 decoded, UTF-8 understood, control characters replaced, cut at `maxLength`. */
+/** What is shown for a character that cannot be: nothing hides by being invisible. ␀ for NUL and so on, � for what has no sign. */
+function signOf(character: string): string {
+  const code = character.charCodeAt(0);
+  if (character === "\t") return " ";
+  if (code < 0x20) return String.fromCharCode(0x2400 + code);
+  return code === 0x7f ? "\u2421" : "\ufffd";
+}
+
+/** A raw value as text for people: RFC 2047 decoded, UTF-8 understood, control characters as signs, cut at `maxLength`. */
 export function displayText(value: string, maxLength: number): string {
   const cut = value.length > MAX_DECODED_INPUT ? value.slice(0, MAX_DECODED_INPUT) : value;
   if (PLAIN.test(cut) && !cut.includes("=?")) return cut.length > maxLength ? cut.slice(0, maxLength) : cut;
   const shown = decodeWords(fromOctets(withFewWords(cut)))
-    .replace(UNSHOWABLE, " ")
+    .replace(UNSHOWABLE, signOf)
     .trim();
   // Never half a surrogate pair at the end.
   return shown.length > maxLength ? shown.slice(0, maxLength).replace(/[\ud800-\udbff]$/, "") : shown;

@@ -1,14 +1,28 @@
 // The mailboxes of an address header (From): every address any reader could take from it. No I/O, linear in the input.
-import { type MailAddress, parseAddress, parseDomain } from "./address.ts";
+import { domainOf, type MailAddress, parseAddress, parseDomain } from "./address.ts";
 import { fromOctets } from "./header-block.ts";
+import { sameOrganisation } from "./organisation.ts";
 
 // RFC 5322 sets no limit; more authors than this is no letter.
 export const MAX_MAILBOXES = 100;
 /** Octets of a value that are read. Who asks whether an address is in it must refuse longer values: it may stand behind. */
 export const MAX_MAILBOX_LIST = 8192;
-const SIMPLE = /^[^"(),:;<>@\\]*<([^\u0000-\u0020"(),:;<>@\\[\]\u007f-\u00ff]{1,64}@[A-Za-z0-9.-]{1,253})>$/;
+// Nothing, a name without signs or a quoted one, then the address; or the address alone.
+const SIMPLE =
+  /^([^"(),:;<>@\\\u0000-\u001f\u007f]*|"[^"\\@\u0000-\u001f\u007f]*"[ \t]*)<([^\u0000-\u0020"(),:;<>@\\[\]\u007f-\u00ff]{1,256}@[A-Za-z0-9.-]{1,253})>$/;
+const BARE = /^[^\u0000-\u0020"(),:;<>@\\[\]\u007f-\u00ff]{1,256}@[A-Za-z0-9.-]{1,253}$/;
 // Some readers end a text at NUL, some skip it.
 const CONTROLS = /[\u0000-\u001f\u007f]/g;
+const ENCODED_WORD = /=\?[^?]*\?/;
+
+/** An address-list value taken apart. */
+export interface MailboxReading {
+  readonly addresses: readonly MailAddress[];
+  /** Names and comments as they stand, without the addresses they belong to; "" when there are none. */
+  readonly names: string;
+  /** Why another program may read other addresses, as the end of a sentence that begins with the name of the field; null: by the book. */
+  readonly doubt: string | null;
+}
 
 /**
  * The addresses of a raw address-list value: groups, comments, quoted strings, routes and obsolete white space understood.
@@ -16,13 +30,29 @@ const CONTROLS = /[\u0000-\u001f\u007f]/g;
  * A value that no strict parser could read gives everything in it that looks like an address, so that a second address cannot hide.
  */
 export function parseMailboxes(value: string): readonly MailAddress[] {
-  const simple = SIMPLE.exec(value)?.[1];
-  const plain = simple === undefined ? null : parseAddress(simple);
-  if (plain?.ok === true) return [plain.value];
+  return readMailboxes(value).addresses;
+}
+
+/** The same with what stands beside the addresses, and whether every program reads them so. */
+export function readMailboxes(value: string): MailboxReading {
+  const simple = SIMPLE.exec(value);
+  const written = simple?.[2] ?? (BARE.test(value) ? value : null);
+  const plain = written === null || ENCODED_WORD.test(written) ? null : parseAddress(written);
+  if (plain?.ok === true)
+    return { addresses: [plain.value], names: fromOctets(simple?.[1] ?? ""), doubt: null };
   const cut = value.length > MAX_MAILBOX_LIST ? value.slice(0, MAX_MAILBOX_LIST) : value;
   const text = fromOctets(cut).replace(CONTROLS, " ");
   const read = readElements(text);
-  return validAddresses(read.sound ? read.candidates : [...read.candidates, ...lookalikes(text)]);
+  const candidates = read.sound ? read.candidates : [...read.candidates, ...lookalikes(text)];
+  return { addresses: validAddresses(candidates), names: read.names, doubt: doubtOf(read, cut, text) };
+}
+
+function doubtOf(read: Elements, octets: string, text: string): string | null {
+  if (!read.sound) return "has brackets, quotes or words that programs read differently";
+  if (read.odd !== null) return read.odd;
+  // Octets that are no UTF-8 mean another character in each code page: in a name that is ugly, in an address it is another address.
+  const guessed = text === octets && read.candidates.some((address) => /[^\x00-\x7f]/.test(address));
+  return guessed ? "has octets in an address that are no UTF-8" : null;
 }
 
 function validAddresses(candidates: readonly string[]): readonly MailAddress[] {
@@ -53,6 +83,9 @@ function readAddress(candidate: string): MailAddress | null {
 
 interface Elements {
   readonly candidates: string[];
+  names: string;
+  /** What is sound by the grammar, obsolete forms included, and yet not read by all programs alike; or null. */
+  odd: string | null;
   /** False when brackets, quotes or comments do not close, or an element has words that belong to no address. */
   sound: boolean;
 }
@@ -60,20 +93,23 @@ interface Elements {
 /** One list element while it is read: what stands outside and inside of angle brackets, comments and white space as one space. */
 interface Element {
   outside: string;
+  comments: string;
   inside: string | null;
   angles: number;
 }
 
 function readElements(text: string): Elements {
-  const elements: Elements = { candidates: [], sound: true };
+  const elements: Elements = { candidates: [], names: "", odd: null, sound: true };
   let element = emptyElement();
   let inAngle = false;
+  let inGroup = false;
   for (let at = 0; at < text.length; ) {
     const character = text.charAt(at);
     if (character === "(") {
       const end = commentEnd(text, at);
       if (end < 0) elements.sound = false;
       append(element, " ", inAngle);
+      element.comments += ` ${text.slice(at + 1, end < 0 ? text.length : end - 1)} `;
       at = end < 0 ? text.length : end;
       continue;
     }
@@ -98,10 +134,14 @@ function readElements(text: string): Elements {
     } else if (inAngle && (character === ":" || character === ",")) {
       // An obsolete route before the address: <@a.example,@b.example:user@c.example>. (RFC 5322 §4.4)
       element.inside = character === ":" ? "" : `${element.inside ?? ""},`;
+      elements.odd ??= "has a route before an address";
     } else if (character === "," || character === ";" || character === ":") {
       // Before a colon stands the name of a group, which is no address. (RFC 5322 §3.4)
       if (character !== ":") finish(elements, element);
       else if (element.outside.includes("@") || element.inside !== null) elements.sound = false;
+      else elements.names += ` ${element.outside}${element.comments}`;
+      if (character === ";" && inGroup) elements.odd ??= "names a group";
+      if (character !== ",") inGroup = character === ":";
       element = emptyElement();
     } else {
       append(element, character, inAngle);
@@ -113,7 +153,7 @@ function readElements(text: string): Elements {
 }
 
 function emptyElement(): Element {
-  return { outside: "", inside: null, angles: 0 };
+  return { outside: "", comments: "", inside: null, angles: 0 };
 }
 
 function append(element: Element, text: string, inAngle: boolean): void {
@@ -122,18 +162,46 @@ function append(element: Element, text: string, inAngle: boolean): void {
 }
 
 function finish(elements: Elements, element: Element): void {
+  elements.names += element.comments;
   if (element.inside !== null) {
-    const address = closeUp(element.inside);
-    elements.candidates.push(address);
-    if (address !== "" && !parseAddress(address).ok) elements.sound = false;
+    elements.names += ` ${element.outside}`;
+    const address = takeAddress(elements, element.inside, { bracketed: true });
     // "name@one.example" <name@two.example> is a display name; name@one.example <name@two.example> is read either way.
-    if (hasBareAt(element.outside)) elements.sound = false;
+    const others = hasBareAt(element.outside) ? othersNamed(element.outside, address) : [];
+    if (others.length > 0) elements.sound = false;
+    elements.candidates.push(...others);
     return;
   }
-  const address = closeUp(element.outside);
-  if (address === "") return;
+  if (element.outside.trim() === "") return;
+  // Words alone are no address to anybody: a comma that should have been quoted, as in Smith, Ann <ann@example.org>.
+  if (element.outside.includes("@")) takeAddress(elements, element.outside, { bracketed: false });
+  else elements.names += ` ${element.outside}`;
+}
+
+function takeAddress(
+  elements: Elements,
+  words: string,
+  { bracketed }: { readonly bracketed: boolean },
+): MailAddress | null {
+  const address = closeUp(words);
   elements.candidates.push(address);
-  if (!parseAddress(address).ok) elements.sound = false;
+  const parsed = parseAddress(address);
+  if (!parsed.ok && (address !== "" || !bracketed)) elements.sound = false;
+  if (address !== words.trim()) elements.odd ??= "has blanks or comments inside an address";
+  else if (ENCODED_WORD.test(address)) elements.odd ??= "has an encoded word inside an address";
+  else if (address.indexOf("@") < address.lastIndexOf("@"))
+    elements.odd ??= "has a second at sign inside an address";
+  return parsed.ok ? parsed.value : null;
+}
+
+/** What of a bare name before an address looks like an address of somebody else. `info@corp.example <ann@corp.example>` does not. */
+function othersNamed(name: string, address: MailAddress | null): readonly string[] {
+  return [...lookalikes(name), ...lookalikes(closeUp(name))].filter((candidate) => {
+    const parsed = parseAddress(candidate);
+    if (!parsed.ok) return false;
+    const domain = domainOf(parsed.value);
+    return domain.includes(".") && (address === null || !sameOrganisation(domain, domainOf(address)));
+  });
 }
 
 /** Without the white space that obsolete syntax allows around dots and the at sign. (RFC 5322 §4.4) */
@@ -179,7 +247,7 @@ function literalEnd(text: string, at: number, close: string): number {
 }
 
 /** Everything that looks like an address, wherever it stands. */
-function lookalikes(text: string): string[] {
+export function lookalikes(text: string): string[] {
   const found: string[] = [];
   for (let at = text.indexOf("@"); at >= 0; at = text.indexOf("@", at + 1)) {
     const local = /[^\s"(),:;<>@[\\\]]{1,64}$/.exec(text.slice(Math.max(0, at - 64), at))?.[0];

@@ -1,6 +1,14 @@
 // What the session and the message log want to know of a message at first sight. No I/O; on the hot path.
 import type { MailAddress } from "./address.ts";
-import { displayText, eachField, rawValue, readHeaderBlock } from "./header-block.ts";
+import { type FromField, readAuthor } from "./author.ts";
+import {
+  disguisedName,
+  displayText,
+  eachField,
+  type HeaderField,
+  rawValue,
+  readHeaderBlock,
+} from "./header-block.ts";
 import { MAX_MAILBOX_LIST, MAX_MAILBOXES, parseMailboxes } from "./mailboxes.ts";
 
 export interface MessageSummary {
@@ -8,8 +16,10 @@ export interface MessageSummary {
   readonly subject: string;
   /** All From fields, decoded likewise. */
   readonly headerFrom: string;
-  /** The addresses of all From fields, each once. */
+  /** The addresses of all From fields, each once; with a flaw also those that other programs or people may read. */
   readonly fromAddresses: readonly MailAddress[];
+  /** Why others may read another author than we do (`author.ts`), as the end of a sentence that begins with "From"; or null. */
+  readonly fromFlaw: string | null;
   readonly fromFields: number;
   /** False when there is more in From than was read: an address in it may not be in `fromAddresses`. */
   readonly fromIsWhole: boolean;
@@ -23,6 +33,8 @@ export interface MessageSummary {
   /** Octets of the header section with its empty line, even where only its start was looked at (`MAX_HEADER_BYTES`). */
   readonly headerBytes: number;
   readonly headerFields: number;
+  /** There are fields, and control characters in the header other than tab, line end and escape (which raw ISO 2022 has). */
+  readonly headerControls: boolean;
 }
 
 const MAX_TEXT = 500;
@@ -30,6 +42,11 @@ const MAX_FROM_FIELDS = 10;
 /** Sender, Resent-From and Resent-Sender together: each time a message is sent on adds two. */
 const MAX_SENDER_FIELDS = 20;
 const NONE: readonly never[] = [];
+const CONTROLS = /[\u0000-\u0008\u000b\u000c\u000e-\u001a\u001c-\u001f\u007f]/;
+/** A line of white space alone continues a field by the book, and ends the header for some programs. */
+const WHITE_LINE = /\r\n[ \t]+\r\n/;
+const BADLY_NAMED = "has its name written so that programs read it differently";
+const MAX_NAME = 300;
 
 /**
  * Summarises a message with CRLF line ends. Never throws; work is bounded by `MAX_HEADER_BYTES` and `MAX_HEADER_FIELDS`.
@@ -46,22 +63,18 @@ export function summarise(
   let receivedCount = 0;
   let headerFields = 0;
   let fromFields = 0;
-  const from: string[] = [];
+  const from: FromField[] = [];
+  let brokenAt = WHITE_LINE.exec(text)?.index ?? Number.MAX_SAFE_INTEGER;
+  let named = false;
   const senders: string[] | null = options.senders ? [] : null;
   eachField(text, (field) => {
     headerFields++;
+    named ||= field.name !== "";
     switch (field.name) {
       case "from":
         fromFields++;
-        if (from.length < MAX_FROM_FIELDS) from.push(rawValue(text, field));
+        if (from.length < MAX_FROM_FIELDS) from.push(fromField(text, field, brokenAt));
         break;
-      case "": {
-        const value = disguisedFrom(text.slice(field.start, field.end));
-        if (value === null) break;
-        fromFields++;
-        if (from.length < MAX_FROM_FIELDS) from.push(value);
-        break;
-      }
       case "sender":
       case "resent-from":
       case "resent-sender":
@@ -77,21 +90,30 @@ export function summarise(
         receivedCount++;
         break;
       default:
+        if (disguisedName(text, field) === "from") {
+          fromFields++;
+          if (from.length < MAX_FROM_FIELDS) from.push(inDisguise(text, field));
+        } else if (field.name === "" && !isNearlyField(text, field))
+          brokenAt = Math.min(brokenAt, field.start);
         break;
     }
     return undefined;
   });
-  const fromAddresses = addressesOf(from);
+  const { addresses: fromAddresses, flaw: fromFlaw } = readAuthor(from);
   const senderAddresses = senders === null ? NONE : addressesOf(senders.slice(0, MAX_SENDER_FIELDS));
   return {
     subject: subject ?? "",
-    headerFrom: displayText(from.length === 1 ? (from[0] ?? "") : from.join(", "), MAX_TEXT),
+    headerFrom: displayText(
+      from.length === 1 ? (from[0]?.value ?? "") : from.map(({ value }) => value).join(", "),
+      MAX_TEXT,
+    ),
     fromAddresses,
+    fromFlaw,
     fromFields,
     fromIsWhole:
       fromFields <= MAX_FROM_FIELDS &&
       fromAddresses.length < MAX_MAILBOXES &&
-      from.every((value) => value.length <= MAX_MAILBOX_LIST),
+      from.every(({ value }) => value.length <= MAX_MAILBOX_LIST),
     senderAddresses,
     sendersAreWhole:
       senders === null ||
@@ -102,13 +124,30 @@ export function summarise(
     receivedCount,
     headerBytes: block.bodyStart,
     headerFields,
+    headerControls: named && CONTROLS.test(text),
   };
 }
 
-/** A From that is none by the book (indented on the first line, folded before its colon) but that a lenient reader may show; or null. */
-function disguisedFrom(field: string): string | null {
-  const name = /^[ \t\r\n]{0,200}from[ \t\r\n]{0,200}:/i.exec(field);
-  return name === null ? null : field.slice(name[0].length).replaceAll("\r\n", "").trim();
+/** A From field by its name. In what stands below a line that ends the header for some programs, or has a blank before its colon, not all see it. */
+function fromField(text: string, field: HeaderField, brokenAt: number): FromField {
+  const value = rawValue(text, field);
+  if (field.start > brokenAt) return { value, disguise: "stands behind a line that is no header field" };
+  return field.colon - field.start === field.name.length
+    ? { value, disguise: null }
+    : { value, disguise: BADLY_NAMED };
+}
+
+/** A field that is none by the book, or has another name, and that a lenient program may show as From. */
+function inDisguise(text: string, field: HeaderField): FromField {
+  const whole = text.slice(field.start, field.end);
+  const value = whole.slice(whole.indexOf(":") + 1).replaceAll("\r\n", "");
+  return { value: value.trim(), disguise: BADLY_NAMED };
+}
+
+/** A line that no program takes for the end of the header: an mbox separator on top, or a name with a blank in it. */
+function isNearlyField(text: string, field: HeaderField): boolean {
+  const line = text.slice(field.start, field.start + MAX_NAME);
+  return (field.start === 0 && /^>?From /.test(line)) || /^[!-9;-~][ -9;-~]*:/.test(line);
 }
 
 function addressesOf(from: readonly string[]): readonly MailAddress[] {

@@ -3,9 +3,9 @@
 import { domainToASCII } from "node:url";
 import type { Finding } from "../rules/fact.ts";
 import { authenticationResults } from "./authentication-results.ts";
-import { encodeText, foldField } from "./encoded-word.ts";
+import { decodeWords, encodeText, foldField } from "./encoded-word.ts";
 import type { Envelope } from "./envelope.ts";
-import { eachField, type HeaderField, isBareBody, rawValue, readHeaderBlock } from "./header-block.ts";
+import { disguisedName, eachField, type HeaderField, isBareBody, readHeaderBlock } from "./header-block.ts";
 
 export interface TraceOptions {
   /** The message as received, CRLF line ends. */
@@ -100,14 +100,22 @@ function mailDate(timeMs: number): string {
   return dateText;
 }
 
+/** The value of a field that may be none by the book. */
+function valueBehindColon(text: string, field: HeaderField): string {
+  const whole = text.slice(field.start, field.end);
+  return whole.slice(whole.indexOf(":") + 1).replaceAll("\r\n", "");
+}
+
 /** The fields that claim to be ours: the results of our authserv-id, and every note (RFC 8601 §5). */
 function forgedFields(raw: Uint8Array, hostname: string, noteName: string): readonly HeaderField[] {
   const { text } = readHeaderBlock(raw);
   const forged: HeaderField[] = [];
   eachField(text, (field) => {
-    if (field.name === "authentication-results") {
-      if (claimsToBe(hostname, rawValue(text, field))) forged.push(field);
-    } else if (field.name.startsWith("x-gatepost") || field.name === noteName) forged.push(field);
+    // Folded before its colon, with controls or blanks in it: some programs take it for the field all the same.
+    const name = disguisedName(text, field) || field.name;
+    if (name === "authentication-results") {
+      if (claimsToBe(hostname, valueBehindColon(text, field))) forged.push(field);
+    } else if (name.startsWith("x-gatepost") || name === noteName) forged.push(field);
     return undefined;
   });
   return forged;
@@ -119,12 +127,27 @@ function forgedFields(raw: Uint8Array, hostname: string, noteName: string): read
  */
 function claimsToBe(hostname: string, value: string): boolean {
   const wanted = hostname.toLowerCase();
+  // Comments in the middle and encoded words are not allowed there; who leaves out or decodes them reads our name all the same.
+  if (
+    /[(=\u0000-\u0008\u000b-\u001f\u007f]/.test(value.slice(0, MAX_RESULTS_NAME)) &&
+    claimsWhenMended(wanted, value)
+  )
+    return true;
   const head = authservId(value);
   if (head === null) return value.toLowerCase().includes(wanted);
   const international = /[^\x00-\x7f]/.test(head);
   // Longer than any name: to make sense of it costs time, and nobody misses it.
   if (international && head.length > MAX_RESULTS_NAME) return true;
   const id = international ? domainToASCII(Buffer.from(head, "latin1").toString("utf8")) : head;
+  return withoutLastDots(id.toLowerCase()) === wanted;
+}
+
+function claimsWhenMended(wanted: string, value: string): boolean {
+  const start = decodeWords(value.slice(0, 4 * MAX_RESULTS_NAME)).replace(
+    /[\u0000-\u0008\u000b-\u001f\u007f]/g,
+    "",
+  );
+  const id = /^[\s"]*([^\s;"/]*)/.exec(start.replace(/\([^()]*\)/g, ""))?.[1] ?? "";
   return withoutLastDots(id.toLowerCase()) === wanted;
 }
 

@@ -41,9 +41,9 @@ export function releaseTerms(
 ): ReleaseTerms {
   if (item.direction === "inbound") return AS_IT_IS;
   const sender = snapshot.policy.sender.find((one) => itemKey("sender", one) === item.sender) ?? null;
-  const { fromAddresses, fromFields } = summarise(item.message);
+  const { fromAddresses, fromFlaw } = summarise(item.message);
   const [from] = fromAddresses;
-  const single = from !== undefined && fromFields === 1 && fromAddresses.length === 1;
+  const single = from !== undefined && fromFlaw === null && fromAddresses.length === 1;
   const party = sender === null ? null : { sender };
   const domain = sender === null ? null : snapshot.domain(sender.domain);
   return {

@@ -6,7 +6,7 @@ import { addTraceHeaders } from "../message/trace.ts";
 import { formatReply, reply } from "../policy/reply.ts";
 import { type Finding, factsOf } from "../rules/fact.ts";
 import type { Verdict } from "../rules/verdict.ts";
-import type { MessageRecord } from "../store/log-record.ts";
+import type { MessageDetails } from "../store/log-record.ts";
 import type { Answer } from "./answer.ts";
 import { type Combined, combineVerdicts } from "./combine-verdicts.ts";
 import { type SentJudgement, type SentMessage, settleSent, tellStopped } from "./outgoing-message.ts";
@@ -19,7 +19,7 @@ export interface JudgedMessage {
   readonly transaction: Transaction;
   readonly raw: Buffer;
   readonly bare: Omit<Envelope, "recipients">;
-  readonly details: Pick<MessageRecord, "size" | "subject" | "headerFrom" | "headerMessageId">;
+  readonly details: MessageDetails;
   readonly findings: readonly Finding[];
   /** One per recipient of the transaction. */
   readonly verdicts: readonly Verdict[];

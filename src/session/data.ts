@@ -1,4 +1,5 @@
 // DATA: judges the message that came, hands it to the queue, and answers 250 only when it is safe (RFC 5321 §4.1.1.4).
+import { addressKey } from "../message/address.ts";
 import type { Envelope } from "../message/envelope.ts";
 import { type MessageSummary, summarise } from "../message/summary.ts";
 import { type Reply, reply } from "../policy/reply.ts";
@@ -6,7 +7,7 @@ import type { DecisionSubject, OutgoingParty } from "../policy/snapshot.ts";
 import { envelopeFacts } from "../rules/envelope-facts.ts";
 import type { Finding } from "../rules/fact.ts";
 import { StoreError } from "../store/database.ts";
-import type { MessageRecord } from "../store/log-record.ts";
+import type { MessageDetails } from "../store/log-record.ts";
 import { acceptMessage } from "./accept-message.ts";
 import { refuseUnknownFrom } from "./admit-sender.ts";
 import { type Answer, answer } from "./answer.ts";
@@ -19,7 +20,7 @@ import { bareEnvelope, recordRefusedMessage } from "./record-refusal.ts";
 import type { SessionServices } from "./services.ts";
 import type { Session, Transaction } from "./session.ts";
 import { signOrder } from "./sign-order.ts";
-import { bodyStrictness } from "./strictness.ts";
+import { bodyStrictness, isOwnClient } from "./strictness.ts";
 
 /** RFC 5321 §6.3: more hops than this are a loop. */
 const MAX_RECEIVED_FIELDS = 50;
@@ -110,18 +111,26 @@ function storeFailure(
   return { reply: refusal };
 }
 
+function unclearAuthor(flaw: string): Reply {
+  return reply(550, "7.1", `From ${flaw}; write one address there, as name@example.org`);
+}
+
 /** What a look at the header section alone refuses. */
-function refuseHeader(session: Session, summary: MessageSummary): Reply | null {
+function refuseHeader(session: Session, summary: MessageSummary, services: SessionServices): Reply | null {
   if (summary.headerBytes > MAX_HEADER_BYTES) return reply(552, "3.4", "The header section is too long");
   if (summary.headerFields > MAX_HEADER_FIELDS) return reply(554, "6.0", "Too many header fields");
+  if (
+    summary.headerControls &&
+    session.listener.header_controls === "refuse" &&
+    !isOwnClient(session, services)
+  )
+    return reply(554, "6.0", "The header has control characters");
   if (summary.receivedCount > MAX_RECEIVED_FIELDS) return reply(554, "4.6", "Too many hops, this mail loops");
   // Behind a From that was not read to its end, or in a second one, any address could hide from the question who it is.
   if (!summary.fromIsWhole) return reply(554, "6.0", "The From header is too long");
   if (!summary.sendersAreWhole)
     return reply(554, "6.0", "The header names too many senders (Sender, Resent-From, Resent-Sender)");
-  if (session.client.login !== null && summary.fromFields > 1)
-    return reply(550, "7.1", "The message must have exactly one From header");
-  return null;
+  return session.client.login === null || summary.fromFlaw === null ? null : unclearAuthor(summary.fromFlaw);
 }
 
 /** May the client use the addresses in the header, and do they exist? (L3, O10) A promise only where somebody must be asked. */
@@ -149,7 +158,7 @@ interface Arrived {
   readonly transaction: Transaction;
   readonly raw: Buffer;
   readonly summary: MessageSummary;
-  readonly details: Pick<MessageRecord, "size" | "subject" | "headerFrom" | "headerMessageId">;
+  readonly details: MessageDetails;
 }
 
 async function judge(
@@ -164,9 +173,10 @@ async function judge(
     subject: summary.subject,
     headerFrom: summary.headerFrom,
     headerMessageId: summary.messageId,
+    ...(summary.fromAddresses[0] === undefined ? {} : { author: addressKey(summary.fromAddresses[0]) }),
   };
   const arrived: Arrived = { transaction, raw, summary, details };
-  const asked = refuseHeader(session, summary) ?? refuseAuthors(session, arrived, services);
+  const asked = refuseHeader(session, summary, services) ?? refuseAuthors(session, arrived, services);
   const refusal = asked instanceof Promise ? await asked : asked;
   if (refusal !== null) {
     recordRefusedMessage(session, { transaction, reply: refusal, details }, services);
@@ -207,7 +217,8 @@ async function decideOn(
   const decided = await decideAll(snapshot, subjects, findings);
   const verdicts = sent === null ? decided : answeredAsSet(decided, sent.party, snapshot);
   const sign = signOrder(session, transaction, summary);
-  const author = sent === null ? (summary.fromAddresses[0] ?? transaction.reversePath) : null;
+  const author =
+    sent === null && summary.fromFlaw === null ? (summary.fromAddresses[0] ?? transaction.reversePath) : null;
   return acceptMessage(
     session,
     { transaction, raw, bare, details, findings, verdicts, sent, sign, author },

@@ -2,7 +2,7 @@
 import { domainOf, parseAddress } from "../message/address.ts";
 import type { Direction, Envelope } from "../message/envelope.ts";
 import { formatReply, type Reply } from "../policy/reply.ts";
-import type { MessageRecord, RecipientRecord } from "../store/log-record.ts";
+import type { MessageDetails, MessageRecord, RecipientRecord } from "../store/log-record.ts";
 import { whoBegan } from "./outgoing-message.ts";
 import { RECIPIENT_OK_TEXT } from "./rcpt.ts";
 import type { SessionServices } from "./services.ts";
@@ -92,9 +92,7 @@ export function recordRefusedMessage(
   what: {
     readonly transaction: Transaction;
     readonly reply: Reply;
-    readonly details?: Partial<
-      Pick<MessageRecord, "size" | "subject" | "headerFrom" | "headerMessageId" | "findings">
-    >;
+    readonly details?: Partial<MessageDetails & Pick<MessageRecord, "findings">>;
     readonly recipients?: readonly RecipientRecord[];
   },
   services: SessionServices,

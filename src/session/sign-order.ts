@@ -11,7 +11,7 @@ export function signOrder(
   summary: MessageSummary,
 ): SignOrder | null {
   const [from] = summary.fromAddresses;
-  if (from === undefined || summary.fromFields !== 1 || summary.fromAddresses.length !== 1) return null;
+  if (from === undefined || summary.fromFlaw !== null || summary.fromAddresses.length !== 1) return null;
   // Nobody vouches for an outsider, and a login that may not relay by this listener is one.
   if (party === null && recipients.every(({ direction }) => direction === "inbound")) return null;
   return signAs(snapshot, { from, party, proven: session.client.login !== null });

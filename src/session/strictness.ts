@@ -5,7 +5,7 @@ import type { SessionServices } from "./services.ts";
 import type { Session } from "./session.ts";
 
 /** Is the client one of our own: logged in, or of a trusted network or IP sender? */
-function isOwnClient({ client }: Session, services: Pick<SessionServices, "snapshot">): boolean {
+export function isOwnClient({ client }: Session, services: Pick<SessionServices, "snapshot">): boolean {
   return client.login !== null || isTrusted(services.snapshot(), client.ip);
 }
 

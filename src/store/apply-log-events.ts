@@ -164,7 +164,7 @@ export function logEventStatements(event: LogEvent, json?: string): Statement[] 
 function messageStatements(record: MessageRecord, json: string): Statement[] {
   const { id, envelope } = record;
   const sender = envelope.reversePath ?? "";
-  const headerAddress = bareAddress(record.headerFrom);
+  const headerAddress = record.author ?? bareAddress(record.headerFrom);
   const statements = [
     insertMessage({
       id,
@@ -197,7 +197,7 @@ function messageStatements(record: MessageRecord, json: string): Statement[] {
   return statements;
 }
 
-/** The address of a From header for looking it up: what stands in the last angle brackets, or the whole. Not a parser. */
+/** For records without an author: what stands in the last angle brackets of From, or the whole. */
 function bareAddress(headerFrom: string): string {
   const close = headerFrom.lastIndexOf(">");
   const open = close < 0 ? -1 : headerFrom.lastIndexOf("<", close);

@@ -40,11 +40,19 @@ export interface MessageRecord {
   readonly subject: string;
   readonly headerFrom: string;
   readonly headerMessageId: string;
+  /** The first address read in From, lower case; left out when there is none. */
+  readonly author?: string;
   readonly findings: readonly Finding[];
   /** Final reply of the transaction as sent, and the private cause when it was refused. */
   readonly reply: string;
   readonly cause: string | null;
 }
+
+/** What is read of the message itself before anything is judged. */
+export type MessageDetails = Pick<
+  MessageRecord,
+  "size" | "subject" | "headerFrom" | "headerMessageId" | "author"
+>;
 
 /** One delivery attempt with its outcomes. */
 export interface AttemptRecord {

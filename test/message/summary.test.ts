@@ -16,6 +16,7 @@ test("a plain header", () => {
     subject: "Hello",
     headerFrom: "Alice <alice@example.org>",
     fromAddresses: [address("alice@example.org")],
+    fromFlaw: null,
     fromFields: 1,
     fromIsWhole: true,
     senderAddresses: [],
@@ -24,6 +25,7 @@ test("a plain header", () => {
     receivedCount: 1,
     headerBytes: raw.indexOf("\r\n\r\n") + 4,
     headerFields: 4,
+    headerControls: false,
   });
 });
 
@@ -36,7 +38,7 @@ const subjects: readonly (readonly [name: string, raw: string | Buffer, shown: s
   ["folded", "one\r\n two\r\n\tthree", "one two\tthree".replace("\t", " ")],
   ["raw UTF-8", "Grüße", "Grüße"],
   ["raw Latin-1", Buffer.from("caf\xe9", "latin1"), "café"],
-  ["controls and direction marks", "a\u0000b\u001bc\u202edexe", "a b c dexe"],
+  ["controls and direction marks", "a\u0000b\u001bc\u202edexe", "a␀b␛c�dexe"],
   ["no such charset", "=?x-none?Q?hi?=", "hi"],
   ["empty", "", ""],
 ];

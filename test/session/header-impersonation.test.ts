@@ -93,10 +93,10 @@ describe("the envelope", () => {
 describe("the header", () => {
   test.each([
     ME,
-    "FROM :\r\n Alice (who (else?)) <@a.example,@b.example:alice@example.test>",
+    "FROM:\r\n Alice (who (else?)) <alice@example.test>",
+    "From: boss@example.test <alice@example.test>",
     'From: "boss@example.test" <alice@example.test>',
     "From: =?utf-8?q?boss=40example.test?= <alice@example.test>",
-    "From: a group: alice@example.test;",
     `${ME}\r\nSender: anybody@sub.example.test\r\nResent-From: alice@example.test`,
     `${ME}\r\nReply-To: boss@example.test`,
   ])("takes %j", async (fields) => expect(await header(fields)).toBe("250"));
@@ -113,7 +113,9 @@ describe("the header", () => {
     `${ME}\r\nfrom\t: Boss`,
     `${ME}; boss@example.test`,
     "From: boss@example.test:alice@example.test;",
-    "From: boss@example.test <alice@example.test>",
+    "From : alice@example.test",
+    "From: <@a.example,@b.example:alice@example.test>",
+    "From: a group: alice@example.test;",
     "From: <boss@example.test> <alice@example.test>",
     "From: alice@example.test (boss) boss@example.test",
     'From: "alice@example.test, boss@example.test',

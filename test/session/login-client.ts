@@ -5,8 +5,8 @@ import { connect as connectTls } from "node:tls";
 export interface LoginClient {
   /** The greeting, or the refusal instead of it. */
   readonly greeting: string;
-  /** Sends a line; the last line of the reply. */
-  say(line: string): Promise<string>;
+  /** Sends a line, or octets as they are; the last line of the reply. */
+  say(line: string | Buffer): Promise<string>;
   /** All lines of the last reply. */
   readonly lines: readonly string[];
   startTls(): Promise<void>;
@@ -49,8 +49,8 @@ export async function connectClient(port: number, ip: string): Promise<LoginClie
       });
     }
   };
-  const say = (line: string) => {
-    socket.write(`${line}\r\n`);
+  const say = (line: string | Buffer) => {
+    socket.write(typeof line === "string" ? `${line}\r\n` : line);
     return reply();
   };
   client.greeting = await reply();

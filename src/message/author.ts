@@ -1,0 +1,88 @@
+// Who wrote a message: the one reading of From, which DMARC, the policy, signing and the log all use. No I/O; on the hot path.
+//
+// A person sees one author, and another program than ours may see another one than we do. Where that can happen the author has *failed*:
+// `flaw` says why, `addresses` has everything anybody may read, and nobody takes one of them for proven.
+import { domainOf, type MailAddress, parseAddress } from "./address.ts";
+import { decodeWords } from "./encoded-word.ts";
+import { fromOctets } from "./header-block.ts";
+import { lookalikes, MAX_MAILBOXES, readMailboxes } from "./mailboxes.ts";
+import { sameOrganisation } from "./organisation.ts";
+
+/** A From field as it was found. */
+export interface FromField {
+  /** Unfolded, one character per octet. */
+  readonly value: string;
+  /** Why some programs do not take it for the From field, or only some do; null: everybody does. Ends a sentence that begins with "From". */
+  readonly disguise: string | null;
+}
+
+export interface Author {
+  /** Each address once; with a flaw also what others may read. */
+  readonly addresses: readonly MailAddress[];
+  /** Why programs or people may read another author, as the end of a sentence that begins with "From"; null: it is sound. */
+  readonly flaw: string | null;
+}
+
+const NOBODY: Author = { addresses: [], flaw: null };
+// Beyond tab, which folding leaves.
+const CONTROLS = /[\u0000-\u0008\u000a-\u001f\u007f]/;
+/** What can become an at sign when names are decoded: encoded words, UTF-7, and the wide forms of it. */
+const MAY_HIDE_AT = /@|=\?|\+AE|[\uff20\ufe6b]/;
+const ADDRESS_AT_ONCE = /^[^@]+@[\p{L}\p{N}._-]*[\p{L}\p{N}]/u;
+const INVISIBLE = /\p{Default_Ignorable_Code_Point}/gu;
+/** Endings of names that are no domain of the Internet: nobody is misled about whose they are, and no policy exists for them. */
+const LOCAL_NAMES = /\.(?:local|lan|internal|intranet|home|localdomain|localhost|invalid|\d+)$/;
+/** `Ann (via Lists)`: a list that names whom it passes on says so, as Mailman and Google Groups do. */
+const PASSED_ON = /^[\s"'\u2019\u201d)>\],-]*\(?\s*(?:via|v\u00eda|\u00fcber|per|par|tramite)\s+\S/i;
+
+/** Reads the author out of all From fields. */
+export function readAuthor(fields: readonly FromField[]): Author {
+  const [first] = fields;
+  if (first === undefined) return NOBODY;
+  if (fields.length === 1) return readField(first);
+  const all = fields.flatMap(({ value }) => readField({ value, disguise: null }).addresses);
+  return { addresses: [...new Set(all)], flaw: "stands in more than one field" };
+}
+
+function readField({ value, disguise }: FromField): Author {
+  const { addresses, names, doubt } = readMailboxes(value);
+  const claimed = MAY_HIDE_AT.test(names) || doubt !== null ? othersIn(names, value, addresses) : [];
+  const flaw = disguise ?? (CONTROLS.test(value) ? "has control characters" : doubt) ?? claimWords(claimed);
+  if (claimed.length === 0) return { addresses, flaw };
+  return { addresses: [...new Set([...addresses, ...claimed])].slice(0, MAX_MAILBOXES), flaw };
+}
+
+function claimWords(claimed: readonly MailAddress[]): string | null {
+  return claimed.length === 0 ? null : "shows an address of another domain in a name or comment";
+}
+
+/**
+ * Addresses of other organisations that a reader sees in names and comments once they are decoded. Where From has no address of its own,
+ * all that the decoded value shows counts.
+ */
+function othersIn(names: string, value: string, addresses: readonly MailAddress[]): readonly MailAddress[] {
+  const shown = skeleton(addresses.length === 0 ? fromOctets(value) : names);
+  const found = new Set<MailAddress>();
+  let from = 0;
+  for (const candidate of lookalikes(shown)) {
+    from = shown.indexOf(candidate, from) + candidate.length;
+    const parsed = parseAddress(ADDRESS_AT_ONCE.exec(candidate)?.[0] ?? "");
+    if (!parsed.ok || PASSED_ON.test(shown.slice(from, from + 40))) continue;
+    const domain = domainOf(parsed.value);
+    const isName = domain.includes(".") && !LOCAL_NAMES.test(domain);
+    if (isName && !addresses.some((own) => sameOrganisation(domainOf(own), domain))) found.add(parsed.value);
+    if (found.size >= MAX_MAILBOXES) break;
+  }
+  return [...found];
+}
+
+/** The text as a person reads it: decoded, quotes and invisible characters gone, wide forms as plain ones. */
+function skeleton(text: string): string {
+  return decodeWords(text)
+    .replace(/\+AEA-?/g, "@")
+    .normalize("NFKC")
+    .replace(INVISIBLE, "")
+    .replace(/\\(.)/g, "$1")
+    .replaceAll('"', "")
+    .replaceAll("\u3002", ".");
+}
