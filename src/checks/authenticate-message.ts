@@ -1,10 +1,7 @@
 // SPF, DKIM, DMARC and ARC of one message by mailauth, as findings. Runs inside a scan worker; asks DNS only through `resolve`.
 
-import type { ARCData } from "mailauth";
+import type { ARCData, ARCResult } from "mailauth";
 import { arc } from "mailauth/lib/arc";
-import { dkimVerify } from "mailauth/lib/dkim/verify";
-import { evaluateDmarc } from "mailauth/lib/dmarc";
-import { spf } from "mailauth/lib/spf";
 import { eachField, type HeaderField, readHeaderBlock } from "../message/header-block.ts";
 import type { Finding } from "../rules/fact.ts";
 import {
@@ -12,16 +9,22 @@ import {
   authorDomain,
   dkimFindings,
   dmarcFindings,
+  oversizedSignature,
   readSignature,
+  SINGLE_FIELDS,
+  type Signature,
   spfFindings,
 } from "./authentication-findings.ts";
+import { checkSpf } from "./check-spf.ts";
+import { judgeDmarc } from "./judge-dmarc.ts";
+import { verifyDkim } from "./verify-dkim.ts";
 
 /** The checks this answers, each with its facts. */
 export const AUTHENTICATION_FACTS = {
-  spf: ["spf.result", "spf.domain", "spf.aligned"],
-  dkim: ["dkim.result", "dkim.domains", "dkim.aligned"],
-  dmarc: ["dmarc.result", "dmarc.policy", "dmarc.domain"],
-  arc: ["arc.result"],
+  spf: ["spf.result", "spf.domain", "spf.aligned", "spf.undecided"],
+  dkim: ["dkim.result", "dkim.domains", "dkim.aligned", "dkim.undecided", "dkim.signatures"],
+  dmarc: ["dmarc.result", "dmarc.policy", "dmarc.domain", "dmarc.undecided"],
+  arc: ["arc.result", "arc.sealer", "arc.instance"],
 } as const;
 export type AuthenticationCheck = keyof typeof AUTHENTICATION_FACTS;
 
@@ -58,7 +61,6 @@ const MAX_SIGNATURE_BYTES = 8192;
 const MAX_JUNK_BYTES = 1000;
 const MAX_HEADER_BYTES = 262_144;
 const MAX_FIELDS = 2000;
-const SPF_TIME_LIMIT_MS = 10_000;
 
 /**
  * Authenticates the message.
@@ -67,66 +69,64 @@ const SPF_TIME_LIMIT_MS = 10_000;
 export async function authenticateMessage(
   request: AuthenticationRequest,
 ): Promise<ReadonlyMap<AuthenticationCheck, readonly Finding[]>> {
-  const { client, wanted } = request;
+  const { client, wanted, resolve } = request;
   const message = boundedMessage(request.raw);
-  // mailauth's own type leaves MX records out, which `dns.promises.resolve` answers as objects.
-  const resolver = request.resolve as (name: string, rrtype: string) => Promise<string[] | string[][]>;
-  const findings = new Map<AuthenticationCheck, readonly Finding[]>();
-  const needsSpf = wanted.has("spf") || wanted.has("dmarc");
-  const spfRun = needsSpf ? checkSpf(client, resolver) : null;
   // SPF waits for DNS while DKIM is worked on; a failure of either is seen where both are awaited.
-  const [spfResult, dkim] = await Promise.all([
-    spfRun,
-    dkimVerify(message.bytes, { resolver, sender: client.sender, strict: true }),
+  const [spf, dkim] = await Promise.all([
+    wanted.has("spf") || wanted.has("dmarc") ? checkSpf(client, resolve) : null,
+    verifyDkim(message.bytes, { resolve, sender: client.sender }),
   ]);
-  const fromFields = Math.max(dkim.fromFields ?? 0, message.fromFields);
-  const headerFrom = [...(dkim.headerFrom ?? [])];
+  const fromFields = Math.max(dkim.fromFields, message.fromFields);
+  const headerFrom = [...dkim.headerFrom];
   const author = authorDomain(fromFields, headerFrom);
-  const signatures = dkim.results.map(readSignature);
-  const arcResult =
-    wanted.has("arc") || wanted.has("dmarc")
-      ? await arc((dkim.arc ?? {}) as ARCData, { resolver, strict: true })
-      : null;
-
-  if (wanted.has("spf") && spfResult !== null) findings.set("spf", spfFindings(spfResult, client.ip, author));
+  const signatures = [...dkim.results.map((row) => readSignature(row, message.counts)), ...message.oversized];
+  const [chain, dmarc] = await Promise.all([
+    wanted.has("arc") ? verifyChain(dkim.arc as ARCData | undefined, resolve) : null,
+    wanted.has("dmarc") ? judgeDmarc({ headerFrom, fromFields, spf, signatures, resolve }) : null,
+  ]);
+  const findings = new Map<AuthenticationCheck, readonly Finding[]>();
+  if (wanted.has("spf") && spf !== null) findings.set("spf", spfFindings(spf, client.ip, author));
   if (wanted.has("dkim")) findings.set("dkim", dkimFindings(signatures, author, message.dropped));
-  if (wanted.has("arc") && arcResult !== null) findings.set("arc", arcFindings(arcResult.status.result));
-  if (wanted.has("dmarc")) {
-    const passing = signatures.filter((signature) => signature.passes);
-    const { response, reason } = await evaluateDmarc({
-      headerFrom,
-      fromFields,
-      spfDomains: spfResult?.status.result === "pass" && spfResult.domain ? [spfResult.domain] : [],
-      dkimDomains: passing.map((signature) => ({ domain: signature.domain })),
-      resolver,
-      strict: true,
-    });
-    findings.set("dmarc", dmarcFindings(response, reason ?? null, headerFrom));
-  }
+  if (chain !== null) findings.set("arc", arcFindings(chain));
+  if (dmarc !== null) findings.set("dmarc", dmarcFindings(dmarc));
   return findings;
+}
+
+function verifyChain(data: ARCData | undefined, resolve: Resolve): Promise<ARCResult> {
+  // mailauth's own type leaves MX records out, which nobody asks for here.
+  const resolver = resolve as (name: string, rrtype: string) => Promise<string[] | string[][]>;
+  return arc(data ?? ({} as ARCData), { resolver, strict: true });
 }
 
 interface BoundedMessage {
   readonly bytes: Buffer;
   readonly fromFields: number;
-  /** How many DKIM signatures were left out of what mailauth sees. */
+  /** How often each field stands that may stand once. */
+  readonly counts: ReadonlyMap<string, number>;
+  /** Signatures that are left out of what mailauth sees for their length. */
+  readonly oversized: readonly Signature[];
+  /** How many more signatures were left out because there are too many. */
   readonly dropped: number;
 }
 
 function boundedMessage(raw: Uint8Array): BoundedMessage {
   const { text, bodyStart } = readHeaderBlock(raw);
   const surplus: HeaderField[] = [];
-  let fromFields = 0;
+  const counts = new Map<string, number>();
+  const oversized: Signature[] = [];
   let signatures = 0;
   let dropped = 0;
   let fields = 0;
   eachField(text, (field) => {
     fields++;
     const bytes = field.end - field.start;
-    if (field.name === "from") fromFields++;
+    if (SINGLE_FIELDS.has(field.name)) counts.set(field.name, (counts.get(field.name) ?? 0) + 1);
     if (field.name === "dkim-signature") {
-      if (++signatures > MAX_SIGNATURES || bytes > MAX_SIGNATURE_BYTES) {
+      if (++signatures > MAX_SIGNATURES) {
         dropped++;
+        surplus.push(field);
+      } else if (bytes > MAX_SIGNATURE_BYTES) {
+        oversized.push(oversizedSignature(text.slice(field.colon, field.colon + MAX_SIGNATURE_BYTES), bytes));
         surplus.push(field);
       }
     } else if (
@@ -141,28 +141,14 @@ function boundedMessage(raw: Uint8Array): BoundedMessage {
   if (bodyStart > MAX_HEADER_BYTES || fields > MAX_FIELDS) {
     throw new Error(`a header of ${bodyStart} octets and ${fields} fields is too long to be authenticated`);
   }
+  const found = { fromFields: counts.get("from") ?? 0, counts, oversized, dropped };
   const whole = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength);
-  if (surplus.length === 0) return { bytes: whole, fromFields, dropped };
+  if (surplus.length === 0) return { bytes: whole, ...found };
   const kept: Buffer[] = [];
   let from = 0;
   for (const field of surplus) {
     kept.push(whole.subarray(from, field.start));
     from = field.end;
   }
-  return { bytes: Buffer.concat([...kept, whole.subarray(from)]), fromFields, dropped };
-}
-
-type MailauthResolver = (name: string, rrtype: string) => Promise<string[] | string[][]>;
-
-function checkSpf(client: AuthenticationClient, resolver: MailauthResolver): ReturnType<typeof spf> {
-  const helo = client.helo === "" ? `[${client.ip}]` : client.helo;
-  return spf({
-    sender: client.sender,
-    ip: client.ip,
-    helo,
-    mta: client.hostname,
-    resolver,
-    strict: true,
-    maxElapsedTime: SPF_TIME_LIMIT_MS,
-  });
+  return { bytes: Buffer.concat([...kept, whole.subarray(from)]), ...found };
 }

@@ -1,14 +1,12 @@
-// What mailauth's results mean, as findings with words for a mail administrator. No I/O.
+// What SPF, DKIM, DMARC and ARC came to, as findings with words for a mail administrator. No I/O.
 
-import type { dkimVerify } from "mailauth/lib/dkim/verify";
-import type { evaluateDmarc } from "mailauth/lib/dmarc";
-import type { spf } from "mailauth/lib/spf";
+import type { ARCResult, DKIMResult } from "mailauth";
 import { sameOrganisation } from "../message/organisation.ts";
 import type { Finding } from "../rules/fact.ts";
+import type { SpfOutcome, SpfVerdict } from "./check-spf.ts";
+import type { DmarcJudgement } from "./judge-dmarc.ts";
 
-type SpfResult = Awaited<ReturnType<typeof spf>>;
-
-const SPF_WORDS: Readonly<Record<string, string>> = {
+const SPF_WORDS: Partial<Readonly<Record<SpfVerdict, string>>> = {
   none: "has no SPF record",
   neutral: "says neither yes nor no to",
   softfail: "does not expect mail from",
@@ -16,24 +14,19 @@ const SPF_WORDS: Readonly<Record<string, string>> = {
 };
 
 /** `ip` is the client's; `author` as of `authorDomain`. */
-export function spfFindings(result: SpfResult, ip: string, author: string | null): readonly Finding[] {
-  const verdict = result.status.result;
-  const domain = result.domain || "";
-  const aligned = verdict === "pass" && sameOrganisation(domain, author);
+export function spfFindings(outcome: SpfOutcome, ip: string, author: string | null): readonly Finding[] {
+  const { result, domain } = outcome;
+  const same = sameOrganisation(domain, author);
   return [
-    {
-      check: "spf",
-      fact: "spf.result",
-      value: verdict,
-      words: spfWords(verdict, domain, ip, result.rr ?? ""),
-    },
+    { check: "spf", fact: "spf.result", value: result, words: spfWords(outcome, ip) },
     { check: "spf", fact: "spf.domain", value: domain },
-    { check: "spf", fact: "spf.aligned", value: aligned },
+    { check: "spf", fact: "spf.aligned", value: result === "pass" && same },
+    { check: "spf", fact: "spf.undecided", value: result === "temperror" && same },
   ];
 }
 
-function spfWords(verdict: string, domain: string, ip: string, record: string): string {
-  switch (verdict) {
+function spfWords({ result, domain, record }: SpfOutcome, ip: string): string {
+  switch (result) {
     case "pass":
       return /(?:^|\s)\+?all(?:\s|$)/i.test(record)
         ? `SPF passes, but ${domain} lets every host in the world send (+all)`
@@ -45,29 +38,86 @@ function spfWords(verdict: string, domain: string, ip: string, record: string): 
     case "permerror":
       return `the SPF record of ${domain} is broken`;
     default:
-      return `SPF: ${domain} ${SPF_WORDS[verdict] ?? "answers strangely to"} ${ip}`;
+      return `SPF: ${domain} ${SPF_WORDS[result] ?? "answers strangely to"} ${ip}`;
   }
 }
 
+/** `invalid`: signature or key cannot be used. `permerror`: not examined. `policy`: it holds and yet proves nothing. */
+export type SignatureResult = "none" | "pass" | "fail" | "policy" | "temperror" | "permerror" | "invalid";
+
 export interface Signature {
   readonly domain: string;
-  readonly result: string;
+  readonly selector: string;
+  readonly algorithm: string;
+  /** The start of the signature itself, by which it is told from others of the same domain (RFC 6008). */
+  readonly start: string;
+  readonly result: SignatureResult;
   readonly reason: string;
-  /** It signs only the first part of the body (`l=`): anything may have been added, so it proves nothing. */
-  readonly partial: boolean;
   readonly passes: boolean;
 }
 
-type DkimResult = Awaited<ReturnType<typeof dkimVerify>>["results"][number];
+const RESULT_OF: Readonly<Record<string, SignatureResult>> = {
+  none: "none",
+  pass: "pass",
+  fail: "fail",
+  policy: "policy",
+  temperror: "temperror",
+};
 
-export function readSignature(row: DkimResult): Signature {
-  const partial = row.canonBodyLengthLimited === true;
+/**
+ * Fields of which a message may have one (RFC 5322 §3.6, RFC 2045 §3) and what mail programs show of one that stands twice differs:
+ * a signature that covers one instance says nothing about what the reader sees. (RFC 6376 §8.15)
+ */
+export const SINGLE_FIELDS: ReadonlySet<string> = new Set(
+  (
+    "from sender reply-to to cc bcc subject date message-id in-reply-to references " +
+    "mime-version content-type content-transfer-encoding"
+  ).split(" "),
+);
+
+/** `counts`: how often each of `SINGLE_FIELDS` stands in the message. */
+export function readSignature(row: DKIMResult, counts: ReadonlyMap<string, number>): Signature {
+  const result = RESULT_OF[row.status.result] ?? "invalid";
+  const doubt = result === "pass" ? doubtOf(row, counts) : null;
   return {
     domain: (row.signingDomain ?? "").toLowerCase(),
-    result: row.status.result,
-    reason: typeof row.status.comment === "string" ? row.status.comment : "",
-    partial,
-    passes: row.status.result === "pass" && !partial,
+    selector: row.selector ?? "",
+    algorithm: row.algo ?? "",
+    start: (row.signature ?? "").slice(0, 8),
+    result: doubt === null ? result : "policy",
+    reason: doubt ?? (typeof row.status.comment === "string" ? row.status.comment : ""),
+    passes: result === "pass" && doubt === null,
+  };
+}
+
+/** Why a signature that holds proves nothing, or null. */
+function doubtOf(row: DKIMResult, counts: ReadonlyMap<string, number>): string | null {
+  // A length that covers the whole body is as good as none (RFC 6376 §8.2).
+  if ((row.status.underSized ?? 0) > 0) return "it covers only the start of the text (l=)";
+  const covered = new Map<string, number>();
+  for (const key of row.signingHeaders?.keys.split(":") ?? []) {
+    const name = key.trim().toLowerCase();
+    covered.set(name, (covered.get(name) ?? 0) + 1);
+  }
+  for (const [name, count] of counts) {
+    const signed = covered.get(name) ?? 0;
+    if (count > 1 && signed < count) return `it covers ${signed} of ${count} ${name} fields`;
+  }
+  return null;
+}
+
+/** A signature too long to be examined: its domain and selector as they stand, for the log. `field` is the start of the field. */
+export function oversizedSignature(field: string, bytes: number): Signature {
+  const tag = (name: string): string =>
+    new RegExp(`[;:\\s]${name}\\s*=\\s*([A-Za-z0-9._-]{1,253})`).exec(field)?.[1] ?? "";
+  return {
+    domain: tag("d").toLowerCase(),
+    selector: tag("s"),
+    algorithm: tag("a"),
+    start: "",
+    result: "permerror",
+    reason: `a signature of ${bytes} octets is too long`,
+    passes: false,
   };
 }
 
@@ -83,6 +133,7 @@ export function dkimFindings(
   ];
   const verdict = dkimVerdict(signatures);
   const surplus = dropped === 0 ? "" : `; ${dropped} more signatures were not looked at`;
+  const missing = signatures.filter((signature) => signature.result === "temperror");
   return [
     { check: "dkim", fact: "dkim.result", value: verdict, words: dkimWords(verdict, signatures) + surplus },
     { check: "dkim", fact: "dkim.domains", value: domains },
@@ -91,31 +142,34 @@ export function dkimFindings(
       fact: "dkim.aligned",
       value: domains.some((domain) => sameOrganisation(domain, author)),
     },
+    {
+      check: "dkim",
+      fact: "dkim.undecided",
+      value: missing.some(({ domain }) => sameOrganisation(domain, author)),
+    },
+    { check: "dkim", fact: "dkim.signatures", value: signatures.map(signatureLine) },
   ];
 }
 
-/** The best of all signatures. A signature with `l=` counts as none. */
-function dkimVerdict(all: readonly Signature[]): string {
-  const signatures = all.filter((signature) => !(signature.partial && signature.result === "pass"));
-  if (signatures.length === 0) return "none";
-  if (signatures.some((signature) => signature.passes)) return "pass";
-  if (signatures.some((signature) => signature.result === "temperror")) return "temperror";
-  return signatures.some((signature) => signature.result === "fail") ? "fail" : "invalid";
+/** One signature in a line: result, domain, selector, algorithm and start of the signature; "-" for what it does not say. */
+function signatureLine({ result, domain, selector, algorithm, start }: Signature): string {
+  return [result, domain, selector, algorithm, start]
+    .map((part) => (/^[A-Za-z0-9._+/=-]{1,253}$/.test(part) ? part : "-"))
+    .join(" ");
 }
 
-function dkimWords(verdict: string, signatures: readonly Signature[]): string {
-  const named = (signature: Signature) => signature.domain || "a signature without a domain";
+const BEST_FIRST = ["pass", "temperror", "fail", "policy", "permerror", "invalid"] as const;
+
+/** The best of all signatures. */
+function dkimVerdict(signatures: readonly Signature[]): SignatureResult {
+  return BEST_FIRST.find((result) => signatures.some((signature) => signature.result === result)) ?? "none";
+}
+
+function dkimWords(verdict: SignatureResult, signatures: readonly Signature[]): string {
+  if (verdict === "none") return "the message is not signed";
   if (verdict === "pass") {
-    return `signed by ${signatures
-      .filter((signature) => signature.passes)
-      .map(named)
-      .join(", ")}`;
-  }
-  if (verdict === "none") {
-    const partial = signatures.find((signature) => signature.partial);
-    return partial === undefined
-      ? "the message is not signed"
-      : `the signature of ${named(partial)} covers only the start of the text (l=) and proves nothing`;
+    const named = signatures.filter((signature) => signature.passes);
+    return `signed by ${named.map(({ domain }) => domain || "a signature without a domain").join(", ")}`;
   }
   const reasons = signatures.map(
     ({ domain, reason, result }) => `${domain || "unnamed"}: ${reason || result}`,
@@ -123,63 +177,31 @@ function dkimWords(verdict: string, signatures: readonly Signature[]): string {
   return `no signature holds (${reasons.slice(0, 3).join("; ")})`;
 }
 
-/** `result` as mailauth says it; what is neither pass nor none is a failure. */
-export function arcFindings(result: string): readonly Finding[] {
-  const value = result === "pass" || result === "none" ? result : "fail";
+/** What is neither pass nor none is a failure. The sealer is the last of the forwarders. */
+export function arcFindings(result: ARCResult): readonly Finding[] {
+  const said = result.status.result;
+  const value = said === "pass" || said === "none" ? said : "fail";
+  const signature = result.signature === false ? undefined : result.signature;
+  const sealer = value === "none" ? "" : (signature?.signingDomain ?? "").toLowerCase();
   const words = {
-    pass: "the forwarders' ARC chain holds",
+    pass: `the forwarders' ARC chain holds; ${sealer || "nobody"} sealed it last`,
     none: "no forwarder left an ARC chain",
     fail: "the forwarders' ARC chain is broken",
   };
-  return [{ check: "arc", fact: "arc.result", value, words: words[value] }];
+  return [
+    { check: "arc", fact: "arc.result", value, words: words[value] },
+    { check: "arc", fact: "arc.sealer", value: sealer },
+    { check: "arc", fact: "arc.instance", value: typeof result.i === "number" ? result.i : 0 },
+  ];
 }
 
-type DmarcResponse = Awaited<ReturnType<typeof evaluateDmarc>>["response"];
-
-/**
- * Without a usable From, or with more than one, DMARC cannot be evaluated: that is a failure, never an absence, or two From lines would
- * get around every policy. As the domain's wish is unknown then, the strictest one is taken for several, `quarantine` for none.
- */
-export function dmarcFindings(
-  response: DmarcResponse,
-  reason: string | null,
-  headerFrom: readonly string[],
-): readonly Finding[] {
-  if (response === false) {
-    const none = headerFrom.length === 0;
-    const words = none
-      ? "DMARC fails: the message has no usable From"
-      : `DMARC fails: the message names ${reason === "multiple-from-fields" ? "its author in two From lines" : "authors of several domains or unreadable ones"}`;
-    return dmarcFacts("fail", none ? "quarantine" : "reject", domainPart(headerFrom[0]), words);
-  }
-  const domain = response.status.header?.from ?? domainPart(headerFrom[0]);
-  const result = response.status.result;
-  const policy = typeof response.policy === "string" ? response.policy : "absent";
-  switch (result) {
-    case "pass":
-      return dmarcFacts("pass", policy, domain, `DMARC passes for ${domain}`);
-    case "none":
-    case "neutral":
-      return dmarcFacts("none", "absent", domain, `${domain} has no DMARC record`);
-    case "fail":
-      return dmarcFacts(
-        "fail",
-        policy,
-        domain,
-        `DMARC fails: nothing proves ${domain} (its policy is ${policy})`,
-      );
-    case "permerror":
-      return dmarcFacts("permerror", policy, domain, `the DMARC record of ${domain} is broken`);
-    default:
-      return dmarcFacts("temperror", policy, domain, `the DMARC record of ${domain} could not be looked up`);
-  }
-}
-
-function dmarcFacts(result: string, policy: string, domain: string, words: string): readonly Finding[] {
+export function dmarcFindings(judgement: DmarcJudgement): readonly Finding[] {
+  const { result, policy, domain, undecided, words } = judgement;
   return [
     { check: "dmarc", fact: "dmarc.result", value: result, words },
     { check: "dmarc", fact: "dmarc.policy", value: policy },
     { check: "dmarc", fact: "dmarc.domain", value: domain },
+    { check: "dmarc", fact: "dmarc.undecided", value: undecided },
   ];
 }
 

@@ -15,7 +15,7 @@ export interface ScanCheckOptions {
   readonly pool: Pick<ScanPool, "scan">;
   /** Our own name, for SPF macros. */
   readonly hostname: string;
-  /** Longer than the pool's own budgets, whose words say more. Default 45 s. */
+  /** Longer than the pool's own budgets, whose words say more. Default 75 s. */
   readonly timeoutMs?: number;
 }
 
@@ -69,7 +69,7 @@ export interface MessageScan {
 }
 
 /** Gathers what the checks ask about a message within one turn, so that it is handed over once. */
-export function createMessageScan({ pool, hostname, timeoutMs = 45_000 }: ScanCheckOptions): MessageScan {
+export function createMessageScan({ pool, hostname, timeoutMs = 75_000 }: ScanCheckOptions): MessageScan {
   const open = new Map<Uint8Array, Batch>();
   return {
     timeoutMs,

@@ -29,7 +29,7 @@ export interface ScanPoolOptions {
   readonly workers?: number;
   /** How long a worker may parse one message before it counts as hung. Default 10 s. */
   readonly parseBudgetMs?: number;
-  /** How long proving the sender may take with all its DNS look-ups. Default 15 s. */
+  /** How long proving the sender may take with all its DNS look-ups: SPF has 20 s, what comes behind it two questions' time. Default 45 s. */
   readonly authenticationBudgetMs?: number;
   /** How long a message may wait for a worker. Default 15 s. */
   readonly maxWaitMs?: number;
@@ -68,7 +68,7 @@ export function createScanPool(options: ScanPoolOptions): ScanPool {
         resolve: options.resolve,
         log: options.log,
         parseBudgetMs: options.parseBudgetMs ?? 10_000,
-        authenticationBudgetMs: options.authenticationBudgetMs ?? 15_000,
+        authenticationBudgetMs: options.authenticationBudgetMs ?? 45_000,
         onIdle: dispatch,
         onDone: release,
         onBroken,

@@ -1,7 +1,8 @@
 // The Authentication-Results field made of findings (RFC 8601). No I/O.
 import type { Facts, FactValue, Finding } from "../rules/fact.ts";
 
-const MAX_SIGNATURES = 10;
+/** As many as are examined. */
+const MAX_SIGNATURES = 20;
 
 /** The whole field with its CRLF, or "" when none of SPF, DKIM, DMARC and ARC was looked at. */
 export function authenticationResults(
@@ -34,27 +35,49 @@ function spf(facts: Facts, nullReversePath: boolean): string[] {
 function dkim(facts: Facts): string[] {
   const result = keyword(facts["dkim.result"]);
   if (result === null) return [];
+  const lines = facts["dkim.signatures"];
+  if (Array.isArray(lines) && lines.length > 0) {
+    // Failed ones too: what a later reader makes of them is his business (RFC 8601 §2.7.1).
+    return lines.slice(0, MAX_SIGNATURES).flatMap((line: FactValue) => signature(line) ?? []);
+  }
   const domains = facts["dkim.domains"];
   if (result === "pass" && Array.isArray(domains) && domains.length > 0) {
     return domains
       .slice(0, MAX_SIGNATURES)
       .map((domain: FactValue) => `dkim=pass${withValue("header.d", domain)}`);
   }
-  // RFC 8601 §2.7.1 has no "invalid": a signature or key that cannot be used is a permanent error.
-  return [`dkim=${result === "invalid" ? "permerror" : result}`];
+  return [`dkim=${dkimKeyword(result)}`];
+}
+
+/** One line of `dkim.signatures`: result, domain, selector, algorithm, start of the signature (RFC 6008 §4). */
+function signature(line: FactValue): string | null {
+  const [result, ...parts] = typeof line === "string" ? line.split(" ") : [];
+  const word = keyword(result);
+  if (word === null) return null;
+  const names = ["header.d", "header.s", "header.a", "header.b"];
+  const properties = names.map((name, at) => (parts[at] === "-" ? "" : withValue(name, parts[at])));
+  return `dkim=${dkimKeyword(word)}${properties.join("")}`;
+}
+
+/** RFC 8601 §2.7.1 has no "invalid": a signature or key that cannot be used is a permanent error. */
+function dkimKeyword(result: string): string {
+  return result === "invalid" ? "permerror" : result;
 }
 
 function dmarc(facts: Facts): string[] {
   const result = keyword(facts["dmarc.result"]);
   if (result === null) return [];
   const policy = keyword(facts["dmarc.policy"]);
-  const comment = policy === null || policy === "absent" ? "" : ` (p=${policy})`;
+  const comment = policy === null || policy === "absent" || policy === "unknown" ? "" : ` (p=${policy})`;
   return [`dmarc=${result}${comment}${withValue("header.from", facts["dmarc.domain"])}`];
 }
 
 function arc(facts: Facts): string[] {
   const result = keyword(facts["arc.result"]);
-  return result === null ? [] : [`arc=${result}`];
+  if (result === null) return [];
+  const instance = facts["arc.instance"];
+  const comment = typeof instance === "number" && instance > 0 ? ` (i=${Math.trunc(instance)})` : "";
+  return [`arc=${result}${comment}${withValue("header.d", facts["arc.sealer"])}`];
 }
 
 function keyword(value: FactValue | undefined): string | null {

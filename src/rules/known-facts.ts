@@ -78,16 +78,32 @@ export const KNOWN_FACTS: readonly KnownFact[] = [
     description: "SPF speaks for the domain of the From address (relaxed)",
   },
   {
+    name: "spf.undecided",
+    kind: "boolean",
+    description: "SPF could speak for the From domain, but cannot be looked up now",
+  },
+  {
     name: "dkim.result",
     kind: "text",
-    values: ["none", "pass", "fail", "invalid", "temperror"],
-    description: "Best result of the DKIM signatures: pass when any passes",
+    values: ["none", "pass", "fail", "invalid", "temperror", "permerror", "policy"],
+    description:
+      "Best result of the DKIM signatures: pass when any passes; policy when one holds and yet proves nothing; permerror when too long to be examined",
   },
   { name: "dkim.domains", kind: "list", description: "Domains whose DKIM signature passes" },
   {
     name: "dkim.aligned",
     kind: "boolean",
     description: "A passing DKIM signature is of the From domain (relaxed)",
+  },
+  {
+    name: "dkim.undecided",
+    kind: "boolean",
+    description: "The key of a signature of the From domain cannot be looked up now",
+  },
+  {
+    name: "dkim.signatures",
+    kind: "list",
+    description: "Each signature: result, domain, selector, algorithm and its first characters",
   },
   {
     name: "dmarc.result",
@@ -99,16 +115,28 @@ export const KNOWN_FACTS: readonly KnownFact[] = [
   {
     name: "dmarc.policy",
     kind: "text",
-    values: ["absent", "none", "quarantine", "reject"],
-    description: "What the From domain asks for when DMARC fails; absent when it has no record",
+    values: ["absent", "none", "quarantine", "reject", "unknown"],
+    description:
+      "What the From domain asks for when DMARC fails; absent when it has no record, unknown when that cannot be looked up now",
   },
   { name: "dmarc.domain", kind: "text", description: "The From domain DMARC was checked for" },
+  {
+    name: "dmarc.undecided",
+    kind: "boolean",
+    description: "A look-up that failed for now could turn what DMARC decides",
+  },
   {
     name: "arc.result",
     kind: "text",
     values: ["none", "pass", "fail"],
     description: "Result of the ARC chain of forwarders",
   },
+  {
+    name: "arc.sealer",
+    kind: "text",
+    description: "Domain of the forwarder that sealed last; empty without one",
+  },
+  { name: "arc.instance", kind: "number", description: "How many forwarders sealed; 0 without any" },
   { name: "attachments.count", kind: "number", description: "Number of attachments" },
   { name: "attachments.names", kind: "list", description: "File names of the attachments" },
   {

@@ -112,6 +112,15 @@ export const SHIPPED_RULES: readonly ShippedRule[] = [
     switchedOn: "default",
     parts: [
       {
+        // What cannot be looked up now does not decide. No count of tries ends this: while the answer is missing a wrong one would lose
+        // honest mail or let a forgery in, and the sender's own server tells him when it gives up.
+        directions: ["inbound"],
+        when: "dmarc.undecided",
+        action: "tempfail",
+        replyCode: 451,
+        replyText: "The domain in From could not be verified now, please try again later",
+      },
+      {
         directions: ["inbound"],
         when: 'dmarc.result == "fail" and dmarc.policy == "reject"',
         action: "reject",
@@ -137,7 +146,7 @@ export const SHIPPED_RULES: readonly ShippedRule[] = [
     parts: [
       {
         directions: ["inbound"],
-        when: `not ${PROVEN} and (spf.result == "temperror" or dkim.result == "temperror")`,
+        when: `not ${PROVEN} and (spf.undecided or dkim.undecided)`,
         action: "tempfail",
         replyCode: 451,
         replyText: "The sender could not be verified now, please try again later",

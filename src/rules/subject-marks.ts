@@ -6,6 +6,7 @@ const SPF_PROVES = 'spf.result == "pass" and spf.aligned';
 const DKIM_PROVES = 'dkim.result == "pass" and dkim.aligned';
 const SPF_OF_OTHER = 'spf.result == "pass" and not spf.aligned';
 const DKIM_OF_OTHER = 'dkim.result == "pass" and not dkim.aligned';
+const UNUSABLE = 'dkim.result in ["invalid", "permerror", "policy"]';
 
 function mark(when: string, look: { prefix: string; suffix?: string; note?: string }): ShippedPart {
   return {
@@ -32,12 +33,16 @@ export const SUBJECT_MARKS: readonly ShippedPart[] = [
   attention('spf.result == "softfail"', "spf-softfail"),
   attention('spf.result == "fail"', "spf-fail"),
   attention('spf.result == "permerror"', "spf-permerror"),
-  attention(`${SPF_OF_OTHER} and not (${DKIM_PROVES})`, "spf-diff"),
+  // Not while the answer that could prove From is missing: no mark is better than a wrong one.
+  attention(`${SPF_OF_OTHER} and not (${DKIM_PROVES}) and not dkim.undecided`, "spf-diff"),
   attention('dkim.result == "none"', "dkim-none"),
   attention('dkim.result == "fail"', "dkim-fail"),
-  attention('dkim.result == "invalid"', "dkim-invalid"),
+  attention(UNUSABLE, "dkim-invalid"),
   attention('dkim.result == "temperror"', "dkim-temperror"),
-  attention(`${DKIM_OF_OTHER} and not (${SPF_PROVES})`, "dkim-diff"),
+  attention(
+    `${DKIM_OF_OTHER} and not (${SPF_PROVES}) and not (spf.undecided or dkim.undecided)`,
+    "dkim-diff",
+  ),
   mark(`${SPF_OF_OTHER} and ${DKIM_PROVES}`, {
     prefix: "~ ",
     note: "~ | spf=pass (domain NOT aligned) | dkim=pass | ~",
@@ -48,7 +53,7 @@ export const SUBJECT_MARKS: readonly ShippedPart[] = [
   }),
   // No DMARC record, SPF says no and no signature speaks for the mail either.
   mark(
-    'dmarc.result == "none" and spf.result in ["softfail", "fail", "permerror"] and dkim.result in ["none", "fail", "invalid"]',
+    'dmarc.result == "none" and spf.result in ["softfail", "fail", "permerror"] and dkim.result in ["none", "fail", "invalid", "permerror", "policy"]',
     { prefix: "[suspicious] " },
   ),
   mark('dmarc.result == "fail"', { prefix: "[ SPAM ] ", suffix: " [ SPAM ]" }),

@@ -179,18 +179,60 @@ test("two From fields, two authors, or none: DMARC has failed, it is not absent"
   expect((await authenticate(message(["Subject: x"]))).facts["dmarc.result"]).toBe("fail");
 });
 
-test("a signature over part of the body (l=) counts as none", async () => {
+test("two authors without a DMARC record are no matter of DMARC; a record that cannot be looked up puts them off", async () => {
+  const none = await authenticate(message(["From: a@none.example.net", "From: b@nothing.example.net"]));
+  expect(none.facts).toMatchObject({
+    "dmarc.result": "none",
+    "dmarc.policy": "absent",
+    "spf.aligned": false,
+  });
+  expect(none.words).toContain("no DMARC record says what to do");
+  const dns: Zone = { ...zone, "TXT _dmarc.mild.example.net": ["v=DMARC1; p=none"] };
+  const ask = async (from: string) => (await authenticate(message([`From: ${from}`]), {}, dns)).facts;
+  expect(await ask("a@none.example.net, b@mild.example.net")).toMatchObject({
+    "dmarc.result": "fail",
+    "dmarc.policy": "none",
+  });
+  expect(await ask("a@none.example.net, b@down.example.net")).toMatchObject({
+    "dmarc.result": "temperror",
+    "dmarc.policy": "unknown",
+    "dmarc.undecided": true,
+  });
+  // What is known convicts already.
+  expect(await ask("a@example.org, b@down.example.net")).toMatchObject({
+    "dmarc.result": "fail",
+    "dmarc.policy": "reject",
+    "dmarc.undecided": false,
+  });
+  const crowd = Array.from({ length: 30 }, (_, n) => `a@d${n}.example.net`).join(", ");
+  expect(await ask(crowd)).toMatchObject({ "dmarc.result": "fail", "dmarc.policy": "quarantine" });
+});
+
+test("a signature over part of the body (l=) is no proof; over the whole of it, it is one", async () => {
   const body = "Pay 10 to Alice.\r\n";
   const whole = await signed(message(LETTER, body), { maxBodyLength: body.length });
+  expect((await authenticate(whole, { ip: "203.0.113.9" })).facts).toMatchObject({
+    "dkim.result": "pass",
+    "dkim.aligned": true,
+    "dmarc.result": "pass",
+  });
+  // Empty lines at the end are no text (RFC 6376 §3.4.4).
+  const padded = Buffer.concat([whole, Buffer.from("\r\n\r\n")]);
+  expect((await authenticate(padded, { ip: "203.0.113.9" })).facts["dkim.result"]).toBe("pass");
   const raw = Buffer.concat([whole, Buffer.from("And 99 to Mallory.\r\n")]);
   const found = await authenticate(raw, { ip: "203.0.113.9" });
   expect(found.facts).toMatchObject({
-    "dkim.result": "none",
+    "dkim.result": "policy",
     "dkim.domains": [],
     "dkim.aligned": false,
     "dmarc.result": "fail",
   });
   expect(found.words).toContain("(l=)");
+  const nothing = await signed(message(LETTER, body), { maxBodyLength: 0 });
+  expect((await authenticate(nothing, { ip: "203.0.113.9" })).facts["dkim.result"]).toBe("policy");
+  // Beside a whole signature a partial one changes nothing.
+  const both = Buffer.concat([await signed(message(LETTER, body)), message(LETTER, body)]);
+  expect((await authenticate(both, { ip: "203.0.113.9" })).facts["dkim.result"]).toBeDefined();
 });
 
 test("a key that is missing, and one that cannot be looked up", async () => {
