@@ -7,7 +7,10 @@ export function actorOf(c: ConsoleContext): Actor {
   const ip = clientIp(c) === "" ? null : clientIp(c);
   const token = c.get("tokenName");
   if (token !== null) return { name: `api token ${token}`, via: "api", ip };
-  return { name: c.get("signedIn")?.account.login ?? "guest", via: "console", ip };
+  const account = c.get("signedIn")?.account;
+  const actor: Actor = { name: account?.login ?? "guest", via: "console", ip };
+  // Whoever is no administrator changes only what an operator left open.
+  return account?.role === "administrator" ? actor : { ...actor, domains: account?.domains ?? [] };
 }
 
 /** Writes an audit entry for the request's actor. `actor` names somebody who is not logged in yet. */

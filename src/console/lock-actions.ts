@@ -1,6 +1,6 @@
 // What the console does with locks of senders and identities, for pages and API alike: who may. Outgoing control itself writes the
 // audit entries, together with the locks.
-import type { IdentityDetail, Lock, LockKey } from "../outgoing/outgoing.ts";
+import { type IdentityDetail, LOCKED_BY_ITSELF, type Lock, type LockKey } from "../outgoing/outgoing.ts";
 import { itemKey } from "../policy/policy-document.ts";
 import type { SenderSettings } from "../policy/schema.ts";
 import { actorOf } from "./actor.ts";
@@ -54,7 +54,7 @@ export async function partyOf(c: ConsoleContext, key: LockKey): Promise<KnownPar
   if (!inScope(ownDomains(c), domain)) return null;
   if (found !== null) return { key, sender, domain, detail: found };
   if (sender === null) return null;
-  const lock = outgoing.locks().find((one) => one.sender === key.sender && one.identity === null) ?? null;
+  const lock = lockInForce(c, { sender: key.sender, identity: null });
   return { key, sender, domain, detail: emptyDetail(sender, lock) };
 }
 
@@ -63,10 +63,35 @@ export function partyInWords({ sender, identity }: LockKey): string {
   return identity === null ? `sender ${sender}` : `identity ${identity} of sender ${sender}`;
 }
 
-/** Locks it until a person unlocks. */
-export async function lockParty(c: ConsoleContext, { key }: KnownParty, reason: string): Promise<void> {
+/** A lock that fell by itself. What a person has locked is lifted by a person who may. */
+export function isAutomatic(lock: Pick<Lock, "by">): boolean {
+  return lock.by === LOCKED_BY_ITSELF;
+}
+
+/**
+ * Why whoever asks may not lift the lock in force, or null. Administrators of domains lift what fell by itself and what one of them
+ * has set; a lock of the operator by hand is the operator's.
+ */
+export async function refuseUnlock(c: ConsoleContext, lock: Lock | null): Promise<string | null> {
+  if (lock === null || ownDomains(c) === null || isAutomatic(lock)) return null;
+  const by = await c.get("services").accounts.byLogin(lock.by);
+  if (by?.role === "domain-administrator") return null;
+  return "It was locked by hand by an administrator of the gateway, who alone can unlock it.";
+}
+
+/** False: a person has locked it already. Else it is locked until a person unlocks: what fell by itself ends by itself no more. */
+export async function lockParty(c: ConsoleContext, { key }: KnownParty, reason: string): Promise<boolean> {
+  const present = lockInForce(c, key);
+  if (present !== null && !isAutomatic(present)) return false;
   const words = reason.replace(/\s+/g, " ").trim().slice(0, MAX_WORDS) || "locked by hand";
   await c.get("services").outgoing.lock(key, actorOf(c).name, words);
+  return true;
+}
+
+/** The lock of this very key, or null. */
+export function lockInForce(c: ConsoleContext, key: LockKey): Lock | null {
+  const locks = c.get("services").outgoing.locks();
+  return locks.find((one) => one.sender === key.sender && one.identity === key.identity) ?? null;
 }
 
 /** False: it was not locked any more. `by`: somebody who is not logged in. */

@@ -34,11 +34,11 @@ const WIDTH = 72;
 const MAX_SHORT = 160;
 const iso = (ms: number) => new Date(ms).toISOString();
 
-/** A lock was set. `unlockUrl` leads to a page whose button unlocks; it is good for `validMs`. */
+/** A lock was set. `unlockUrl` leads to a page whose button unlocks; it is good for `validMs`. null: a person has locked it, and unlocks it. */
 export function lockAlert(
   news: LockNews,
   { hostname, timezone, consoleUrl }: AlertSetting,
-  link: { readonly unlockUrl: string; readonly validMs: number },
+  link: { readonly unlockUrl: string; readonly validMs: number } | null,
 ): Alert {
   const who = whoWords(news);
   const domain = oneLine(news.domain, 255);
@@ -51,19 +51,7 @@ export function lockAlert(
   const text = [
     wrap(`${who} of ${domain} is locked: ${reason}. Nothing from it is taken ${end}. ${others}`, WIDTH, ""),
     "",
-    wrap(
-      "Find the cause first: usually a password that others know, or a program or web form that is misused. Then unlock it on this page:",
-      WIDTH,
-      "",
-    ),
-    "",
-    link.unlockUrl,
-    "",
-    wrap(
-      `The link works once, within ${durationWords(link.validMs)}. Opening the page changes nothing; its button does.`,
-      WIDTH,
-      "",
-    ),
+    ...(link === null ? byHand(news) : byLink(link)),
     "",
     `Its mail, limits and history: ${identityUrl(consoleUrl, news)}`,
     `Locked at ${timeIn(timezone, news.at)} by the mail gateway ${hostname}.`,
@@ -80,9 +68,26 @@ export function lockAlert(
       identity: news.identity,
       until: news.until === null ? null : iso(news.until),
       reason,
-      unlock_url: link.unlockUrl,
+      unlock_url: link?.unlockUrl ?? null,
     },
   };
+}
+
+function byHand({ by = "somebody" }: LockNews): readonly string[] {
+  return [wrap(`It was locked by hand by ${oneLine(by, 254)}, and is unlocked in the console.`, WIDTH, "")];
+}
+
+function byLink({
+  unlockUrl,
+  validMs,
+}: {
+  readonly unlockUrl: string;
+  readonly validMs: number;
+}): readonly string[] {
+  const cause =
+    "Find the cause first: usually a password that others know, or a program or web form that is misused. Then unlock it on this page:";
+  const use = `The link works once, within ${durationWords(validMs)}. Opening the page changes nothing; its button does.`;
+  return [wrap(cause, WIDTH, ""), "", unlockUrl, "", wrap(use, WIDTH, "")];
 }
 
 /** The console's page of an identity, or of the whole sender. */

@@ -1,8 +1,10 @@
 // Alerts to the administrators of a domain: when thresholds are reached and when somebody is locked, by mail, web hook and short message.
+
 import type { PostWebHook, WebHookRequest } from "../hooks/post-web-hook.ts";
 import type { Domain } from "../message/address.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
+import { LOCKED_BY_ITSELF } from "../outgoing/outgoing.ts";
 import type { NoticeState } from "../store/notice-state.ts";
 import type { OneTimeLinks } from "../store/one-time-links.ts";
 import { type Alert, gatheredAlert, lockAlert, thresholdAlert, trialAlert } from "./alert.ts";
@@ -148,8 +150,10 @@ export async function createAlerts(parts: AlertParts): Promise<Alerts> {
       // One link for all who are alerted, made at the first try that can make it.
       let made: Promise<Alert> | null = null;
       const make = async (): Promise<Alert> => {
-        const token = await links.create({ kind: "unlock", subject, validMs: UNLOCK_LINK_MS });
         const at = setting(domainOf(news.domain));
+        // What a person has locked, whoever reads the mail does not lift.
+        if ((news.by ?? LOCKED_BY_ITSELF) !== LOCKED_BY_ITSELF) return lockAlert(news, at, null);
+        const token = await links.create({ kind: "unlock", subject, validMs: UNLOCK_LINK_MS });
         return lockAlert(news, at, {
           unlockUrl: `${at.consoleUrl}/unlock/${token}`,
           validMs: UNLOCK_LINK_MS,

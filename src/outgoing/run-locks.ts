@@ -15,10 +15,9 @@ import {
   lockUpsert,
 } from "../store/outgoing-lock-rows.ts";
 import { LockBook } from "./lock-book.ts";
+import { LOCKED_BY_ITSELF } from "./outgoing.ts";
 import { untilWords } from "./time-words.ts";
 
-/** Who acts when no person does. */
-const OURSELVES = "gatepost";
 /** Events that wait for a database that takes none; more are left out of the history, never out of force. */
 const MOST_WAITING = 10_000;
 
@@ -113,7 +112,7 @@ class RunningLocks implements Locks {
     const timed = lock.timeoutMs !== null && timeouts < lock.maxTimeouts;
     const now = this.#options.clock.now();
     const row = this.#row(lock, {
-      by: OURSELVES,
+      by: LOCKED_BY_ITSELF,
       timeouts,
       until: timed ? now + (lock.timeoutMs ?? 0) : null,
     });
@@ -210,7 +209,10 @@ class RunningLocks implements Locks {
     const ended: LockRow = { ...row, active: false, timeouts: row.timeouts + 1 };
     this.#book.set(ended);
     const at = row.until ?? this.#options.clock.now();
-    void this.#keep(ended, eventOf({ ...ended, by: OURSELVES, until: null }, { what: "timed-out", at }));
+    void this.#keep(
+      ended,
+      eventOf({ ...ended, by: LOCKED_BY_ITSELF, until: null }, { what: "timed-out", at }),
+    );
     this.#options.log.info({ sender: row.sender, identity: row.name }, "lock timed out");
   }
 
@@ -265,8 +267,9 @@ class RunningLocks implements Locks {
 
   #tell(row: LockRow, { template, login }: NewLock): void {
     const user = row.name !== "" && parseAddress(row.name).ok ? row.name : login;
-    const { sender, domain, until, words } = row;
+    const { sender, domain, until, words, by } = row;
     this.#options.onLock({
+      by,
       at: row.since,
       domain,
       sender,

@@ -1,6 +1,7 @@
 // Where settings are kept, as the policy sees it: all items at the start, and changes as one unit with their audit entries.
 import type { DatabaseWriter } from "../store/database.ts";
-import { loadPolicyItems, policyItemStatements } from "../store/policy-items.ts";
+import { keptStatement, loadPolicyItems, policyItemStatements } from "../store/policy-items.ts";
+import type { Ceiling } from "./ceiling.ts";
 import type { Actor, PolicyChange } from "./settings.ts";
 
 /** An item as it is stored. */
@@ -10,9 +11,14 @@ export interface StoredItem {
   readonly value: unknown;
 }
 
+/** The section under which ceilings are stored; the key is the `itemId` they hold for. */
+export const CEILINGS = "ceiling";
+
 /** A change to store. `value` is null for an item that goes; `change` is for the audit log and shows no secrets. */
 export interface StoredChange extends StoredItem {
   readonly change: PolicyChange;
+  /** What is kept of the operator's from now on, null: nothing. Left out: what was kept. */
+  readonly ceiling?: Ceiling | null;
 }
 
 export interface PolicyStore {
@@ -33,7 +39,14 @@ export function createPolicyStore(database: DatabaseWriter): PolicyStore {
         kind: change.kind,
         words: change.words,
       }));
-      await database.commit(policyItemStatements(rows, actor, at));
+      await database.commit([
+        ...policyItemStatements(rows, actor, at),
+        ...changes.flatMap(({ section, key, ceiling }) =>
+          ceiling === undefined
+            ? []
+            : [keptStatement({ section: CEILINGS, key: `${section} ${key}`, value: ceiling }, actor, at)],
+        ),
+      ]);
     },
   };
 }

@@ -1,6 +1,7 @@
 // The one way to change settings: console, API and plan/apply all end here. Owns the present snapshot; changes go one after the other.
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
+import { refuseTenant } from "./ceiling.ts";
 import { createSnapshot } from "./create-snapshot.ts";
 import { crossCheck } from "./cross-check.ts";
 import { DEFAULT_LISTENERS } from "./default-listeners.ts";
@@ -8,9 +9,18 @@ import { type Draft, draftChange, type PasswordSeal } from "./draft-change.ts";
 import { planChanges } from "./plan-changes.ts";
 import { DEFAULT_ITEMS, isListSection, itemId, type PolicyItems, policyOf } from "./policy-document.ts";
 import type { PolicyStore } from "./policy-store.ts";
-import type { Actor, PlanResult, PolicyProblem, PolicySection, Settings } from "./settings.ts";
+import type { Actor, PlanResult, PolicyChange, PolicyProblem, PolicySection, Settings } from "./settings.ts";
 import type { PolicySnapshot } from "./snapshot.ts";
-import { readStored, removalOf, type StoredPolicy, storedChanges, withoutItem } from "./stored-items.ts";
+import {
+  type Ceilings,
+  ceilingsAfter,
+  itemChange,
+  readStored,
+  removalOf,
+  type StoredPolicy,
+  storedChanges,
+  withoutItem,
+} from "./stored-items.ts";
 
 export interface SettingsParts {
   readonly store: PolicyStore;
@@ -32,6 +42,11 @@ export class InitialPolicyError extends Error {
   }
 }
 
+/** What it was before cannot be read, so nobody knows what the operator allowed. */
+const SET_ASIDE = {
+  field: "",
+  message: "is set already, in a way only an administrator of the gateway can mend",
+};
 const SYSTEM: Actor = { name: "first start", via: "system", ip: null };
 
 function planResult(draft: Draft): PlanResult {
@@ -45,11 +60,13 @@ class RunningSettings implements Settings {
   /** Stored items this version cannot use; they can still be removed. */
   #refused: StoredPolicy["refused"];
   #items: PolicyItems;
+  #ceilings: Ceilings;
   #snapshot: PolicySnapshot;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(parts: SettingsParts, { items, refused }: StoredPolicy) {
+  constructor(parts: SettingsParts, { items, refused, ceilings }: StoredPolicy) {
     this.#parts = parts;
+    this.#ceilings = ceilings;
     this.#items = items;
     this.#refused = refused;
     this.#snapshot = createSnapshot(policyOf(items), 1);
@@ -89,12 +106,15 @@ class RunningSettings implements Settings {
       const id = itemId(section, key);
       const refused = this.#refused.get(id);
       if (refused !== undefined) {
+        if (actor.domains !== undefined) return false;
         await this.#parts.store.save([removalOf(refused)], actor, this.#parts.clock.now());
         this.#refused = new Map([...this.#refused].filter(([other]) => other !== id));
         return true;
       }
       if (!isListSection(section) || !this.#items.has(id)) return false;
-      await this.#save(withoutItem(this.#items, section, key), actor);
+      const items = withoutItem(this.#items, section, key);
+      if (this.#beyond(planChanges(this.#items, items), items, actor).length > 0) return false;
+      await this.#save(items, actor);
       return true;
     });
   }
@@ -107,12 +127,31 @@ class RunningSettings implements Settings {
     const result = await this.#inTurn(async () => {
       const seal = this.#parts.seal ?? null;
       const draft = await draftChange(this.#items, document, { ...options, hash: true, seal });
-      if (draft.ok && draft.changes.length > 0) await this.#save(draft.items, actor);
+      if (!draft.ok || draft.changes.length === 0) return planResult(draft);
+      const beyond = this.#beyond(draft.changes, draft.items, actor);
+      if (beyond.length > 0) return { ok: false, problems: beyond };
+      await this.#save(draft.items, actor);
       return planResult(draft);
     });
     if (!result.ok) return result;
     const unfinished = (await Promise.all(this.#followUps.map((ask) => ask()))).flat();
     return unfinished.length === 0 ? result : { ...result, unfinished };
+  }
+
+  /** What of the changes is more than the actor may do. */
+  #beyond(changes: readonly PolicyChange[], items: PolicyItems, actor: Actor): readonly PolicyProblem[] {
+    const { domains } = actor;
+    if (domains === undefined) return [];
+    const before = { items: this.#items, ceilings: this.#ceilings };
+    return changes.flatMap((change) => {
+      const found = this.#refused.has(itemId(change.section, change.key))
+        ? [SET_ASIDE]
+        : refuseTenant(itemChange(change, before, items), domains);
+      return found.map(({ field, message }) => ({
+        path: `${change.section}[0]${field === "" ? "" : `.${field}`}`,
+        message,
+      }));
+    });
   }
 
   /** Runs after all changes before it; one that fails does not stop the next. */
@@ -125,8 +164,11 @@ class RunningSettings implements Settings {
   /** Stores, then swaps: a change that could not be stored is not in force, and what is in force survives a restart. */
   async #save(items: PolicyItems, actor: Actor): Promise<void> {
     const changes = planChanges(this.#items, items);
-    await this.#parts.store.save(storedChanges(changes, items), actor, this.#parts.clock.now());
+    const was = { items: this.#items, ceilings: this.#ceilings, byOperator: actor.domains === undefined };
+    const stored = storedChanges(changes, was, items);
+    await this.#parts.store.save(stored, actor, this.#parts.clock.now());
     const before = this.#snapshot;
+    this.#ceilings = ceilingsAfter(this.#ceilings, stored);
     this.#refused = new Map([...this.#refused].filter(([id]) => !items.has(id)));
     this.#items = items;
     this.#snapshot = createSnapshot(policyOf(items), before.version + 1);
@@ -171,10 +213,13 @@ export async function createSettings(parts: SettingsParts): Promise<Settings> {
   const stored = await parts.store.load();
   if (stored.length === 0) {
     const items = await firstItems(parts);
-    await parts.store.save(storedChanges(planChanges(new Map(), items), items), SYSTEM, parts.clock.now());
-    return new RunningSettings(parts, { items, refused: new Map() });
+    const none = { items: new Map(), ceilings: new Map(), byOperator: true };
+    const first = storedChanges(planChanges(new Map(), items), none, items);
+    await parts.store.save(first, SYSTEM, parts.clock.now());
+    return new RunningSettings(parts, { items, refused: new Map(), ceilings: new Map() });
   }
-  const { items, refused } = readStored(stored);
+  const policy = readStored(stored);
+  const { items, refused } = policy;
   for (const { section, key, problems } of refused.values()) {
     parts.log.error(
       { section, key, problems },
@@ -183,5 +228,5 @@ export async function createSettings(parts: SettingsParts): Promise<Settings> {
   }
   for (const warning of crossCheck(policyOf(items), new Map()).warnings)
     parts.log.warn({ warning }, "policy warning");
-  return new RunningSettings(parts, { items, refused });
+  return new RunningSettings(parts, policy);
 }

@@ -38,6 +38,8 @@ export interface Actor {
   readonly name: string;
   readonly via: "console" | "api" | "cli" | "system";
   readonly ip: string | null;
+  /** The domains it administers, in lower case: then what the operator set is a ceiling. Left out: the operator. */
+  readonly domains?: readonly string[];
 }
 
 export interface Settings {
@@ -56,6 +58,6 @@ export interface Settings {
   apply(document: unknown, options: { readonly prune: boolean; readonly actor: Actor }): Promise<PlanResult>;
   /** Adds or replaces one item (a form, the API): input in the policy file's form. */
   put(section: PolicySection, input: unknown, actor: Actor): Promise<PlanResult>;
-  /** Removes one item of a list. False: there was none. */
+  /** Removes one item of a list. False: there was none, or none that the actor may remove. */
   remove(section: PolicySection, key: string, actor: Actor): Promise<boolean>;
 }

@@ -1,5 +1,6 @@
 // Between stored rows and the items in force. An item this version refuses is set aside, never changed and never fatal. No I/O.
 import { shippedRule } from "../rules/shipped-rules.ts";
+import { type Ceiling, type ItemChange, nextCeiling } from "./ceiling.ts";
 import {
   DEFAULT_ITEMS,
   itemId,
@@ -7,7 +8,7 @@ import {
   type PolicyItems,
   policySection,
 } from "./policy-document.ts";
-import type { StoredChange, StoredItem } from "./policy-store.ts";
+import { CEILINGS, type StoredChange, type StoredItem } from "./policy-store.ts";
 import { parseItem } from "./read-document.ts";
 import type { PolicyChange, PolicySection } from "./settings.ts";
 import { SHIPPED_TEMPLATES } from "./shipped-templates.ts";
@@ -21,13 +22,22 @@ export interface StoredPolicy {
   readonly items: PolicyItems;
   /** By `itemId`. */
   readonly refused: ReadonlyMap<string, RefusedItem>;
+  /** What is kept of the operator's, by `itemId`. */
+  readonly ceilings: Ceilings;
 }
+
+export type Ceilings = ReadonlyMap<string, Ceiling>;
 
 /** Reads what is stored. */
 export function readStored(stored: readonly StoredItem[]): StoredPolicy {
   const items = new Map(DEFAULT_ITEMS);
   const refused = new Map<string, RefusedItem>();
+  const ceilings = new Map<string, Ceiling>();
   for (const row of stored) {
+    if (row.section === CEILINGS) {
+      if (isTable(row.value)) ceilings.set(row.key, row.value);
+      continue;
+    }
     const section = policySection(row.section);
     const answer =
       section === null
@@ -42,17 +52,52 @@ export function readStored(stored: readonly StoredItem[]): StoredPolicy {
       refused.set(`${row.section} ${row.key}`, { ...row, problems });
     }
   }
-  return { items, refused };
+  return { items, refused, ceilings };
 }
 
-/** Pairs each change, whose values are redacted, with the value to store. */
-export function storedChanges(changes: readonly PolicyChange[], items: PolicyItems): readonly StoredChange[] {
-  return changes.map((change) => ({
-    section: change.section,
-    key: change.key,
-    value: items.get(itemId(change.section, change.key))?.value ?? null,
-    change,
-  }));
+function isTable(value: unknown): value is Ceiling {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** What was before and what is to be: the items, and what is kept of the operator's. */
+export interface ItemsBefore {
+  readonly items: PolicyItems;
+  readonly ceilings: Ceilings;
+}
+
+/** An item that changes, with what is kept of the operator's. */
+export function itemChange(
+  { section, key }: Pick<PolicyChange, "section" | "key">,
+  { items, ceilings }: ItemsBefore,
+  after: PolicyItems,
+): ItemChange {
+  const id = itemId(section, key);
+  return { before: items.get(id) ?? null, after: after.get(id) ?? null, ceiling: ceilings.get(id) ?? null };
+}
+
+/** Pairs each change, whose values are redacted, with the value to store, and with what is kept of the operator's where that changes. */
+export function storedChanges(
+  changes: readonly PolicyChange[],
+  before: ItemsBefore & { readonly byOperator: boolean },
+  items: PolicyItems,
+): readonly StoredChange[] {
+  return changes.map((change) => {
+    const { section, key } = change;
+    const of = itemChange(change, before, items);
+    const ceiling = nextCeiling(of, before.byOperator);
+    const same = Bun.deepEquals(ceiling, of.ceiling);
+    return { section, key, value: of.after?.value ?? null, change, ...(same ? {} : { ceiling }) };
+  });
+}
+
+/** The ceilings as they are when the changes are stored. */
+export function ceilingsAfter(ceilings: Ceilings, stored: readonly StoredChange[]): Ceilings {
+  const next = new Map(ceilings);
+  for (const { section, key, ceiling } of stored) {
+    if (ceiling === null) next.delete(`${section} ${key}`);
+    else if (ceiling !== undefined) next.set(`${section} ${key}`, ceiling);
+  }
+  return next;
 }
 
 /** The change that removes an item nobody can read. */

@@ -55,8 +55,13 @@ export function policyItemStatements(
   ]);
 }
 
+/** Keeps a value that is no item itself, without an audit entry of its own; null takes it away. */
+export function keptStatement(row: PolicyItem, actor: PolicyActor, at: number): Statement {
+  return itemStatement({ ...row, kind: row.value === null ? "remove" : "change" }, actor, at);
+}
+
 function itemStatement(
-  { section, key, value, kind }: PolicyItemChange,
+  { section, key, value, kind }: Pick<PolicyItemChange, "section" | "key" | "value" | "kind">,
   actor: PolicyActor,
   at: number,
 ): Statement {

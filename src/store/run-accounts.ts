@@ -19,6 +19,10 @@ const accountColumns = {
   domains: account.domains,
 };
 
+/** Names that stand in the logs for somebody else than an account. */
+const RESERVED =
+  /^(gatepost|command line|first start|self-service|one-time unlock link|guest|api token .*)$/i;
+
 /** Accounts over `database`. Logins are compared without regard to ASCII case. */
 export function createAccounts(database: DatabaseWriter, now: () => number = Date.now): Accounts {
   const read = typed(database);
@@ -59,6 +63,9 @@ export function createAccounts(database: DatabaseWriter, now: () => number = Dat
           "constraint",
           `"${login.slice(0, 80)}" cannot be a login; it takes 1 to ${MAX_LOGIN} characters`,
         );
+      }
+      if (RESERVED.test(login.trim())) {
+        throw new StoreError("constraint", `"${login}" stands for the gateway itself; choose another login`);
       }
       const made: Account = { id: Bun.randomUUIDv7("hex", now()), login, role, domains: [...domains] };
       await write(sqlBuilder.insert(account).values({ ...made, passwordHash, createdAt: now() })).catch(

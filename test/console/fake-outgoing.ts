@@ -137,7 +137,9 @@ function sameKey(one: LockKey, other: LockKey): boolean {
 }
 
 function setLock(state: FakeOutgoingState, lock: Lock): void {
-  state.locks.push(lock);
+  const present = state.locks.findIndex((one) => sameKey(one, lock));
+  if (present < 0) state.locks.push(lock);
+  else state.locks[present] = lock;
   const { sender, identity, domain, by, words, until } = lock;
   state.lockEvents.unshift({ sender, identity, domain, at: lock.since, what: "locked", by, words, until });
 }

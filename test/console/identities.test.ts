@@ -99,6 +99,67 @@ describe("identities", () => {
     expect((await keeper.get(`/identity?${new URLSearchParams(key)}`)).status).toBe(404);
   });
 
+  test("locked by hand by the operator are unlocked by the operator alone, whichever door is tried", async () => {
+    const { gateway, app, browser } = await setUp();
+    const keeper = browserOf(app, gateway, "domain-administrator");
+    const key = { sender: "orders@shop.example.test", name: "orders@shop.example.test" };
+    const isLocked = () => locksOf(gateway).includes(key.name);
+    const page = `/identity?${new URLSearchParams(key)}`;
+    // What its own administrator has locked, it may unlock; what fell by itself too.
+    await keeper.post("/identity/lock", key);
+    expect((await keeper.post("/identity/unlock", key)).status).toBe(303);
+    expect(isLocked()).toBe(false);
+    await gateway.services.outgoing.lock(
+      { sender: key.sender, identity: key.name },
+      "gatepost",
+      "5 spam messages",
+    );
+    expect((await keeper.post("/identity/unlock", key)).status).toBe(303);
+    expect(isLocked()).toBe(false);
+    for (const by of [
+      "admin@example.test",
+      "command line",
+      "api token robot",
+      "somebody who is gone",
+      "person@example.test",
+    ]) {
+      await gateway.services.outgoing.lock({ sender: key.sender, identity: key.name }, by, "stolen");
+      const refused = await keeper.post("/identity/unlock", key);
+      expect(refused.status).toBe(403);
+      expect(await refused.text()).toContain("who alone can unlock it");
+      expect(await (await keeper.get(page)).text()).not.toContain('action="/identity/unlock"');
+      // Locking it over is no way round.
+      await keeper.post("/identity/lock", key);
+      expect((await keeper.post("/identity/unlock", key)).status).toBe(403);
+      expect(isLocked()).toBe(true);
+      const subject = { sender: key.sender, identity: key.name };
+      const since = String(
+        gateway.services.outgoing.locks().find(({ sender }) => sender === key.sender)?.since,
+      );
+      const token = await gateway.services.links.create({
+        kind: "unlock",
+        subject: { ...subject, since },
+        validMs: 3_600_000,
+      });
+      const guest = guestBrowser(app);
+      expect((await guest.get(`/unlock/${token}`)).status).toBe(403);
+      expect((await guest.post(`/unlock/${token}`)).status).toBe(403);
+      expect(isLocked()).toBe(true);
+      expect((await browser.post("/identity/unlock", key)).status).toBe(303);
+      expect(isLocked()).toBe(false);
+    }
+  });
+
+  test("locked by themselves are made to stay locked by hand", async () => {
+    const { gateway, browser } = await setUp();
+    expect(await (await browser.get(`/identity?${new URLSearchParams(LOCKED)}`)).text()).toContain(
+      "Lock until a person unlocks",
+    );
+    await browser.post("/identity/lock", { ...LOCKED, reason: "stolen" });
+    const lock = gateway.services.outgoing.locks().find(({ identity }) => identity === LOCKED.name);
+    expect(lock).toMatchObject({ by: "admin@example.test", until: null, words: "stolen" });
+  });
+
   test("are not said to send while their sender is locked or a limit is reached", async () => {
     const { gateway, browser } = await setUp();
     const text = async (key: Record<string, string>) =>

@@ -237,10 +237,10 @@ describe("a domain administrator", () => {
     await gateway.services.settings.put("sender", sender, { name: "admin", via: "console", ip: null });
     const fields = formFields(await textOf(keeper, ORDERS));
     expect((await keeper.post(ORDERS, { ...fields, domain: "example.test" })).status).toBe(422);
-    expect((await keeper.post(ORDERS, { ...fields, "limits.per_hour": "99" })).status).toBe(303);
+    expect((await keeper.post(ORDERS, { ...fields, "limits.per_hour": "42" })).status).toBe(303);
     expect(senderOf(gateway, "orders@shop.example.test")).toMatchObject({
       send_as: ["press@example.test"],
-      limits: { per_hour: 99 },
+      limits: { per_hour: 42 },
       domain: "shop.example.test",
     });
   });
@@ -250,8 +250,8 @@ describe("a domain administrator", () => {
     const stored = { kind: "ip", range: "192.0.2.1/32", domain: "shop.example.test" };
     const paths = (as: string, before = stored) =>
       scopeProblems(scope, { ...stored, reauthenticate_as: as }, before).map(({ path }) => path);
-    expect(paths("carol@example.test")).toEqual(["reauthenticate_as"]);
-    expect(paths("orders@shop.example.test")).toEqual([]);
+    expect(paths("carol@example.test")).toEqual(["range", "reauthenticate_as"]);
+    expect(paths("orders@shop.example.test")).toEqual(["range"]);
     expect(scopeProblems(null, { ...stored, reauthenticate_as: "carol@example.test" }, stored)).toEqual([]);
   });
 });

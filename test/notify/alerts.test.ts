@@ -145,6 +145,15 @@ test("a lock alerts at once, with a link that works once", async () => {
   expect((await gate.links.look("unlock", second)).state).toBe("expired");
 });
 
+test("what a person has locked comes without a link that would lift it", async () => {
+  await using gate = await openGate([domainWith({ alerts: { mail: ["admin@example.test"] } })]);
+  gate.notices.locked(lockNews(gate.clock, { by: "boss@operator.test", until: null }));
+  await gate.rest();
+  const text = oneLine(gate.mails[0]?.text ?? "");
+  expect(text).toContain("It was locked by hand by boss@operator.test, and is unlocked in the console.");
+  expect(text).not.toContain("/unlock/");
+});
+
 test("nobody named: the postmaster hears of it", async () => {
   await using gate = await openGate([domainWith({})]);
   gate.notices.locked(lockNews(gate.clock));

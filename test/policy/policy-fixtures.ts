@@ -6,7 +6,12 @@ import { silentLog } from "../../src/observe/log.ts";
 import { createSnapshot } from "../../src/policy/create-snapshot.ts";
 import { draftChange } from "../../src/policy/draft-change.ts";
 import { DEFAULT_ITEMS, policyOf } from "../../src/policy/policy-document.ts";
-import type { PolicyStore, StoredChange, StoredItem } from "../../src/policy/policy-store.ts";
+import {
+  CEILINGS,
+  type PolicyStore,
+  type StoredChange,
+  type StoredItem,
+} from "../../src/policy/policy-store.ts";
 import { createSettings, type SettingsParts } from "../../src/policy/run-settings.ts";
 import type { Policy } from "../../src/policy/schema.ts";
 import type { Actor, Settings } from "../../src/policy/settings.ts";
@@ -63,7 +68,11 @@ export class MemoryStore implements PolicyStore {
   async save(changes: readonly StoredChange[], actor: Actor, at: number): Promise<void> {
     if (this.delayMs > 0) await Bun.sleep(this.delayMs);
     if (this.failure !== null) throw this.failure;
-    for (const { section, key, value, change } of changes) {
+    for (const { section, key, value, change, ceiling } of changes) {
+      const kept = { section: CEILINGS, key: `${section} ${key}` };
+      if (ceiling === null) this.rows.delete(`${kept.section} ${kept.key}`);
+      else if (ceiling !== undefined)
+        this.rows.set(`${kept.section} ${kept.key}`, { ...kept, value: ceiling });
       if (change.kind === "remove") this.rows.delete(`${section} ${key}`);
       else this.rows.set(`${section} ${key}`, { section, key, value });
       this.audit.push({ actor: actor.name, at, words: change.words });

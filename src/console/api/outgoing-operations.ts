@@ -2,7 +2,14 @@
 import { z } from "zod";
 import type { LockKey } from "../../outgoing/outgoing.ts";
 import type { ConsoleContext } from "../console-env.ts";
-import { type KnownParty, lockParty, partyOf, unlockParty, visibleLocks } from "../lock-actions.ts";
+import {
+  type KnownParty,
+  lockParty,
+  partyOf,
+  refuseUnlock,
+  unlockParty,
+  visibleLocks,
+} from "../lock-actions.ts";
 import { jsonBody, notFound, type Operation, queryOf } from "./operation.ts";
 import {
   IDENTITY,
@@ -94,14 +101,15 @@ async function orderOf<T extends LockKey>(c: ConsoleContext, schema: z.ZodType<T
 async function postLock(c: ConsoleContext): Promise<Response> {
   const asked = await orderOf(c, lockOrder);
   if (!asked.ok) return asked.refusal;
-  if (asked.party.detail.lock !== null) return c.json({ result: "already" });
-  await lockParty(c, asked.party, asked.order.words);
-  return c.json({ result: "locked" });
+  const locked = await lockParty(c, asked.party, asked.order.words);
+  return c.json({ result: locked ? "locked" : "already" });
 }
 
 async function postUnlock(c: ConsoleContext): Promise<Response> {
   const asked = await orderOf(c, unlockOrder);
   if (!asked.ok) return asked.refusal;
+  const refused = await refuseUnlock(c, asked.party.detail.lock);
+  if (refused !== null) return problem(c, { status: 403, title: "It stays locked", detail: refused });
   const unlocked = await unlockParty(c, asked.party.key);
   return c.json({ result: unlocked ? "unlocked" : "already" });
 }

@@ -1,7 +1,15 @@
 // One identity, or a whole sender: how much it sends, what of its limits is used, whether it is locked and why; lock and unlock.
 import type { IdentityDetail, LockEvent } from "../../outgoing/outgoing.ts";
 import type { ConsoleContext } from "../console-env.ts";
-import { type KnownParty, lockParty, partyInWords, partyOf, unlockParty } from "../lock-actions.ts";
+import {
+  isAutomatic,
+  type KnownParty,
+  lockParty,
+  partyInWords,
+  partyOf,
+  refuseUnlock,
+  unlockParty,
+} from "../lock-actions.ts";
 import { Badge } from "../parts/badge.tsx";
 import { DayChart } from "../parts/day-chart.tsx";
 import { consolePage } from "../parts/document.tsx";
@@ -34,22 +42,30 @@ function KeyFields({ party }: { readonly party: KnownParty }) {
   );
 }
 
-function LockForms({ party }: { readonly party: KnownParty }) {
-  const shared = party.key.identity === null && party.sender !== null && party.sender.kind !== "user";
-  if (party.detail.lock !== null)
+function UnlockForm({ party, refused }: { readonly party: KnownParty; readonly refused: string | null }) {
+  if (refused !== null)
     return (
       <Card title="Unlock" id="unlock">
-        <form method="post" action="/identity/unlock" class="stacked">
-          <KeyFields party={party} />
-          <p>It may send again at once. What was refused before is not sent by this.</p>
-          <button type="submit">
-            <Icon name="unlock" /> Unlock
-          </button>
-        </form>
+        <p class="muted">{refused}</p>
       </Card>
     );
   return (
-    <Card title="Lock" id="lock">
+    <Card title="Unlock" id="unlock">
+      <form method="post" action="/identity/unlock" class="stacked">
+        <KeyFields party={party} />
+        <p>It may send again at once. What was refused before is not sent by this.</p>
+        <button type="submit">
+          <Icon name="unlock" /> Unlock
+        </button>
+      </form>
+    </Card>
+  );
+}
+
+function LockForm({ party, again }: { readonly party: KnownParty; readonly again: boolean }) {
+  const shared = party.key.identity === null && party.sender !== null && party.sender.kind !== "user";
+  return (
+    <Card title={again ? "Lock until a person unlocks" : "Lock"} id="lock">
       <form method="post" action="/identity/lock" class="stacked">
         <KeyFields party={party} />
         {shared && (
@@ -67,6 +83,24 @@ function LockForms({ party }: { readonly party: KnownParty }) {
         </button>
       </form>
     </Card>
+  );
+}
+
+interface LockFormsProps {
+  readonly party: KnownParty;
+  /** Why whoever looks may not unlock it. */
+  readonly refused: string | null;
+}
+
+/** A lock that ends by itself can be made one that does not. */
+function LockForms({ party, refused }: LockFormsProps) {
+  const { lock } = party.detail;
+  if (lock === null) return <LockForm party={party} again={false} />;
+  return (
+    <>
+      <UnlockForm party={party} refused={refused} />
+      {isAutomatic(lock) && lock.until !== null && <LockForm party={party} again />}
+    </>
   );
 }
 
@@ -233,6 +267,7 @@ async function getIdentity(c: ConsoleContext): Promise<Response> {
   if (party === null) return noSuchParty(c);
   const { detail } = party;
   const whole = party.key.identity === null;
+  const refused = await refuseUnlock(c, detail.lock);
   return consolePage(
     c,
     {
@@ -251,7 +286,7 @@ async function getIdentity(c: ConsoleContext): Promise<Response> {
         <SendingState c={c} party={party} />
         <Figures detail={detail} />
         <div class="identity-grid">
-          {detail.lock !== null && <LockForms party={party} />}
+          {detail.lock !== null && <LockForms party={party} refused={refused} />}
           <div class="message-main">
             <Card title="Messages by day" aside={<span class="muted">30 days, in UTC</span>}>
               <DayChart days={detail.days} spamIsTaken={party.sender?.quarantine_response === "accepted"} />
@@ -262,7 +297,7 @@ async function getIdentity(c: ConsoleContext): Promise<Response> {
             {party.key.identity !== null && <Bulk detail={detail} />}
             <History events={detail.history} />
           </div>
-          {detail.lock === null && <LockForms party={party} />}
+          {detail.lock === null && <LockForms party={party} refused={null} />}
           <About party={party} />
         </div>
       </div>
@@ -275,10 +310,9 @@ async function postLock(c: ConsoleContext): Promise<Response> {
   const key = keyOf((name) => form.get(name));
   const party = key === null ? null : await partyOf(c, key);
   if (party === null) return noSuchParty(c);
-  if (party.detail.lock === null) {
-    await lockParty(c, party, form.get("reason") ?? "");
-    leaveNotice(c, "good", `Locked: ${partyInWords(party.key)}. Its mail is refused from now on.`);
-  } else leaveNotice(c, "info", "It was locked already.");
+  const locked = await lockParty(c, party, form.get("reason") ?? "");
+  if (locked) leaveNotice(c, "good", `Locked: ${partyInWords(party.key)}. Its mail is refused from now on.`);
+  else leaveNotice(c, "info", "It was locked already.");
   return c.redirect(identityUrl(party.key), 303);
 }
 
@@ -287,6 +321,8 @@ async function postUnlock(c: ConsoleContext): Promise<Response> {
   const key = keyOf((name) => form.get(name));
   const party = key === null ? null : await partyOf(c, key);
   if (party === null) return noSuchParty(c);
+  const refused = await refuseUnlock(c, party.detail.lock);
+  if (refused !== null) return errorPage(c, 403, "It stays locked", refused);
   const unlocked = await unlockParty(c, party.key);
   leaveNotice(
     c,

@@ -44,6 +44,8 @@ export interface ItemPages {
   readonly routes?: RouteMaker;
   /** May whoever asks see and change this item? What is not visible is as if it were not there. Left out: yes. */
   readonly visible?: (c: ConsoleContext, item: object) => boolean;
+  /** Why whoever asks may see this item but not change or remove it; null: may. Left out: always may. */
+  readonly refuse?: (c: ConsoleContext, item: object) => string | null;
   /** A second button of the form for a new item: it saves, then opens the item’s settings. */
   readonly configure?: string;
   readonly aside?: (c: ConsoleContext) => Child;
@@ -71,6 +73,12 @@ function keyOf(c: ConsoleContext): string {
 
 function noSuchItem(c: ConsoleContext, pages: ItemPages): Promise<Response> {
   return errorPage(c, 404, `No such ${pages.noun}`, `There is no ${pages.noun} “${keyOf(c).slice(0, 80)}”.`);
+}
+
+/** The answer to somebody who may see the item but not change it, or null. */
+function refusal(c: ConsoleContext, pages: ItemPages, stored: object): Promise<Response> | null {
+  const words = pages.refuse?.(c, stored) ?? null;
+  return words === null ? null : errorPage(c, 403, `This ${pages.noun} is not yours to change`, words);
 }
 
 /** The name of the second button. */
@@ -160,9 +168,11 @@ async function save(c: ConsoleContext, pages: ItemPages, stored: object | null):
 
 async function remove(c: ConsoleContext, pages: ItemPages): Promise<Response> {
   const key = keyOf(c);
+  const stored = visibleItem(c, pages);
+  const refused = stored === null ? null : refusal(c, pages, stored);
+  if (refused !== null) return refused;
   const removed =
-    visibleItem(c, pages) !== null &&
-    (await c.get("services").settings.remove(pages.section, key, actorOf(c)));
+    stored !== null && (await c.get("services").settings.remove(pages.section, key, actorOf(c)));
   if (!removed) return noSuchItem(c, pages);
   leaveNotice(c, "good", `The ${pages.noun} ${key} was removed.`);
   return c.redirect(pages.base, 303);
@@ -170,7 +180,10 @@ async function remove(c: ConsoleContext, pages: ItemPages): Promise<Response> {
 
 function askRemove(c: ConsoleContext, pages: ItemPages): Promise<Response> {
   const key = keyOf(c);
-  if (visibleItem(c, pages) === null) return noSuchItem(c, pages);
+  const stored = visibleItem(c, pages);
+  if (stored === null) return noSuchItem(c, pages);
+  const refused = refusal(c, pages, stored);
+  if (refused !== null) return refused;
   return confirmPage(c, {
     nav: pages.nav,
     title: `Remove ${pages.noun} ${key}?`,
@@ -187,7 +200,7 @@ export function itemRoutes(pages: ItemPages): readonly Route[] {
   const withStored =
     (work: (c: ConsoleContext, stored: object) => Promise<Response>) => (c: ConsoleContext) => {
       const stored = visibleItem(c, pages);
-      return stored === null ? noSuchItem(c, pages) : work(c, stored);
+      return stored === null ? noSuchItem(c, pages) : (refusal(c, pages, stored) ?? work(c, stored));
     };
   return [
     maker.get(`${base}/new`, (c) =>

@@ -105,8 +105,7 @@ export function scopeProblems(
   if (scope === null) return [];
   const problems: PolicyProblem[] = [];
   const refuse = (path: string, message: string) => problems.push({ path, message });
-  if (input.kind === "ip" && stored === null)
-    refuse("range", "address ranges are added by an administrator of the gateway");
+  if (input.kind === "ip") refuse("range", "address ranges are added by an administrator of the gateway");
   if (!inScope(scope, text(input, "domain")))
     refuse("domain", "is not one of your domains; ask an administrator of the gateway");
   if (input.kind === "user" && stored === null && !inScope(scope, domainPart(text(input, "login"))))

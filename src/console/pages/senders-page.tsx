@@ -34,6 +34,8 @@ interface Line {
   /** Identities of it that are locked. */
   readonly lockedIdentities: number;
   readonly barred: boolean;
+  /** It is not for whoever looks to change. */
+  readonly fixed: boolean;
   readonly limits: readonly LimitUse[];
 }
 
@@ -86,8 +88,8 @@ const COLUMNS: readonly Column<Line>[] = [
   {
     label: "Actions",
     kind: "actions",
-    cell: ({ key, sender }) => (
-      <RowLinks base="/senders" itemKey={key}>
+    cell: ({ key, sender, fixed }) => (
+      <RowLinks base="/senders" itemKey={key} fixed={fixed}>
         {(sender.kind !== "user" || sender.identify_by !== "authenticated-user") && (
           <a class="button quiet small" href={`/identities?${new URLSearchParams({ sender: key })}`}>
             <Icon name="identity" size={15} /> Identities<span class="visually-hidden"> of {key}</span>
@@ -198,6 +200,7 @@ async function linesOf(c: ConsoleContext, senders: readonly SenderSettings[]): P
       locked: own.some(({ identity }) => identity === null),
       lockedIdentities: own.filter(({ identity }) => identity !== null).length,
       barred: barred.has(sender.domain),
+      fixed: ownDomains(c) !== null && sender.kind === "ip",
       limits: detail?.limits ?? [],
     });
   }
@@ -286,6 +289,10 @@ export const senderRoutes: readonly Route[] = [
     listTitle: "Senders",
     routes: keepers,
     visible: (c, item) => inScope(ownDomains(c), String(Reflect.get(item, "domain"))),
+    refuse: (c, item) =>
+      ownDomains(c) !== null && Reflect.get(item, "kind") === "ip"
+        ? "Address ranges are added, changed and removed by an administrator of the gateway."
+        : null,
     configure: "Add & configure",
     groups: senderGroups,
     keyFields: ["login", "range"],

@@ -4,7 +4,7 @@ import type { Lock, LockKey } from "../../outgoing/outgoing.ts";
 import type { LinkState } from "../../store/one-time-links.ts";
 import { audit } from "../actor.ts";
 import { type ConsoleContext, clientIp } from "../console-env.ts";
-import { partyInWords, unlockParty } from "../lock-actions.ts";
+import { isAutomatic, lockInForce, partyInWords, unlockParty } from "../lock-actions.ts";
 import { plainPage } from "../parts/document.tsx";
 import { Foreign } from "../parts/foreign-text.tsx";
 import { Moment } from "../parts/moment.tsx";
@@ -56,15 +56,14 @@ function lockOf(
   key: LockKey,
   { subject }: LinkState,
 ): { readonly lock: Lock | null; readonly isLater: boolean } {
-  const locks = c.get("services").outgoing.locks();
-  const lock = locks.find((one) => one.sender === key.sender && one.identity === key.identity) ?? null;
+  const lock = lockInForce(c, key);
   return { lock, isLater: lock !== null && String(lock.since) !== subject?.since };
 }
 
 function say(
   c: ConsoleContext,
   { title, words }: Sentence,
-  status: 200 | 404 | 410 | 429,
+  status: 200 | 403 | 404 | 410 | 429,
 ): Promise<Response> {
   return plainPage(
     c,
@@ -135,6 +134,7 @@ async function getUnlock(c: ConsoleContext): Promise<Response> {
   const { lock, isLater } = lockOf(c, key, link);
   if (isLater) return lockedAnew(c, key);
   if (lock === null) return notLocked(c, key);
+  if (!isAutomatic(lock)) return lockedByHand(c, key);
   return plainPage(
     c,
     { title: "Unlock" },
@@ -156,6 +156,11 @@ function lockedAnew(c: ConsoleContext, key: LockKey): Promise<Response> {
   return say(c, { title: "Locked again since", words }, 410);
 }
 
+function lockedByHand(c: ConsoleContext, key: LockKey): Promise<Response> {
+  const words = `${firstUpper(partyInWords(key))} was locked by hand. It is unlocked in the console, under Identities.`;
+  return say(c, { title: "Locked by hand", words }, 403);
+}
+
 async function postUnlock(c: ConsoleContext): Promise<Response> {
   const refusal = await tooMany(c);
   if (refusal !== null) return refusal;
@@ -165,7 +170,9 @@ async function postUnlock(c: ConsoleContext): Promise<Response> {
   if (link.state !== "valid") return sayState(c, link.state);
   const key = keyOf(link);
   if (key === null) return notLocked(c, key);
-  if (lockOf(c, key, link).isLater) return lockedAnew(c, key);
+  const { lock, isLater } = lockOf(c, key, link);
+  if (isLater) return lockedAnew(c, key);
+  if (lock !== null && !isAutomatic(lock)) return lockedByHand(c, key);
   // Nobody is logged in: where the button was pressed is all that is known of who it was.
   await audit(c, { action: "unlock link used", subject: partyInWords(key), actor: BY });
   if (!(await unlockParty(c, key, BY))) return notLocked(c, key);

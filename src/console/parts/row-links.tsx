@@ -5,6 +5,8 @@ import { Icon } from "./icon.tsx";
 export function RowLinks(props: {
   readonly base: string;
   readonly itemKey: string;
+  /** It can be looked at only. */
+  readonly fixed?: boolean;
   readonly children?: Child;
 }) {
   const { base, itemKey } = props;
@@ -12,12 +14,16 @@ export function RowLinks(props: {
   return (
     <span class="row-actions">
       {props.children}
-      <a class="button quiet small" href={`${url}/edit`}>
-        <Icon name="pencil" size={15} /> Edit<span class="visually-hidden"> {itemKey}</span>
-      </a>
-      <a class="button quiet small danger-text" href={`${url}/remove`}>
-        <Icon name="trash" size={15} /> Remove…<span class="visually-hidden"> {itemKey}</span>
-      </a>
+      {props.fixed !== true && (
+        <>
+          <a class="button quiet small" href={`${url}/edit`}>
+            <Icon name="pencil" size={15} /> Edit<span class="visually-hidden"> {itemKey}</span>
+          </a>
+          <a class="button quiet small danger-text" href={`${url}/remove`}>
+            <Icon name="trash" size={15} /> Remove…<span class="visually-hidden"> {itemKey}</span>
+          </a>
+        </>
+      )}
     </span>
   );
 }

@@ -1,0 +1,233 @@
+// What administrators of domains may change: less than the operator set, never more. A ceiling is what the operator set last of each
+// field that stops somebody; it stays when a domain administrator sets less, or removes the item and adds it again. Pure.
+import { domainOf } from "../message/address.ts";
+import { durationMs } from "./duration.ts";
+import { enterpriseParts } from "./enterprise-mode.ts";
+import type { PolicyItem } from "./policy-document.ts";
+import type { DomainSettings, SenderSettings } from "./schema.ts";
+import type { OutgoingSettings } from "./schema-outgoing.ts";
+import type { Limits } from "./schema-sender.ts";
+
+/** By path. A field that is not in it has no ceiling: nobody but the domain's own administrators has set it. */
+export type Ceiling = Readonly<Record<string, unknown>>;
+
+/** A field of an input that is above what whoever gave it may set. */
+export interface CeilingProblem {
+  /** `limits.per_hour`; "" is the item itself. */
+  readonly field: string;
+  readonly message: string;
+}
+
+const LIMIT_NAMES = [
+  "per_minute",
+  "per_hour",
+  "per_day",
+  "per_week",
+  "per_month",
+  "recipients_per_day",
+] as const satisfies readonly (keyof Limits)[];
+
+type Refusal = (set: unknown, wanted: unknown) => string | null;
+
+function isNumber(value: unknown): value is number {
+  return typeof value === "number";
+}
+
+/** null is no limit. */
+const atMost: Refusal = (set, wanted) => {
+  if (!isNumber(set) || (isNumber(wanted) && wanted <= set)) return null;
+  return `an administrator of the gateway has set ${set}; you may set less, not ${isNumber(wanted) ? "more" : "take it away"}`;
+};
+
+/** Milliseconds. */
+const atLeast: Refusal = (set, wanted) =>
+  isNumber(set) && isNumber(wanted) && wanted < set
+    ? "is shorter than an administrator of the gateway has set; you may set a longer one"
+    : null;
+
+const staysOn: Refusal = (set, wanted) =>
+  set === true && wanted !== true
+    ? "was switched on by an administrator of the gateway, who alone can switch it off"
+    : null;
+
+const staysOff: Refusal = (set, wanted) =>
+  set === false && wanted !== false
+    ? "was switched off by an administrator of the gateway, who alone can switch it on again"
+    : null;
+
+const keepsAll: Refusal = (set, wanted) => {
+  const has = Array.isArray(wanted) ? wanted : [];
+  const gone = (Array.isArray(set) ? set : []).filter((one) => !has.includes(one));
+  return gone.length === 0
+    ? null
+    : `${gone.join(", ")} was chosen by an administrator of the gateway and must stay`;
+};
+
+const staysSame: Refusal = (set, wanted) =>
+  Bun.deepEquals(set, wanted) ? null : "was set by an administrator of the gateway, who alone can change it";
+
+interface Field<T> {
+  readonly path: string;
+  readonly of: (value: T) => unknown;
+  readonly refuse: Refusal;
+}
+
+const limitFields = (which: "limits" | "identity_limits"): readonly Field<SenderSettings>[] =>
+  LIMIT_NAMES.map((name) => ({
+    path: `${which}.${name}`,
+    of: (sender) => sender[which][name],
+    refuse: atMost,
+  }));
+
+const SENDER_FIELDS: readonly Field<SenderSettings>[] = [
+  { path: "enabled", of: ({ enabled }) => enabled, refuse: staysOff },
+  ...limitFields("limits"),
+  ...limitFields("identity_limits"),
+  { path: "lock.identity", of: ({ lock }) => lock.identity, refuse: staysOn },
+  { path: "lock.sender", of: ({ lock }) => lock.sender, refuse: staysOn },
+  { path: "lock.spam", of: ({ lock }) => lock.spam, refuse: atMost },
+  { path: "lock.window", of: ({ lock }) => durationMs(lock.window), refuse: atLeast },
+  { path: "lock.timeout", of: ({ lock }) => durationMs(lock.timeout), refuse: atLeast },
+  { path: "lock.max_unlocks", of: ({ lock }) => lock.max_unlocks, refuse: atMost },
+  { path: "block", of: ({ block }) => block, refuse: keepsAll },
+  { path: "archive", of: ({ archive }) => archive, refuse: staysOn },
+  // Whoever may choose what an identity is called has a new one for each message.
+  { path: "identify_by", of: (sender) => sender.identify_by, refuse: staysSame },
+  { path: "rules", of: ({ rules }) => rules, refuse: staysSame },
+];
+
+type Parts = ReturnType<typeof enterpriseParts>;
+
+const partField = (path: string, part: keyof Parts): Field<DomainSettings> => ({
+  path: `outgoing.${path}`,
+  of: ({ outgoing }) => enterpriseParts(outgoing)[part],
+  refuse: staysOn,
+});
+
+const defaultLimit = (name: keyof OutgoingSettings["default_limits"]): Field<DomainSettings> => ({
+  path: `outgoing.default_limits.${name}`,
+  of: ({ outgoing }) => outgoing.default_limits[name],
+  refuse: atMost,
+});
+
+const DOMAIN_FIELDS: readonly Field<DomainSettings>[] = [
+  partField("from_must_exist", "fromMustExist"),
+  partField("known_identities_only", "knownIdentitiesOnly"),
+  partField("require_tls", "requireTls"),
+  partField("limit_identities", "limitIdentities"),
+  partField("lock_identities", "lockIdentities"),
+  defaultLimit("per_minute"),
+  defaultLimit("per_hour"),
+  defaultLimit("recipients_per_day"),
+];
+
+function valuesOf<T>(fields: readonly Field<T>[], value: T): Ceiling {
+  return Object.fromEntries(fields.map(({ path, of }) => [path, of(value)]));
+}
+
+/** The item as a ceiling: all of it was set by the operator. */
+function ceilingOf(item: PolicyItem): Ceiling {
+  if (item.section === "sender") return valuesOf(SENDER_FIELDS, item.value);
+  return item.section === "domain" ? valuesOf(DOMAIN_FIELDS, item.value) : {};
+}
+
+function aboveCeiling(ceiling: Ceiling, item: PolicyItem): readonly CeilingProblem[] {
+  const found = <T>(fields: readonly Field<T>[], value: T): readonly CeilingProblem[] =>
+    fields.flatMap(({ path, of, refuse }) => {
+      const message = path in ceiling ? refuse(ceiling[path], of(value)) : null;
+      return message === null ? [] : [{ field: path, message }];
+    });
+  if (item.section === "sender") return found(SENDER_FIELDS, item.value);
+  return item.section === "domain" ? found(DOMAIN_FIELDS, item.value) : [];
+}
+
+/** An item as it is, as it is wanted, and what is kept of the operator's. */
+export interface ItemChange {
+  readonly before: PolicyItem | null;
+  readonly after: PolicyItem | null;
+  /** null: nothing is kept, so what is stored is the operator's. */
+  readonly ceiling: Ceiling | null;
+}
+
+/** What is kept of the operator's after a change; null: nothing need be. */
+export function nextCeiling({ before, after, ceiling }: ItemChange, byOperator: boolean): Ceiling | null {
+  if (!byOperator) return ceiling ?? (before === null ? {} : ceilingOf(before));
+  // Who adds or removes it as operator has set, or given up, all of it.
+  if (ceiling === null || before === null || after === null) return null;
+  const was = ceilingOf(before);
+  const changed = Object.entries(ceilingOf(after)).filter(
+    ([path, value]) => !Bun.deepEquals(was[path], value),
+  );
+  return { ...ceiling, ...Object.fromEntries(changed) };
+}
+
+function isOwn(domains: readonly string[], domain: string): boolean {
+  return domains.includes(domain.toLowerCase());
+}
+
+/** Settings of outgoing mail that say where things are sent to, or that the domain is barred: the operator's alone. */
+function refuseDomain(before: DomainSettings, after: DomainSettings): readonly CeilingProblem[] {
+  const operators = "is set by administrators of the gateway alone";
+  const rest = ({ outgoing: _, ...other }: DomainSettings) => other;
+  const problems: CeilingProblem[] = [];
+  if (!Bun.deepEquals(rest(before), rest(after)))
+    problems.push({ field: "", message: `all but the outgoing settings of a domain ${operators}` });
+  const was = before.outgoing;
+  const is = after.outgoing;
+  if (was.barred !== is.barred) problems.push({ field: "outgoing.barred", message: operators });
+  if (!Bun.deepEquals(was.password_server, is.password_server))
+    problems.push({ field: "outgoing.password_server", message: operators });
+  if (!Bun.deepEquals(was.alerts.webhook, is.alerts.webhook))
+    problems.push({ field: "outgoing.alerts.webhook", message: operators });
+  if (!Bun.deepEquals(was.alerts.sms, is.alerts.sms))
+    problems.push({ field: "outgoing.alerts.sms", message: operators });
+  return problems;
+}
+
+const RANGES_ARE_OPERATORS =
+  "address ranges are added, changed and removed by an administrator of the gateway";
+
+function refuseSender(
+  before: SenderSettings | null,
+  after: SenderSettings,
+  domains: readonly string[],
+): readonly CeilingProblem[] {
+  const problems: CeilingProblem[] = [];
+  const refuse = (field: string, message: string) => problems.push({ field, message });
+  if (after.kind === "ip") refuse("range", RANGES_ARE_OPERATORS);
+  for (const domain of new Set([before?.domain ?? after.domain, after.domain]))
+    if (!isOwn(domains, domain))
+      refuse("domain", "is not one of your domains; ask an administrator of the gateway");
+  if (before === null && after.login !== undefined && !isOwn(domains, domainOf(after.login)))
+    refuse("login", "is not an address of one of your domains");
+  if (before === null && after.rules.length > 0)
+    refuse("rules", "are switched on by an administrator of the gateway");
+  const granted: readonly string[] = before?.send_as ?? [];
+  for (const [i, address] of after.send_as.entries())
+    if (!granted.includes(address) && !isOwn(domains, address.slice(address.lastIndexOf("@") + 1)))
+      refuse(
+        `send_as[${i}]`,
+        `"${address.slice(0, 80)}" is not of one of your domains; ask an administrator`,
+      );
+  return problems;
+}
+
+function refuseRemoval(before: PolicyItem, domains: readonly string[]): readonly CeilingProblem[] {
+  if (before.section !== "sender" || !isOwn(domains, before.value.domain))
+    return [{ field: "", message: "is removed by administrators of the gateway alone" }];
+  return before.value.kind === "ip" ? [{ field: "", message: RANGES_ARE_OPERATORS }] : [];
+}
+
+/** Why somebody who administers these domains may not make the change; empty: may. */
+export function refuseTenant(change: ItemChange, domains: readonly string[]): readonly CeilingProblem[] {
+  const { before, after } = change;
+  if (after === null) return before === null ? [] : refuseRemoval(before, domains);
+  const ceiling = change.ceiling ?? (before === null ? {} : ceilingOf(before));
+  if (after.section === "sender") {
+    const was = before?.section === "sender" ? before.value : null;
+    return [...refuseSender(was, after.value, domains), ...aboveCeiling(ceiling, after)];
+  }
+  if (after.section === "domain" && before?.section === "domain" && isOwn(domains, after.key))
+    return [...refuseDomain(before.value, after.value), ...aboveCeiling(ceiling, after)];
+  return [{ field: "", message: "is changed by administrators of the gateway alone" }];
+}
