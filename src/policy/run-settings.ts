@@ -124,7 +124,7 @@ class RunningSettings implements Settings {
     options: { readonly prune: boolean; readonly wholeFile: boolean },
     actor: Actor,
   ): Promise<PlanResult> {
-    const result = await this.#inTurn(async () => {
+    const result = await this.#inTurn(async (): Promise<PlanResult> => {
       const seal = this.#parts.seal ?? null;
       const draft = await draftChange(this.#items, document, { ...options, hash: true, seal });
       if (!draft.ok || draft.changes.length === 0) return planResult(draft);
