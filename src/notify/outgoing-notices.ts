@@ -30,7 +30,7 @@ export interface LockNews {
   readonly identity: string | null;
   /** Milliseconds UTC, null: only a person lifts it. */
   readonly until: number | null;
-  /** The person who locked it; left out or `LOCKED_BY_ITSELF`: nobody. */
+  /** The person who locked it; left out: nobody, it fell by itself. */
   readonly by?: string;
   readonly words: string;
   /** The sender's `lock.template`. */

@@ -4,7 +4,6 @@ import type { PostWebHook, WebHookRequest } from "../hooks/post-web-hook.ts";
 import type { Domain } from "../message/address.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
-import { LOCKED_BY_ITSELF } from "../outgoing/outgoing.ts";
 import type { NoticeState } from "../store/notice-state.ts";
 import type { OneTimeLinks } from "../store/one-time-links.ts";
 import { type Alert, gatheredAlert, lockAlert, thresholdAlert, trialAlert } from "./alert.ts";
@@ -152,7 +151,7 @@ export async function createAlerts(parts: AlertParts): Promise<Alerts> {
       const make = async (): Promise<Alert> => {
         const at = setting(domainOf(news.domain));
         // What a person has locked, whoever reads the mail does not lift.
-        if ((news.by ?? LOCKED_BY_ITSELF) !== LOCKED_BY_ITSELF) return lockAlert(news, at, null);
+        if (news.by !== undefined) return lockAlert(news, at, null);
         const token = await links.create({ kind: "unlock", subject, validMs: UNLOCK_LINK_MS });
         return lockAlert(news, at, {
           unlockUrl: `${at.consoleUrl}/unlock/${token}`,

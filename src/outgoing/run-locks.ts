@@ -269,7 +269,7 @@ class RunningLocks implements Locks {
     const user = row.name !== "" && parseAddress(row.name).ok ? row.name : login;
     const { sender, domain, until, words, by } = row;
     this.#options.onLock({
-      by,
+      ...(by === LOCKED_BY_ITSELF ? {} : { by }),
       at: row.since,
       domain,
       sender,
