@@ -15,10 +15,21 @@ export interface SigningKey {
 
 // What readers see and what programs act on. Not the trace fields: every hop adds its own. (RFC 6376 §5.4.1)
 const SIGNED = (
-  "from to cc subject date message-id reply-to mime-version content-type content-transfer-encoding in-reply-to references " +
+  "from sender to cc subject date message-id reply-to mime-version content-type content-transfer-encoding in-reply-to references " +
   "list-id list-help list-unsubscribe list-unsubscribe-post list-subscribe list-post list-owner list-archive"
 ).split(" ");
 const IS_SIGNED: ReadonlySet<string> = new Set(SIGNED);
+/**
+ * Named once more than they stand, so that a hop that adds one, or another one, breaks the signature: mail programs show either of two,
+ * and a second Content-Type makes another text of the body. (RFC 6376 §5.4.2, §8.15)
+ */
+const CLOSED: ReadonlySet<string> = new Set(
+  SIGNED.filter(
+    (name) =>
+      name.startsWith("list-") ||
+      "from sender to cc subject date reply-to mime-version content-type".split(" ").includes(name),
+  ),
+);
 /** Of fields that stand more than once so many are signed, from the bottom up, as verifiers take them. */
 const MAX_INSTANCES = 10;
 const LINE = 76;
@@ -82,8 +93,7 @@ function signedHeader(text: string): { readonly names: readonly string[]; readon
       names.push(name);
       canonical += `${relaxed(name, text.slice(field.colon + 1, field.end))}\r\n`;
     }
-    // Named once more than it is there: nobody can add another From (RFC 6376 §8.15).
-    if (name === "from" && fields.length < MAX_INSTANCES) names.push(name);
+    if (CLOSED.has(name) && fields.length < MAX_INSTANCES) names.push(name);
   }
   return { names, canonical };
 }
