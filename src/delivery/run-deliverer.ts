@@ -17,9 +17,10 @@ import {
   resolveHosts,
   routeKeys,
 } from "./resolve-hosts.ts";
-import type { TlsPolicy } from "./route.ts";
+import type { Destination, TlsPolicy } from "./route.ts";
 import { sendOver, setUnsafeAside } from "./send-over.ts";
 import { createServerMarks, type ServerMarks } from "./server-marks.ts";
+import type { SessionFailure } from "./smtp-session.ts";
 import { DEFAULT_TIMEOUTS, type DeliveryTimeouts } from "./timeouts.ts";
 
 /** What the deliverer takes from the delivery settings; asked several times in each attempt: it must cost nothing. */
@@ -47,6 +48,8 @@ export interface DelivererOptions {
 const MAX_ADDRESSES_PER_ATTEMPT = 12;
 const SMTP_PORT = 25;
 const WATCH_MS = 1000;
+/** A look whether a server is back takes no longer. */
+const LOOK_MS = 20_000;
 /** A server that could not be reached is tried after all others for so long. */
 const DOWN_MS = 60_000;
 /** A server whose TLS breaks is spoken to without it for so long, where the policy allows it. */
@@ -101,14 +104,19 @@ async function useLink(
   return { stale: result.stale, silent: result.silent };
 }
 
-/** Opens a connection to one address and sends over it. */
-async function tryAddress(parts: Parts, way: Way, progress: Progress): Promise<void> {
-  const { options, timeouts, deadlines, pool, down, brokenTls } = parts;
-  const { host, address } = way;
-  const mark = serverMark({ address, port: host.port });
-  const { destination, requireTls } = progress.attempt;
+type Opened =
+  | { readonly ok: true; readonly link: Link }
+  | { readonly ok: false; readonly server: string; readonly failure: SessionFailure };
+
+/** Opens a session with one address. */
+async function openWay(
+  parts: Parts,
+  { host, address }: Way,
+  { deadlineAt, requireTls }: { readonly deadlineAt: number; readonly requireTls: boolean },
+): Promise<Opened> {
+  const { options, timeouts, deadlines, brokenTls } = parts;
   const server = `${host.name} [${address}]:${host.port}`;
-  const wasBroken = brokenTls.has(mark);
+  const wasBroken = brokenTls.has(serverMark({ address, port: host.port }));
   const opened = await openSession({
     address,
     port: host.port,
@@ -120,40 +128,53 @@ async function tryAddress(parts: Parts, way: Way, progress: Progress): Promise<v
     login: host.login,
     brokenTls,
     connectTimeoutMs: options.settings().connectTimeoutMs,
-    deadlineAt: progress.deadlineAt,
+    deadlineAt,
     timeouts,
     trusted: options.trusted ?? null,
     deadlines,
   });
-  if (!opened.ok) {
-    const { reply, words, connected } = opened.failure;
-    const said = reply?.text ?? words;
-    progress.troubles.push({
-      code: reply?.code ?? null,
-      enhanced: reply?.enhanced ?? null,
-      words: connected ? said : `${server}: ${said}`,
-      server: connected ? server : null,
-      tls: null,
-    });
-    down.mark(mark);
-    return;
-  }
-  down.clear(mark);
+  if (!opened.ok) return { ok: false, server, failure: opened.failure };
   const { session, security } = opened;
   if (security === "bare" && !wasBroken)
     options.log.warn(
       { server },
       "TLS with this server breaks; as its policy allows, it gets mail without TLS",
     );
-  const link: Link = { session, routeKey: host.routeKey, server, security, openedAt: options.clock.now() };
+  return {
+    ok: true,
+    link: { session, routeKey: host.routeKey, server, security, openedAt: options.clock.now() },
+  };
+}
+
+/** Opens a connection to one address and sends over it. */
+async function tryAddress(parts: Parts, way: Way, progress: Progress): Promise<void> {
+  const { pool, down, brokenTls } = parts;
+  const { destination, requireTls } = progress.attempt;
+  const mark = serverMark({ address: way.address, port: way.host.port });
+  const opened = await openWay(parts, way, { deadlineAt: progress.deadlineAt, requireTls });
+  if (!opened.ok) {
+    const { reply, words, connected } = opened.failure;
+    const said = reply?.text ?? words;
+    progress.troubles.push({
+      code: reply?.code ?? null,
+      enhanced: reply?.enhanced ?? null,
+      words: connected ? said : `${opened.server}: ${said}`,
+      server: connected ? opened.server : null,
+      tls: null,
+    });
+    down.mark(mark);
+    return;
+  }
+  down.clear(mark);
+  const { link } = opened;
   pool.adopt(destination.key, link);
   const startedAt = performance.now();
   const { silent } = await useLink(parts, link, progress);
   if (progress.open.length === 0) return;
   // What is refused in clear text may pass over TLS the next time.
-  if (security === "bare") brokenTls.clear(mark);
+  if (link.security === "bare") brokenTls.clear(mark);
   const brokeSoon = silent && performance.now() - startedAt < BREAKS_SOON_MS;
-  if (!brokeSoon || security !== "may-be-bare") return;
+  if (!brokeSoon || link.security !== "may-be-bare") return;
   brokenTls.mark(mark);
   await tryAddress(parts, way, progress);
 }
@@ -269,6 +290,31 @@ function inOrder(attempt: Attempt, outcomes: readonly Outcome[]): readonly Outco
   return attempt.recipients.map(({ n }) => byNumber.get(n) ?? outcomeOfTrouble(n, "deferred", trouble));
 }
 
+/** Opens a connection to the first server that greets us; it rests in the pool for the mail that follows. */
+async function answers(parts: Parts, destination: Destination): Promise<boolean> {
+  const { options, pool } = parts;
+  const deadlineAt = performance.now() + LOOK_MS;
+  const hosts = await resolveHosts(destination, {
+    resolver: options.resolver,
+    hostname: options.hostname,
+    mxTls: options.settings().tls,
+    mxPort: options.mxPort ?? SMTP_PORT,
+  });
+  for (const host of "result" in hosts ? [] : hosts) {
+    const ways = await waysTo(parts, host);
+    for (const way of "result" in ways ? [] : ways) {
+      if (performance.now() > deadlineAt || pool.capacity() === 0) return false;
+      const opened = await openWay(parts, way, { deadlineAt, requireTls: false });
+      if (!opened.ok) continue;
+      parts.down.clear(serverMark({ address: way.address, port: host.port }));
+      pool.adopt(destination.key, opened.link);
+      pool.give(destination.key, opened.link);
+      return true;
+    }
+  }
+  return false;
+}
+
 /** Makes the deliverer. */
 export function createDeliverer(options: DelivererOptions): Deliverer {
   const timeouts = options.timeouts ?? DEFAULT_TIMEOUTS;
@@ -303,6 +349,17 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
         pool.leave(key);
       }
       return inOrder(attempt, progress.settled);
+    },
+    async answers(destination) {
+      try {
+        return await answers(parts, destination);
+      } catch (error) {
+        options.log.error(
+          { err: error, destination: destination.key },
+          "looking for a mail server failed in the gateway",
+        );
+        return false;
+      }
     },
     capacity: () => pool.capacity(),
     close: (graceMs) => pool.close(graceMs),

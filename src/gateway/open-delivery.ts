@@ -94,6 +94,7 @@ export async function openDelivery(
     },
     onAlarm: alarms.set,
   });
+  settings.onChange(() => queue.lookForLife());
   parts.defer(async () => {
     await queue.close(QUEUE_GRACE_MS);
     // The queue has waited for attempts already.

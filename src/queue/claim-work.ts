@@ -64,7 +64,7 @@ export async function claimWork(
 }
 
 /** Where it goes now; where it went before when that cannot be told: one address must not stop a whole destination. */
-function destinationNow(
+export function destinationNow(
   { message, recipient }: SpooledEntry,
   parts: { readonly destinationFor: (address: string) => Destination; readonly log: Log },
 ): Destination {

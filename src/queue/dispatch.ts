@@ -14,6 +14,7 @@ import { createBodyBudget } from "./body-budget.ts";
 import { claimWork } from "./claim-work.ts";
 import { judgeLane, openLane } from "./judge-lane.ts";
 import { isIdle, type Lane, newLane } from "./lane.ts";
+import { createLifeSigns, type LifeSigns } from "./life-signs.ts";
 import type { LostBodies } from "./lost-bodies.ts";
 import type { QueueSettings } from "./queue-settings.ts";
 import { type AttemptRun, runAttempt } from "./run-attempt.ts";
@@ -74,6 +75,7 @@ export class Dispatcher {
   /** Everything marked "active" by this process that waits for a place or is being dialled. */
   readonly #works = new Set<Work>();
   readonly #budget = createBodyBudget();
+  readonly #lifeSigns: LifeSigns;
   /** Lanes that could go on but for a global limit, the longest waiting first. */
   readonly #starved = new Set<Lane>();
   #active = 0;
@@ -82,6 +84,11 @@ export class Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
+    this.#lifeSigns = createLifeSigns({
+      ...options,
+      onAlive: (key) => this.#answersAgain(key),
+      onDead: (key, kind, outcome) => this.#isDead(key, kind, outcome),
+    });
   }
 
   start(state: DispatcherState): void {
@@ -92,6 +99,7 @@ export class Dispatcher {
       lane.failures = failures;
       lane.closedUntil = nextProbeAt;
       lane.lastFailure = outcome;
+      this.#lifeSigns.failed(key, "routes");
     }
     this.wakeAll();
   }
@@ -99,6 +107,7 @@ export class Dispatcher {
   /** Begins nothing more; what was taken but not dialled goes back to disk. */
   stop(): void {
     this.#running = false;
+    this.#lifeSigns.stop();
     for (const lane of this.#lanes.values()) {
       lane.cancelTimer?.();
       lane.cancelTimer = null;
@@ -149,6 +158,35 @@ export class Dispatcher {
   resume(key: string | null): readonly Statement[] {
     const lanes = key === null ? [...this.#lanes.values()] : [this.#lane(key)];
     return lanes.flatMap((lane) => openLane(lane, this.#options.clock.now()));
+  }
+
+  /** Something was heard of a server, or routes were changed: looks at once which of our own answer again. */
+  lookForLife(): void {
+    this.#lifeSigns.lookNow();
+  }
+
+  #answersAgain(key: string): void {
+    const lane = this.#lane(key);
+    lane.closedUntil = 0;
+    this.noteDue(key, this.#options.clock.now());
+  }
+
+  #isDead(key: string, kind: Destination["kind"], outcome: Outcome): void {
+    const lane = this.#lane(key);
+    if (lane.failures > 0) return;
+    const at = this.#options.clock.now();
+    const seen = { reach: "unreachable", startedAt: at, endedAt: at, outcome, messageId: "", kind } as const;
+    const { statements } = judgeLane(lane, seen, this.#judging());
+    this.#emptyReady(lane);
+    this.#options.spool.commit(statements).catch((error: unknown) => {
+      this.#options.log.warn({ err: error, destination: key }, "back-off not remembered");
+    });
+    this.#lifeSigns.failed(key, kind);
+    this.#pump(lane);
+  }
+
+  #judging(): { readonly retryMs: readonly number[]; readonly random: () => number } {
+    return { retryMs: this.#options.settings().retryMs, random: this.#options.random };
   }
 
   works(): IterableIterator<Work> {
@@ -222,6 +260,7 @@ export class Dispatcher {
   /** Nothing waits for the destination: what is known of it is forgotten. */
   #letGo(lane: Lane): void {
     const forget = openLane(lane, this.#options.clock.now());
+    this.#lifeSigns.forget(lane.key);
     if (isIdle(lane)) this.#lanes.delete(lane.key);
     if (forget.length === 0) return;
     this.#options.spool.commit(forget).catch((error: unknown) => {
@@ -261,8 +300,13 @@ export class Dispatcher {
         : judgeLane(
             lane,
             { ...run, outcome: run.outcomes[0], messageId: work.message.id, kind: work.destination.kind },
-            { retryMs: this.#options.settings().retryMs, random: this.#options.random },
+            this.#judging(),
           );
+    if (run.fault === null) {
+      const { reach, outcomes } = run;
+      const { kind } = work.destination;
+      this.#lifeSigns.ended(lane.key, { kind, reach, closed: judgement.closed, outcome: outcomes[0] });
+    }
     this.#forget(lane, work);
     const { closedUntil } = lane;
     const written = () => this.#freePlace(lane);

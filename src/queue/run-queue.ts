@@ -72,6 +72,8 @@ export interface RunningQueue extends Queue {
    * it is called. Rejects with StoreError, and nothing is kept.
    */
   acceptReleased(item: ReleasedItem, message: Uint8Array): Promise<"released" | "already">;
+  /** Something was heard of a mail server, or routes were changed: looks at once which of our own answer again. */
+  lookForLife(): void;
   /** For metrics. */
   figures(): QueueFigures;
 }
@@ -159,6 +161,7 @@ export async function createQueue(options: QueueOptions): Promise<RunningQueue> 
         throw error;
       }
     },
+    lookForLife: () => dispatcher.lookForLife(),
     figures: () => ({ ...dispatcher.figures(), unsettled: writer.pending() }),
     async close(graceMs) {
       if (closed) return;

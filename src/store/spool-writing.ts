@@ -150,6 +150,16 @@ const hurryRows = prepare<{ keys: string; at: number }>(
     .set({ nextAttemptAt: sql`${p("at")}` })
     .where(sql`${namedRows} and "state" = 'queued'`),
 );
+/** The far side's own refusals (greylisting, a full mailbox) keep their time. */
+const hurryUnansweredRows = prepare<{ key: string }>(
+  sqlBuilder
+    .update(recipient)
+    .set({ nextAttemptAt: sql`(select "received_at" from "message" where "seq" = "message_seq")` })
+    .where(
+      sql`"state" = 'queued' and "destination_key" = ${p("key")} and "last_outcome" is not null
+        and coalesce(json_extract("last_outcome", '$.code'), 421) = 421`,
+    ),
+);
 const putUnreachable = prepare<{ key: string; failures: number; nextProbeAt: number; outcome: string }>(
   sqlBuilder
     .insert(unreachable)
@@ -360,4 +370,9 @@ export function rememberReleased(id: string, releasedAt: number): Statement {
 /** Forgets releases from before that time. */
 export function forgetReleased(before: number): Statement {
   return deleteReleased({ before });
+}
+
+/** A destination answers again: what waits because nobody answered, or because it was closing (421), is due, the oldest first. */
+export function hurryUnanswered(key: string): Statement {
+  return hurryUnansweredRows({ key });
 }

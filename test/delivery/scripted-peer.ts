@@ -75,7 +75,10 @@ function makeTalk(socket: Socket, number: number, peer: { commands: string[]; me
 }
 
 /** Starts a peer; the script runs once per connection, and the connection ends with it unless it never returns. */
-export async function startScriptedPeer(script: (talk: Talk) => Promise<void>): Promise<ScriptedPeer> {
+export async function startScriptedPeer(
+  script: (talk: Talk) => Promise<void>,
+  port = 0,
+): Promise<ScriptedPeer> {
   const sockets = new Set<Socket>();
   const seen = { commands: [] as string[], messages: [] as string[] };
   let count = 0;
@@ -84,7 +87,7 @@ export async function startScriptedPeer(script: (talk: Talk) => Promise<void>): 
     socket.on("close", () => sockets.delete(socket));
     void script(makeTalk(socket, count++, seen)).then(() => socket.end());
   });
-  server.listen(0, "127.0.0.1");
+  server.listen(port, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("the scripted peer has no port");

@@ -33,6 +33,7 @@ async function told(outcomes: readonly Outcome[]): Promise<readonly AttemptCount
   const heard: AttemptCounts[] = [];
   const deliverer: Deliverer = {
     attempt: async () => outcomes,
+    answers: async () => true,
     capacity: () => 1,
     close: async () => {},
   };

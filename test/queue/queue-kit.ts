@@ -128,6 +128,15 @@ export class ScriptedDeliverer implements Deliverer {
     return outcomes;
   }
 
+  /** Whether servers that did not answer greet again. */
+  greets: (destination: Destination, now: number) => boolean = () => false;
+  looks = 0;
+
+  async answers(destination: Destination): Promise<boolean> {
+    this.looks++;
+    return this.greets(destination, this.#clock.now());
+  }
+
   capacity(): number {
     return this.places;
   }

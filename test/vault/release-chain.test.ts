@@ -64,6 +64,7 @@ async function live(directory: string, life: Life, delivered: string[]) {
           tls: null,
         }));
       },
+      answers: async () => true,
       capacity: () => 5,
       close: async () => {},
     },
