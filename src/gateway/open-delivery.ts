@@ -6,7 +6,6 @@ import type { Resolver } from "../dns/resolver.ts";
 import { createResolver } from "../dns/stub-resolver.ts";
 import type { MailAddress } from "../message/address.ts";
 import { durationMs } from "../policy/duration.ts";
-import { itemKey } from "../policy/policy-document.ts";
 import { releaseTerms } from "../policy/release-terms.ts";
 import type { Settings } from "../policy/settings.ts";
 import { createQueue, type RunningQueue } from "../queue/run-queue.ts";
@@ -83,10 +82,10 @@ export async function openDelivery(
       await database.commit(events.flatMap(({ event, json }) => logEventStatements(event, json)));
     },
     fileInQuarantine: async (copy) => {
-      const { policy } = snapshot();
+      const { policy, partyOfKey } = snapshot();
       const keepMs = durationMs(policy.settings.quarantine_keep);
-      const sender = policy.sender.find((one) => itemKey("sender", one) === copy.sender);
-      const owner = sender === undefined ? {} : { senderDomain: sender.domain };
+      const party = copy.sender === undefined ? null : partyOfKey(copy.sender);
+      const owner = party === null ? {} : { senderDomain: party.sender.domain };
       await database.commit(await keepInQuarantine(vault, { copy, keepMs, ...owner }));
     },
     fileInArchive: async (copy) => {

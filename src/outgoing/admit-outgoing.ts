@@ -28,9 +28,9 @@ export function createAdmission(parts: OutgoingParts): Admission {
   };
 
   return {
-    admitTransaction(party, connection, reversePath) {
+    admitTransaction(party, connection, writer) {
       const plan = planOf(party);
-      const name = envelopeIdentity(party.sender, plan.identifyBy, reversePath);
+      const name = envelopeIdentity(party.sender, plan.identifyBy, writer);
       const who = seen(parts, party, name);
       const answer =
         refuseBarred(plan, party) ??
@@ -39,9 +39,9 @@ export function createAdmission(parts: OutgoingParts): Admission {
       return answer === null ? null : refused(who, answer);
     },
 
-    admitRecipient(party, reversePath, pending) {
+    admitRecipient(party, writer, pending) {
       const plan = planOf(party);
-      const name = envelopeIdentity(party.sender, plan.identifyBy, reversePath);
+      const name = envelopeIdentity(party.sender, plan.identifyBy, writer);
       const who = seen(parts, party, name);
       return refuseLocked(parts, who) ?? refuseCount(who, plan, pending + 1);
     },

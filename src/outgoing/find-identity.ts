@@ -1,5 +1,5 @@
 // Who is behind a message (O2): its envelope sender, its login, or what a header says. Pure; header values are hostile input.
-import { addressKey, type MailAddress } from "../message/address.ts";
+import { addressKey } from "../message/address.ts";
 import { displayText, eachField, readHeaderBlock } from "../message/header-block.ts";
 import { type Pattern, parsePattern } from "../policy/pattern.ts";
 import type { IdentityHeader, SenderSettings } from "../policy/schema-sender.ts";
@@ -29,12 +29,12 @@ export function compileHeader({ header, extract }: IdentityHeader): CompiledHead
 
 /**
  * The identity as far as it is known before the message: by envelope sender or login. null: there is none, or a header names it.
- * An IP sender without a login is identified by the reverse path where the login is asked for.
+ * An IP sender without a login is identified by who writes where the login is asked for.
  */
 export function envelopeIdentity(
   sender: SenderSettings,
   identifyBy: "envelope-sender" | "authenticated-user" | readonly CompiledHeader[],
-  reversePath: MailAddress | null,
+  writer: string | null,
 ): string | null {
   if (typeof identifyBy !== "string") return null;
   const login =
@@ -45,7 +45,7 @@ export function envelopeIdentity(
         : sender.kind === "user"
           ? sender.login
           : undefined;
-  const name = login ?? reversePath;
+  const name = login ?? writer;
   return name === null ? null : tidy(name);
 }
 

@@ -1,5 +1,4 @@
 // What the console shows of senders and identities: lists and the page of one. Reads memory and the database, changes nothing.
-import { itemKey } from "../policy/policy-document.ts";
 import type { OutgoingParty, PolicySnapshot } from "../policy/snapshot.ts";
 import type { Finding } from "../rules/fact.ts";
 import type { DatabaseReader } from "../store/database.ts";
@@ -116,8 +115,7 @@ export function partyOfKey(
   snapshot: PolicySnapshot,
   key: string,
 ): Pick<OutgoingParty, "sender" | "domain"> | null {
-  const sender = snapshot.policy.sender.find((one) => itemKey("sender", one) === key);
-  return sender === undefined ? null : { sender, domain: snapshot.domain(sender.domain) };
+  return snapshot.partyOfKey(key);
 }
 
 function limitsOf(tally: Tally, snapshot: PolicySnapshot, now: number): IdentityDetail["limits"] {

@@ -112,16 +112,15 @@ export interface IdentityDetail extends IdentitySummary {
 }
 
 export interface Outgoing {
-  /** MAIL: is the sender locked or over a connection limit? Also the identity when it is known by then. null: go on. */
-  admitTransaction(
-    party: OutgoingParty,
-    connection: OutgoingConnection,
-    reversePath: MailAddress | null,
-  ): Reply | null;
+  /**
+   * MAIL: is the sender locked or over a connection limit? Also the identity when it is known by then. null: go on. `writer`, here and
+   * below: who is behind it as far as envelope and From tell (`snapshot.writerOf`).
+   */
+  admitTransaction(party: OutgoingParty, connection: OutgoingConnection, writer: string | null): Reply | null;
   /** RCPT: is there room in the day's recipients for `pending` + 1? `pending`: recipients of this transaction so far. */
-  admitRecipient(party: OutgoingParty, reversePath: MailAddress | null, pending: number): Reply | null;
+  admitRecipient(party: OutgoingParty, writer: string | null, pending: number): Reply | null;
   /** Who is behind the message. `header` is the raw header section. */
-  identify(party: OutgoingParty, reversePath: MailAddress | null, header: Uint8Array): Identified;
+  identify(party: OutgoingParty, writer: string | null, header: Uint8Array): Identified;
   /** End of DATA, before the checks: barred domain, missing identity, locked, limits, a pause of bulk recognition. null: go on. */
   admitMessage(message: OutgoingMessage): Reply | null;
   /** The facts of outgoing control for the rules (`identity.*`, `bulk.*`). */

@@ -77,11 +77,11 @@ export async function createOutgoing(options: OutgoingOptions): Promise<Outgoing
     identities,
     identity,
     locks,
-    identify(party, reversePath, header) {
+    identify(party, writer, header) {
       const { identifyBy, removeHeaders } = planOf(party);
       const name =
         typeof identifyBy === "string"
-          ? envelopeIdentity(party.sender, identifyBy, reversePath)
+          ? envelopeIdentity(party.sender, identifyBy, writer)
           : headerIdentity(identifyBy, header);
       return { identity: name, removeHeaders };
     },

@@ -3,7 +3,8 @@ import type { Destination } from "../delivery/route.ts";
 import { type Domain, domainOf } from "../message/address.ts";
 import { decide, type RuleSubject } from "../rules/decide.ts";
 import { networkIndex } from "./network-index.ts";
-import { mayRelay, type RelayFacts, standingSender } from "./relay-control.ts";
+import { outgoingParties } from "./outgoing-parties.ts";
+import { mayRelay, type RelayFacts } from "./relay-control.ts";
 import { type RuleSet, ruleSets } from "./rule-sets.ts";
 import type { DeliverySettings, DomainSettings, Policy, SenderSettings } from "./schema.ts";
 import { refuseHeaderFrom, refuseSender } from "./sender-control.ts";
@@ -50,10 +51,11 @@ function ruleSubjects(
     const { recipient, direction, reversePath } = subject;
     if (direction === "inbound") return { recipient, direction, senderDomain: null, sender: null };
     const party = partyOf(subject);
-    if (party !== null) return { recipient, direction, senderDomain: party.sender.domain, sender: party.key };
+    if (party !== null && party.sender.domain !== "")
+      return { recipient, direction, senderDomain: party.sender.domain, sender: party.key };
     const claimed = reversePath === null ? null : domainOf(reversePath);
     const senderDomain = claimed !== null && domains.has(claimed) ? claimed : null;
-    return { recipient, direction, senderDomain, sender: null };
+    return { recipient, direction, senderDomain, sender: party?.key ?? null };
   };
 }
 
@@ -89,8 +91,11 @@ export function createSnapshot(policy: Policy, version: number): PolicySnapshot 
     domain: (name) => domains.get(name) ?? null,
     byLogin: senders.byLogin,
     byIp: senders.byIp,
+    whyIpOff: senders.whyIpOff,
+    whyOff: senders.whyOff,
     localNetwork: local,
   };
+  const parties = outgoingParties(policy, { facts, senders });
   const subjectOf = ruleSubjects(domains, senders);
   const setOf = ruleSets(policy, sendersOf(senders));
   const destinationOf = destinations(policy, domains);
@@ -102,11 +107,19 @@ export function createSnapshot(policy: Policy, version: number): PolicySnapshot 
     domain: facts.domain,
     userSender: (login) => senders.byLogin(login)?.sender ?? null,
     ipSender: (ip) => senders.byIp(ip)?.sender ?? null,
-    trustedNetwork: (ip) => senders.byIp(ip)?.sender.range ?? local(ip),
-    outgoingParty: (listener, client) => standingSender(facts, listener, client)?.party ?? null,
+    trustedNetwork: (ip) =>
+      senders.byIp(ip)?.sender.range ?? (senders.whyIpOff(ip) === null ? local(ip) : null),
+    outgoingParty: parties.of,
+    writerOf: parties.writerOf,
+    isForward: parties.isForward,
+    partyOfKey: parties.byKey,
+    whyOff: senders.whyOff,
     mayRelay: (listener, client, recipient) => mayRelay(facts, listener, client, recipient),
-    refuseSender: (listener, client, reversePath) => refuseSender(facts, listener, client, reversePath),
-    refuseHeaderFrom: (listener, client, from) => refuseHeaderFrom(facts, listener, client, from),
+    refuseSender: (listener, client, reversePath) =>
+      refuseSender(facts, listener, client, reversePath) ?? parties.refusePath(listener, client, reversePath),
+    refuseHeaderFrom: (listener, client, writers) =>
+      refuseHeaderFrom(facts, listener, client, writers.from) ??
+      parties.refuseWriters(listener, client, writers),
     destination: (recipient) => destinationOf(domainOf(recipient)),
     wantedFacts: (subjects) => {
       const sets = subjects.map((subject) => [setOf(subjectOf(subject)), subject.recipient] as const);

@@ -12,6 +12,10 @@ export interface RelayFacts {
   byLogin(login: string): Standing | null;
   /** The IP sender of that address. */
   byIp(ip: string): Standing | null;
+  /** Why the IP sender of that address may not send at present; null: it may, or there is none. */
+  whyIpOff(ip: string): string | null;
+  /** Why a login that is in the settings may not be used at present; null: it may, or nobody has it. */
+  whyOff(login: string): string | null;
   /** A trusted network proper, without IP senders. */
   localNetwork(ip: string): string | null;
 }
@@ -44,9 +48,17 @@ export function standingSender(
 export function standingGrant(facts: RelayFacts, listener: ListenerSettings, client: Client): Grant | null {
   const sender = standingSender(facts, listener, client);
   if (sender !== null) return sender.grant;
-  if (!trustsNetworks(listener)) return null;
-  const network = facts.localNetwork(client.ip);
+  const network = trustedBy(facts, listener, client);
   return network === null ? null : { by: "trusted-network", network };
+}
+
+/** The trusted network that counts for the client. What is switched off as an IP sender is not let in by a wider network around it. */
+export function trustedBy(
+  facts: Pick<RelayFacts, "localNetwork" | "whyIpOff">,
+  listener: ListenerSettings,
+  { ip }: Pick<Client, "ip">,
+): string | null {
+  return trustsNetworks(listener) && facts.whyIpOff(ip) === null ? facts.localNetwork(ip) : null;
 }
 
 /**
@@ -90,6 +102,8 @@ export function mayRelay(
   if (ours !== null && listener.auth !== "required") {
     return { granted: true, grant: { by: "relay-domain", domain: ours.name }, direction: "inbound" };
   }
+  const off = client.login === null ? facts.whyIpOff(client.ip) : facts.whyOff(client.login);
+  if (off !== null) return denied(client, off);
   return denied(
     client,
     client.login === null

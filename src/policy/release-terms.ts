@@ -7,7 +7,6 @@ import { summarise } from "../message/summary.ts";
 import type { QuarantineItem } from "../store/quarantine-item.ts";
 import type { ArchiveDetail } from "../store/spool-entry.ts";
 import { enterpriseParts } from "./enterprise-mode.ts";
-import { itemKey } from "./policy-document.ts";
 import type { SenderSettings } from "./schema.ts";
 import { signAs } from "./sign-as.ts";
 import type { PolicySnapshot } from "./snapshot.ts";
@@ -32,7 +31,7 @@ function removals({ identify_by: by }: SenderSettings): readonly HeaderEdit[] {
   );
 }
 
-/** `sender` is the key of the outgoing sender; one that no policy knows (any more) is nobody, as for mail of a trusted network. */
+/** `sender` is the key of the outgoing sender; one that no policy knows (any more) is nobody, as for mail of an excepted network. */
 export function releaseTerms(
   snapshot: PolicySnapshot,
   item: Pick<QuarantineItem, "direction" | "sender" | "reversePath" | "headerFrom" | "subject"> & {
@@ -40,12 +39,12 @@ export function releaseTerms(
   },
 ): ReleaseTerms {
   if (item.direction === "inbound") return AS_IT_IS;
-  const sender = snapshot.policy.sender.find((one) => itemKey("sender", one) === item.sender) ?? null;
+  const party = snapshot.partyOfKey(item.sender);
+  const sender = party?.sender ?? null;
   const { fromAddresses, fromFlaw } = summarise(item.message);
   const [from] = fromAddresses;
   const single = from !== undefined && fromFlaw === null && fromAddresses.length === 1;
-  const party = sender === null ? null : { sender };
-  const domain = sender === null ? null : snapshot.domain(sender.domain);
+  const domain = party?.domain ?? null;
   return {
     edits: sender === null ? [] : removals(sender),
     sign: single ? signAs(snapshot, { from, party, proven: false }) : null,

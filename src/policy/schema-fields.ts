@@ -85,3 +85,9 @@ function isWebAddress(text: string): boolean {
   const { protocol, username, password } = new URL(text);
   return (protocol === "https:" || protocol === "http:") && username === "" && password === "";
 }
+
+/**
+ * What becomes of mail whose From is of no domain of this gateway, handed in by a server of ours: `allow` takes it, `signed` takes what
+ * the author's own domain has signed (DKIM), `refuse` takes none. It never passes in the name of another domain of this gateway.
+ */
+export const forwards = z.enum(["allow", "signed", "refuse"]);

@@ -5,7 +5,15 @@ import { parseAddress, parseDomain } from "../message/address.ts";
 import { refusePasswordHash } from "./password-hash.ts";
 import { MAX_PATTERN_SIZE, parsePattern } from "./pattern.ts";
 import { patternSize } from "./pattern-size.ts";
-import { domainName, durationWithin, headerName, mailAddress, name, network } from "./schema-fields.ts";
+import {
+  domainName,
+  durationWithin,
+  forwards,
+  headerName,
+  mailAddress,
+  name,
+  network,
+} from "./schema-fields.ts";
 
 /** What a login may send as besides its own address: an address, or `@domain` for all of a domain. */
 const sendAs = z.string().transform((text, context) => {
@@ -89,7 +97,13 @@ export const senderSchema = z
     verify: z.enum(["mail-server"]).optional(),
     identify_by: identifyBy.default("authenticated-user"),
     send_as: z.array(sendAs).default([]),
+    /** kind "ip": domains besides `domain` that the servers of the range write for; each is signed with its own key. */
+    domains: z.array(domainName).max(1000).default([]),
+    /** kind "ip": mail whose From is of no domain here, as a mail server forwards it by its users' rules. Left out: `signed`. */
+    forwards: forwards.optional(),
     rules: z.array(name).default([]),
+    /** Rules that do not hold for what this sender sends: `bulk-lock`, `bulk-hold`, `bulk-slow` for whoever sends newsletters. */
+    except_rules: z.array(name).default([]),
     limits: limitsSchema.prefault({}),
     identity_limits: limitsSchema.prefault({}),
     lock: lockSchema.prefault({}),
@@ -140,6 +154,8 @@ const BELONGS: readonly (readonly [string, readonly Kind[]])[] = [
   ["password_hash", ["user", "domain"]],
   ["cram_password", ["user", "domain"]],
   ["verify", ["user"]],
+  ["domains", ["ip"]],
+  ["forwards", ["ip"]],
   ["reauthenticate_as", ["ip"]],
   ["reauthentication_permitted", ["user", "domain"]],
 ];
@@ -147,7 +163,7 @@ const BELONGS: readonly (readonly [string, readonly Kind[]])[] = [
 function misplacedFields(sender: { readonly kind: Kind }): readonly (readonly [string, string])[] {
   const given = (field: string): boolean => {
     const value: unknown = Reflect.get(sender, field);
-    return value !== undefined && value !== false;
+    return value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0);
   };
   const problems: (readonly [string, string])[] = [];
   if (sender.kind === "user" && !given("login"))

@@ -5,6 +5,7 @@ import { z } from "zod";
 import {
   domainName,
   duration,
+  forwards,
   headerName,
   host,
   listenAddress,
@@ -71,6 +72,10 @@ export const listenerSchema = z.strictObject({
 
 export const networksSchema = z.strictObject({
   trusted: z.array(network).default([]),
+  /** Of the trusted networks: those whose mail is outside outgoing control. Nothing of it is counted, limited, locked or reported. */
+  excepted: z.array(network).default([]),
+  /** Mail from trusted networks whose From is of no domain here: forwards by the mail server's own rules, mail of the system. */
+  forwards: forwards.default("allow"),
 });
 
 const routeSchema = z.strictObject({

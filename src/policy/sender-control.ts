@@ -11,10 +11,11 @@ const MAX_SHOWN = 150;
 
 /** May the sender use the address? Its own, those of a domain sender's domain, and its send-as grants. */
 export function mayUse(sender: SenderSettings, address: MailAddress): boolean {
-  if (sender.kind === "domain" && sender.domain === domainOf(address)) return true;
+  const of = domainOf(address);
+  if (sender.kind !== "user" && (sender.domain === of || sender.domains.includes(of))) return true;
   const key = addressKey(address);
   if (sender.login !== undefined && addressKey(sender.login) === key) return true;
-  const domain = `@${domainOf(address)}`;
+  const domain = `@${of}`;
   return sender.send_as.some((granted) => {
     const grantedKey = addressKey(granted);
     return grantedKey === key || grantedKey === domain;
@@ -54,12 +55,13 @@ function claimRefused(client: Client, address: MailAddress, where: string): Repl
   );
 }
 
-function loginRefused(login: string): Reply {
+function loginRefused(facts: RelayFacts, login: string): Reply {
+  const why = facts.whyOff(login) ?? "there is no such sender (any more)";
   return reply(
     550,
     "7.1",
     "This login may not send mail; ask your administrator",
-    `login "${login}" is not, or no longer, an enabled sender`,
+    `login "${login}" is not, or no longer, an enabled sender: ${why}`,
   );
 }
 
@@ -75,7 +77,7 @@ export function refuseSender(
     return claimRefused(client, reversePath, "envelope sender");
   }
   const sender = facts.byLogin(client.login)?.sender ?? null;
-  if (sender === null) return loginRefused(client.login);
+  if (sender === null) return loginRefused(facts, client.login);
   if (reversePath === null) {
     // Notices without a sender come from servers, which log in for their domain; a person always has an address to be answered at.
     if (sender.kind === "domain") return null;
@@ -102,7 +104,7 @@ export function refuseHeaderFrom(
     return claimed === undefined ? null : claimRefused(client, claimed, "From");
   }
   const sender = facts.byLogin(client.login)?.sender ?? null;
-  if (sender === null) return loginRefused(client.login);
+  if (sender === null) return loginRefused(facts, client.login);
   const [from] = headerFrom;
   if (from === undefined || headerFrom.length > 1) {
     return reply(

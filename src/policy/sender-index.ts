@@ -1,5 +1,5 @@
 // The outgoing senders of a policy, found by login, address and domain, each with the party it sends as and the grant it gives.
-// Built once per change of settings, so that a look-up makes nothing. Senders that are switched off are not there.
+// Built once per change of settings, so that a look-up makes nothing. A sender that is switched off, or whose domain is, sends nothing.
 import { addressKey, domainOf } from "../message/address.ts";
 import type { Grant } from "../message/envelope.ts";
 import { networkIndex } from "./network-index.ts";
@@ -19,14 +19,33 @@ export interface SenderIndex {
   byLogin(login: string): Standing | null;
   /** The IP sender with the narrowest range. */
   byIp(ip: string): Standing | null;
+  /** Why whoever has the login may not send; null: they may, or there is nobody. */
+  whyOff(login: string): string | null;
+  /** The same for the IP sender with the narrowest range. */
+  whyIpOff(ip: string): string | null;
   /** By `itemKey`: login in lower case, range or `@domain`. */
   byKey(key: string): SenderSettings | null;
+  /** The same whether it may send or not. */
+  party(key: string): OutgoingParty | null;
 }
 
 /** The name a sender logs in with: its address, for a domain sender the bare domain; null for an IP sender. */
 export function loginOf(sender: SenderSettings): string | null {
   if (sender.kind === "ip") return null;
   return sender.kind === "domain" ? sender.domain : (sender.login ?? null);
+}
+
+/** Why the sender may send nothing, or null. `domains`: those that are switched on; `known` also names those that are not. */
+function switchedOff(
+  sender: SenderSettings,
+  { on, known }: { readonly on: ReadonlyMap<string, DomainSettings>; readonly known: ReadonlySet<string> },
+): string | null {
+  const name = itemKey("sender", sender);
+  if (!sender.enabled) return `the sender ${name} is switched off`;
+  if (on.has(sender.domain)) return null;
+  return known.has(sender.domain)
+    ? `the domain ${sender.domain} of the sender ${name} is switched off`
+    : `the domain ${sender.domain} of the sender ${name} is not on this gateway`;
 }
 
 /**
@@ -38,46 +57,86 @@ function reauthenticatedAs(
   byKey: (key: string) => SenderSettings | null,
 ): SenderSettings | null {
   if (sender.kind !== "ip" || sender.reauthenticate_as === undefined) return null;
-  const named =
-    byKey(addressKey(sender.reauthenticate_as)) ?? byKey(`@${domainOf(sender.reauthenticate_as)}`);
+  // Somebody who is switched off is not replaced by the domain's log-in.
+  const key = addressKey(sender.reauthenticate_as);
+  const named = byKey(key) ?? byKey(`@${domainOf(sender.reauthenticate_as)}`);
   return named?.enabled === true && named.reauthentication_permitted ? named : null;
 }
+
+/** An entry of a look-up: a sender that stands, or why it does not. */
+type Entry = { readonly standing: Standing } | { readonly off: string };
 
 /** Makes the index. `domains` are those that are switched on. */
 export function indexSenders(policy: Policy, domains: ReadonlyMap<string, DomainSettings>): SenderIndex {
   const all = new Map(policy.sender.map((sender) => [itemKey("sender", sender), sender]));
+  const names = { on: domains, known: new Set<string>(policy.domain.map(({ name }) => name)) };
   const known = (key: string): SenderSettings | null => all.get(key) ?? null;
-  const partyOf = (sender: SenderSettings, via: string | null): OutgoingParty => ({
+  const logins = new Map<string, Entry>();
+  const ranges: (readonly [NonNullable<SenderSettings["range"]>, Entry])[] = [];
+  const partyOf = (sender: SenderSettings): OutgoingParty => ({
     key: itemKey("sender", sender),
     sender,
     domain: domains.get(sender.domain) ?? null,
-    via,
+    via: null,
+    ...(sender.kind === "ip" ? { server: serverOf(sender) } : {}),
   });
-  const logins = new Map<string, Standing>();
-  const ranges: (readonly [NonNullable<SenderSettings["range"]>, Standing])[] = [];
+
   for (const sender of policy.sender) {
-    if (!sender.enabled) continue;
+    const off = switchedOff(sender, names);
     const login = loginOf(sender);
     if (login !== null) {
       const grant: Grant = { by: "authenticated-sender", sender: login };
-      logins.set(addressKey(login), { sender, party: partyOf(sender, null), grant });
+      const standing = { sender, party: partyOf(sender), grant };
+      logins.set(addressKey(login), off === null ? { standing } : { off });
     }
     const { range } = sender;
     if (sender.kind !== "ip" || range === undefined) continue;
-    const other = reauthenticatedAs(sender, known);
-    const grant: Grant =
-      other === null
-        ? { by: "ip-sender", sender: range }
-        : { by: "ip-sender", sender: range, as: loginOf(other) ?? other.domain };
-    const party = other === null ? partyOf(sender, null) : partyOf(other, range);
-    ranges.push([range, { sender, party, grant }]);
+    ranges.push([
+      range,
+      off === null ? { standing: rangeStanding(sender, { range, known, names, partyOf }) } : { off },
+    ]);
   }
+  const ofIp = networkIndex(ranges);
+  const standing = (entry: Entry | null | undefined): Standing | null =>
+    entry != null && "standing" in entry ? entry.standing : null;
+  const offOf = (entry: Entry | null | undefined): string | null =>
+    entry != null && "off" in entry ? entry.off : null;
   return {
-    byLogin: (login) => logins.get(addressKey(login)) ?? null,
-    byIp: networkIndex(ranges),
+    byLogin: (login) => standing(logins.get(addressKey(login))),
+    byIp: (ip) => standing(ofIp(ip)),
+    whyOff: (login) => offOf(logins.get(addressKey(login))),
+    whyIpOff: (ip) => offOf(ofIp(ip)),
     byKey: (key) => {
       const sender = all.get(key);
-      return sender?.enabled === true ? sender : null;
+      return sender !== undefined && switchedOff(sender, names) === null ? sender : null;
     },
+    party: (key) => {
+      const sender = all.get(key);
+      return sender === undefined ? null : partyOf(sender);
+    },
+  };
+}
+
+function serverOf(sender: SenderSettings): NonNullable<OutgoingParty["server"]> {
+  return { sender, forwards: sender.forwards ?? "signed" };
+}
+
+function rangeStanding(
+  sender: SenderSettings,
+  what: {
+    readonly range: NonNullable<SenderSettings["range"]>;
+    readonly known: (key: string) => SenderSettings | null;
+    readonly names: Parameters<typeof switchedOff>[1];
+    readonly partyOf: (sender: SenderSettings) => OutgoingParty;
+  },
+): Standing {
+  const { range, known, names, partyOf } = what;
+  const other = reauthenticatedAs(sender, known);
+  if (other === null || switchedOff(other, names) !== null)
+    return { sender, party: partyOf(sender), grant: { by: "ip-sender", sender: range } };
+  return {
+    sender,
+    party: { ...partyOf(other), via: range, server: serverOf(sender) },
+    grant: { by: "ip-sender", sender: range, as: loginOf(other) ?? other.domain },
   };
 }

@@ -22,7 +22,7 @@ export interface SignQuestion {
   /** The one address in From. */
   readonly from: MailAddress;
   /** null: a trusted network, which speaks for all our domains. */
-  readonly party: Pick<OutgoingParty, "sender"> | null;
+  readonly party: Pick<OutgoingParty, "sender" | "server"> | null;
   /** The From is known to belong to the login. */
   readonly proven: boolean;
 }
@@ -31,10 +31,11 @@ export interface SignQuestion {
 export function signAs(snapshot: PolicySnapshot, { from, party, proven }: SignQuestion): SignOrder | null {
   const domain = snapshot.domain(domainOf(from));
   if (domain === null) return null;
-  if (party === null) return orderOf(domain);
-  const { sender } = party;
+  if (party === null || party.server?.sender === null) return orderOf(domain);
+  const { sender, server } = party;
   const own = domain.name === sender.domain;
-  if (!own && !proven && !mayUse(sender, from)) return null;
+  const serves = server?.sender != null && mayUse(server.sender, from);
+  if (!own && !proven && !serves && !mayUse(sender, from)) return null;
   // The sender's selector names a key of its own domain.
   return own && sender.dkim_selector !== undefined
     ? { domain: domain.name, selector: sender.dkim_selector }

@@ -6,7 +6,7 @@ import type { Client, Direction, Grant } from "../message/envelope.ts";
 import type { Facts } from "../rules/fact.ts";
 import type { Verdict } from "../rules/verdict.ts";
 import type { Reply } from "./reply.ts";
-import type { DomainSettings, ListenerSettings, Policy, SenderSettings } from "./schema.ts";
+import type { DomainSettings, ListenerSettings, NetworkSettings, Policy, SenderSettings } from "./schema.ts";
 
 /** What `decide` is asked for one recipient. */
 export interface DecisionSubject {
@@ -29,6 +29,23 @@ export interface OutgoingParty {
   readonly domain: DomainSettings | null;
   /** The range of the IP sender that handed it in, when that is re-authenticated as this one; else null. */
   readonly via: string | null;
+  /** The IP sender or trusted network whose servers hand the mail in without a login; left out: whoever logs in. */
+  readonly server?: MailServer;
+}
+
+/** Servers that hand in mail without a login. */
+export interface MailServer {
+  /** null: a trusted network, which writes for all domains here. */
+  readonly sender: SenderSettings | null;
+  readonly forwards: NetworkSettings["forwards"];
+}
+
+/** Who a message says it is from: what is known at MAIL, and the header's addresses once the data is in. */
+export interface Writers {
+  readonly reversePath: MailAddress | null;
+  readonly from: readonly MailAddress[];
+  /** Sender, Resent-From and Resent-Sender, where they were read. */
+  readonly senders?: readonly MailAddress[];
 }
 
 export interface PolicySnapshot {
@@ -43,8 +60,19 @@ export interface PolicySnapshot {
   /** The IP sender or trusted network the address belongs to. */
   trustedNetwork(ip: string): string | null;
   ipSender(ip: string): SenderSettings | null;
-  /** The outgoing sender this client sends as by this listener: its login, else the IP sender of its address (O1, O9). */
-  outgoingParty(listener: ListenerSettings, client: Client): OutgoingParty | null;
+  /**
+   * The outgoing sender this client sends as by this listener: its login, else the IP sender of its address (O1, O9), else what its
+   * trusted network sends for the domain that `writers` names. null: an outsider, or a network that is excepted.
+   */
+  outgoingParty(listener: ListenerSettings, client: Client, writers?: Writers): OutgoingParty | null;
+  /** Who is behind the party's mail as far as envelope and From tell; null: they do not tell. */
+  writerOf(party: OutgoingParty, writers: Writers, ip: string): string | null;
+  /** Mail of somebody outside that a server of ours sends on. It may pass when its author's domain has signed it, where `signed` is set. */
+  isForward(party: OutgoingParty, writers: Writers): boolean;
+  /** The sender of that key, also one that is switched off, or what a trusted network sends for a domain. */
+  partyOfKey(key: string): OutgoingParty | null;
+  /** Why the login, which is in the settings, cannot be used at present; null: it can, or nobody has it. For the log. */
+  whyOff(login: string): string | null;
   /** May this client send to this recipient? (L2: exactly one grant, recorded; never an open relay.) */
   mayRelay(
     listener: ListenerSettings,
@@ -56,11 +84,7 @@ export interface PolicySnapshot {
   /** May this client use this reverse-path? (a login's own address or its send-as grants; L3) null: yes. */
   refuseSender(listener: ListenerSettings, client: Client, reversePath: MailAddress | null): Reply | null;
   /** The same question for the header From, asked when the data is in. */
-  refuseHeaderFrom(
-    listener: ListenerSettings,
-    client: Client,
-    headerFrom: readonly MailAddress[],
-  ): Reply | null;
+  refuseHeaderFrom(listener: ListenerSettings, client: Client, writers: Writers): Reply | null;
   /** Where mail for this address goes. */
   destination(recipient: MailAddress): Destination;
   /** The facts that rules in scope of these recipients name: only these need to be found out. */

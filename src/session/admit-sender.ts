@@ -12,6 +12,8 @@ export interface SenderStart {
   readonly party: OutgoingParty;
   readonly snapshot: PolicySnapshot;
   readonly reversePath: MailAddress | null;
+  /** `Transaction.writer`. */
+  readonly writer: string | null;
 }
 
 const MAX_SHOWN = 150;
@@ -31,7 +33,7 @@ export function refuseStart(
   start: SenderStart,
   services: SessionServices,
 ): Reply | null | Promise<Reply | null> {
-  const { party, reversePath } = start;
+  const { party, reversePath, writer } = start;
   if (session.client.login !== null && session.client.tls === null && needsTls(party))
     return reply(
       530,
@@ -40,14 +42,14 @@ export function refuseStart(
       "require_tls",
     );
   return (
-    services.outgoing.admitTransaction(party, outgoingConnection(session), reversePath) ??
+    services.outgoing.admitTransaction(party, outgoingConnection(session), writer) ??
     refuseUnknown(start, reversePath, services)
   );
 }
 
 /** Where the sender's domain wants it, the address must exist if it is one of ours. null: it does, or it need not. */
 function refuseUnknown(
-  { party, snapshot }: Omit<SenderStart, "reversePath">,
+  { party, snapshot }: Pick<SenderStart, "party" | "snapshot">,
   address: MailAddress | null,
   services: SessionServices,
 ): Reply | null | Promise<Reply | null> {

@@ -17,6 +17,7 @@ import { decideAll, decisionSubjects } from "./decide-all.ts";
 import { answeredAsSet, identifySent, type SentMessage, whoFindings } from "./outgoing-message.ts";
 import { refuseHeaderSenders } from "./own-addresses.ts";
 import { bareEnvelope, recordRefusedMessage } from "./record-refusal.ts";
+import { refuseUnsigned, refuseWithdrawn, withAuthor } from "./server-transaction.ts";
 import type { SessionServices } from "./services.ts";
 import type { Session, Transaction } from "./session.ts";
 import { signOrder } from "./sign-order.ts";
@@ -139,13 +140,13 @@ function refuseAuthors(
   { transaction, summary }: { readonly transaction: Transaction; readonly summary: MessageSummary },
   services: SessionServices,
 ): Reply | null | Promise<Reply | null> {
-  const { snapshot, party, reversePath } = transaction;
+  const { snapshot, party, reversePath, writer } = transaction;
   const { listener, client } = session;
   if (client.login === null && party === null)
-    return snapshot.refuseHeaderFrom(listener, client, summary.fromAddresses);
-  const refusal = refuseHeaderSenders(session, { snapshot, summary }, services);
+    return snapshot.refuseHeaderFrom(listener, client, { reversePath, from: summary.fromAddresses });
+  const refusal = refuseHeaderSenders(session, { snapshot, summary, reversePath }, services);
   if (party === null) return refusal;
-  const start = { party, snapshot, reversePath };
+  const start = { party, snapshot, reversePath, writer };
   return refusal instanceof Promise
     ? refusal.then((late) => late ?? refuseUnknownFrom(start, summary.fromAddresses, services))
     : (refusal ?? refuseUnknownFrom(start, summary.fromAddresses, services));
@@ -166,8 +167,10 @@ async function judge(
   message: { readonly transaction: Transaction; readonly raw: Buffer },
   services: SessionServices,
 ): Promise<Answer> {
-  const { transaction, raw } = message;
-  const summary = session.client.login === null ? summarise(raw) : summarise(raw, WITH_SENDERS);
+  const { raw } = message;
+  const stranger = session.client.login === null && message.transaction.party === null;
+  const summary = stranger ? summarise(raw) : summarise(raw, WITH_SENDERS);
+  const transaction = withAuthor(session, message.transaction, summary);
   const details = {
     size: raw.length,
     subject: summary.subject,
@@ -176,8 +179,12 @@ async function judge(
     ...(summary.fromAddresses[0] === undefined ? {} : { author: addressKey(summary.fromAddresses[0]) }),
   };
   const arrived: Arrived = { transaction, raw, summary, details };
-  const asked = refuseHeader(session, summary, services) ?? refuseAuthors(session, arrived, services);
-  const refusal = asked instanceof Promise ? await asked : asked;
+  const asked =
+    refuseWithdrawn(session, transaction, services) ??
+    refuseHeader(session, summary, services) ??
+    refuseAuthors(session, arrived, services);
+  const authors = asked instanceof Promise ? await asked : asked;
+  const refusal = authors ?? (await refuseUnsigned(session, arrived, services));
   if (refusal !== null) {
     recordRefusedMessage(session, { transaction, reply: refusal, details }, services);
     return { reply: refusal };

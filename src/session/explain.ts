@@ -7,7 +7,7 @@ import { newMessageId } from "../message/message-id.ts";
 import { summarise } from "../message/summary.ts";
 import type { Outgoing } from "../outgoing/outgoing.ts";
 import { listenerSchema } from "../policy/schema.ts";
-import type { DecisionSubject, OutgoingParty, PolicySnapshot } from "../policy/snapshot.ts";
+import type { DecisionSubject, OutgoingParty, PolicySnapshot, Writers } from "../policy/snapshot.ts";
 import { envelopeFacts } from "../rules/envelope-facts.ts";
 import { type Finding, factsOf } from "../rules/fact.ts";
 import { KNOWN_FACTS } from "../rules/known-facts.ts";
@@ -71,12 +71,17 @@ const THOUGHT_OF = listenerSchema.parse({
 
 /** The facts of outgoing control, as they are at this moment; counts nothing. */
 function outgoingFindings(
-  message: { readonly envelope: Envelope; readonly party: OutgoingParty; readonly raw: Uint8Array },
+  message: {
+    readonly envelope: Envelope;
+    readonly party: OutgoingParty;
+    readonly raw: Uint8Array;
+    readonly writer: string | null;
+  },
   outgoing: Pick<Outgoing, "identify" | "findings">,
 ): readonly Finding[] {
-  const { envelope, party, raw } = message;
+  const { envelope, party, raw, writer } = message;
   const header = raw.subarray(0, summarise(raw).headerBytes);
-  const { identity } = outgoing.identify(party, envelope.reversePath, header);
+  const { identity } = outgoing.identify(party, writer, header);
   return outgoing.findings({
     id: envelope.id,
     party,
@@ -111,7 +116,8 @@ export async function explain(
     tls: null,
     login: question.login,
   };
-  const party = snapshot.outgoingParty(THOUGHT_OF, client);
+  const writers: Writers = { reversePath, from: summarise(raw).fromAddresses };
+  const party = snapshot.outgoingParty(THOUGHT_OF, client, writers);
   const inside = trusted || question.login !== null;
   const recipients = recipientsOf(question, snapshot).map((address) => {
     const ours = snapshot.domain(domainOf(address)) !== null;
@@ -137,7 +143,10 @@ export async function explain(
     ...envelopeFacts(envelope, raw.byteLength, trusted),
     ...(party === null || services.outgoing === undefined
       ? []
-      : outgoingFindings({ envelope, party, raw }, services.outgoing)),
+      : outgoingFindings(
+          { envelope, party, raw, writer: snapshot.writerOf(party, writers, client.ip) },
+          services.outgoing,
+        )),
     ...(await services.checker.run({ envelope, raw }, wanted)),
   ];
   const facts = factsOf(findings);

@@ -51,8 +51,9 @@ export function mail(
   if (!parameters.smtpUtf8 && !isAscii(path.mailbox)) return NOT_ASCII;
   const snapshot = services.snapshot();
   const { listener, client } = session;
-  const party = snapshot.outgoingParty(listener, client);
-  const transaction = newTransaction({ ...parameters, reversePath, snapshot, party }, services);
+  const party = snapshot.outgoingParty(listener, client, { reversePath, from: [] });
+  const writer = writerAtStart({ party, reversePath, snapshot }, client.ip);
+  const transaction = newTransaction({ ...parameters, reversePath, snapshot, party, writer }, services);
   const refused =
     client.login === null && party === null
       ? snapshot.refuseSender(listener, client, reversePath)
@@ -61,16 +62,26 @@ export function mail(
   return refused.then((late) => begin(session, { transaction, refused: late }, services));
 }
 
+/** Who is behind it, where that is known before the header: a server's envelope sender that is none of its own says nothing yet. */
+function writerAtStart(
+  { party, reversePath, snapshot }: Pick<Transaction, "party" | "reversePath" | "snapshot">,
+  ip: string,
+): string | null {
+  if (party?.server === undefined) return reversePath;
+  const writer = snapshot.writerOf(party, { reversePath, from: [] }, ip);
+  return writer === reversePath ? writer : null;
+}
+
 /** Mail of logins and other outgoing senders has more to ask. */
 function refuseOutgoing(
   session: Session,
   transaction: Transaction,
   services: SessionServices,
 ): Reply | null | Promise<Reply | null> {
-  const { snapshot, reversePath, party } = transaction;
+  const { snapshot, reversePath, party, writer } = transaction;
   const refusal = refuseReversePath(session, { snapshot, address: reversePath }, services);
   if (party === null) return refusal;
-  const start = { party, snapshot, reversePath };
+  const start = { party, snapshot, reversePath, writer };
   return refusal instanceof Promise
     ? refusal.then((late) => late ?? refuseStart(session, start, services))
     : (refusal ?? refuseStart(session, start, services));

@@ -30,7 +30,7 @@ export function identifySent(
   services: Pick<SessionServices, "outgoing">,
 ): SentMessage {
   const { transaction, party, header } = what;
-  const { identity, removeHeaders } = services.outgoing.identify(party, transaction.reversePath, header);
+  const { identity, removeHeaders } = services.outgoing.identify(party, transaction.writer, header);
   const recipients = transaction.recipients.map(({ address }) => address);
   const connection = outgoingConnection(session);
   return {
@@ -55,11 +55,11 @@ export function whoFindings(party: OutgoingParty, identity: string | null): read
 
 /** The same for a transaction whose header was never seen. */
 export function whoBegan(
-  { party, reversePath }: Pick<Transaction, "party" | "reversePath">,
+  { party, writer }: Pick<Transaction, "party" | "writer">,
   services: Pick<SessionServices, "outgoing">,
 ): readonly Finding[] {
   if (party === null) return [];
-  return whoFindings(party, services.outgoing.identify(party, reversePath, NO_HEADER).identity);
+  return whoFindings(party, services.outgoing.identify(party, writer, NO_HEADER).identity);
 }
 
 /** Does a [[rule]] of that name say with which code it answers? Then the sender's own setting does not count. */

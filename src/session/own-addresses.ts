@@ -39,11 +39,20 @@ export function refuseReversePath(
 /** May the client write these addresses in From, Sender, Resent-From and Resent-Sender? null: yes. */
 export function refuseHeaderSenders(
   session: Session,
-  { snapshot, summary }: { readonly snapshot: PolicySnapshot; readonly summary: MessageSummary },
+  {
+    snapshot,
+    summary,
+    reversePath,
+  }: {
+    readonly snapshot: PolicySnapshot;
+    readonly summary: MessageSummary;
+    readonly reversePath: MailAddress | null;
+  },
   services: SessionServices,
 ): Reply | null | Promise<Reply | null> {
   const { listener, client } = session;
-  const refusal = snapshot.refuseHeaderFrom(listener, client, summary.fromAddresses);
+  const writers = { reversePath, from: summary.fromAddresses, senders: summary.senderAddresses };
+  const refusal = snapshot.refuseHeaderFrom(listener, client, writers);
   if (client.login === null) return refusal;
   const [from] = summary.fromAddresses;
   if (refusal !== null && (from === undefined || summary.fromAddresses.length > 1)) return refusal;

@@ -62,11 +62,8 @@ function countGuess(session: Session, given: Answer, services: SessionServices):
 const YES: RecipientAnswer = { known: "yes", text: "" };
 
 /** For mail of an outgoing sender: a lock or the day's recipients. Asked each time, so that a lock holds on open connections. */
-function refuseMore(
-  { party, reversePath, recipients }: Transaction,
-  services: SessionServices,
-): Reply | null {
-  return party === null ? null : services.outgoing.admitRecipient(party, reversePath, recipients.length);
+function refuseMore({ party, writer, recipients }: Transaction, services: SessionServices): Reply | null {
+  return party === null ? null : services.outgoing.admitRecipient(party, writer, recipients.length);
 }
 
 function settle(transaction: Transaction, recipient: EnvelopeRecipient, found: RecipientAnswer): Answer {

@@ -28,8 +28,10 @@ export interface Transaction {
   readonly requireTls: boolean;
   readonly dsnRet: "FULL" | "HDRS" | null;
   readonly dsnEnvid: string | null;
-  /** The outgoing sender it is counted for; null for mail from outside and of trusted networks. */
+  /** The outgoing sender it is counted for; null for mail from outside and of networks that are excepted. */
   readonly party: OutgoingParty | null;
+  /** Who is behind it as far as the envelope tells: the reverse path where that counts. */
+  readonly writer: string | null;
   readonly recipients: EnvelopeRecipient[];
   /** `addressKey` of each recipient: a repeated RCPT adds nothing. */
   readonly keys: Set<string>;
@@ -92,7 +94,7 @@ export function newSession(listener: ListenerSettings, client: Client): Session 
 /** What MAIL says of a transaction. */
 export type TransactionStart = Pick<
   Transaction,
-  "reversePath" | "smtpUtf8" | "body" | "requireTls" | "dsnRet" | "dsnEnvid" | "snapshot" | "party"
+  "reversePath" | "smtpUtf8" | "body" | "requireTls" | "dsnRet" | "dsnEnvid" | "snapshot" | "party" | "writer"
 >;
 
 /** Begins a transaction under a new message id. */

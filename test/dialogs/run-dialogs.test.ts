@@ -81,7 +81,10 @@ beforeAll(async () => {
         },
         { name: "lax", listen, relay, strict_syntax: "nobody", bare_lf: "normalise", ...quick },
       ],
-      networks: { trusted: ["127.0.0.9/32", "192.0.2.99/32"] },
+      networks: {
+        trusted: ["127.0.0.9/32", "192.0.2.99/32", "127.0.0.26/32", "127.0.0.28/31"],
+        excepted: ["127.0.0.29/32"],
+      },
       domain: [
         {
           name: "example.test",
@@ -113,6 +116,7 @@ beforeAll(async () => {
         { name: "barred.test", rules: [], outgoing: { barred: true } },
         { name: "whole.test", rules: [], recipients: { verify: "catch-all" } },
         { name: "exists.test", rules: [], outgoing: { from_must_exist: true } },
+        { name: "asleep.test", rules: [], enabled: false },
       ],
       sender: [
         { kind: "user", login: "alice@example.test", domain: "example.test", password_hash },
@@ -153,6 +157,17 @@ beforeAll(async () => {
         { kind: "user", login: "eve@linked.test", domain: "linked.test", password_hash: other_hash },
         { kind: "user", login: "barry@barred.test", domain: "barred.test", password_hash },
         { kind: "domain", domain: "whole.test", password_hash },
+        { kind: "user", login: "sue@asleep.test", domain: "asleep.test", password_hash },
+        { kind: "domain", domain: "asleep.test", password_hash },
+        { kind: "ip", range: "127.0.0.26/32", domain: "asleep.test" },
+        {
+          kind: "ip",
+          range: "127.0.0.23/32",
+          domain: "example.test",
+          domains: ["listed.test", "barred.test"],
+        },
+        { kind: "ip", range: "127.0.0.24/32", domain: "example.test", forwards: "allow" },
+        { kind: "ip", range: "127.0.0.25/32", domain: "example.test", forwards: "refuse" },
         {
           kind: "ip",
           range: "127.0.0.20/32",

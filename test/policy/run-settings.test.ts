@@ -209,7 +209,7 @@ test("the schema's defaults", () => {
     greeting_delay: 100,
     enabled: true,
   });
-  expect(networksSchema.parse({})).toEqual({ trusted: [] });
+  expect(networksSchema.parse({})).toEqual({ trusted: [], excepted: [], forwards: "allow" });
   expect(domainSchema.parse({ name: "a.test", routes: [{ host: "x" }] }) as object).toEqual({
     name: "a.test",
     routes: [{ host: "x", port: 25, priority: 10, tls: "opportunistic" }],
@@ -252,6 +252,8 @@ test("the schema's defaults", () => {
     domain: "a.test",
     identify_by: "authenticated-user",
     send_as: [],
+    domains: [],
+    except_rules: [],
     rules: [],
     limits: noLimits,
     identity_limits: noLimits,

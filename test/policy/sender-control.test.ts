@@ -46,7 +46,9 @@ function refused(by: string, who: ReturnType<typeof client>, reversePath: string
 }
 
 function refusedFrom(by: string, who: ReturnType<typeof client>, ...from: readonly string[]): string | null {
-  return snapshot.refuseHeaderFrom(listener(by), who, from.map(address))?.text ?? null;
+  return (
+    snapshot.refuseHeaderFrom(listener(by), who, { reversePath: null, from: from.map(address) })?.text ?? null
+  );
 }
 
 const alice = client({ login: "alice@example.test" });

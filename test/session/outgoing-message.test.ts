@@ -60,6 +60,7 @@ function told(
       snapshot,
       party,
       reversePath: address(login),
+      writer: login,
       smtpUtf8: false,
       body: "7bit",
       requireTls: false,

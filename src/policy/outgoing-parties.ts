@@ -1,0 +1,121 @@
+// Who sends: a login, an IP sender, or what a trusted network sends for one of our domains. Found once per snapshot, then looked up.
+import type { Domain, MailAddress } from "../message/address.ts";
+import type { Client } from "../message/envelope.ts";
+import { networkIndex } from "./network-index.ts";
+import { isForward, refuseForward, refuseServerAddress, type ServerQuestion } from "./refuse-server.ts";
+import { type RelayFacts, standingGrant, standingSender, trustedBy } from "./relay-control.ts";
+import type { Reply } from "./reply.ts";
+import type { DomainSettings, ListenerSettings, Policy, SenderSettings } from "./schema.ts";
+import { senderSchema } from "./schema-sender.ts";
+import type { SenderIndex } from "./sender-index.ts";
+import {
+  domainWrittenFor,
+  networkKey,
+  networkOfKey,
+  networkSender,
+  type OwnerOf,
+  writerOf,
+} from "./server-mail.ts";
+import type { OutgoingParty, PolicySnapshot, Writers } from "./snapshot.ts";
+
+export interface OutgoingParties extends Pick<PolicySnapshot, "writerOf" | "isForward"> {
+  readonly of: PolicySnapshot["outgoingParty"];
+  readonly byKey: PolicySnapshot["partyOfKey"];
+  /** What servers without a login may not write at MAIL, and in the header. null: go on. */
+  refusePath(listener: ListenerSettings, client: Client, reversePath: MailAddress | null): Reply | null;
+  refuseWriters(listener: ListenerSettings, client: Client, writers: Writers): Reply | null;
+}
+
+const NOBODY_YET: Writers = { reversePath: null, from: [] };
+
+/** The domain itself, else the nearest one of ours above it: `web1.example.org` belongs to `example.org`. */
+function ownerIn(policy: Policy): OwnerOf {
+  const all = new Map<string, DomainSettings>(policy.domain.map((domain) => [domain.name, domain]));
+  return (name) => {
+    for (let rest: string = name; rest !== ""; ) {
+      const found = all.get(rest);
+      if (found !== undefined) return found;
+      const dot = rest.indexOf(".");
+      rest = dot < 0 ? "" : rest.slice(dot + 1);
+    }
+    return null;
+  };
+}
+
+/** What trusted networks send: a party for each network and domain, made when it is first asked for. */
+function networkParties(policy: Policy): (network: string, domain: DomainSettings | null) => OutgoingParty {
+  const defaults = senderSchema.parse({ kind: "ip", range: "127.0.0.1/32", domain: "trusted.invalid" });
+  const made = new Map<string, OutgoingParty>();
+  return (network, domain) => {
+    const key = networkKey(network, domain?.name ?? "");
+    const known = made.get(key);
+    if (known !== undefined) return known;
+    // The network is one of `networks.trusted`, which the schema has parsed.
+    const range = network as NonNullable<SenderSettings["range"]>;
+    const party: OutgoingParty = {
+      key,
+      sender: networkSender(defaults, { range, domain }),
+      domain,
+      via: null,
+      server: { sender: null, forwards: policy.networks.forwards },
+    };
+    made.set(key, party);
+    return party;
+  };
+}
+
+/** Makes the look-ups. */
+export function outgoingParties(
+  policy: Policy,
+  { facts, senders }: { readonly facts: RelayFacts; readonly senders: SenderIndex },
+): OutgoingParties {
+  const owner = ownerIn(policy);
+  const ofNetwork = networkParties(policy);
+  const excepted = networkIndex(policy.networks.excepted.map((network) => [network, true] as const));
+
+  const of = (listener: ListenerSettings, client: Client, writers = NOBODY_YET): OutgoingParty | null => {
+    const sender = standingSender(facts, listener, client);
+    if (sender !== null) return sender.party;
+    // A login that may not send is no mail of the network it was made from.
+    if (client.login !== null && facts.whyOff(client.login) !== null) return null;
+    const network = trustedBy(facts, listener, client);
+    if (network === null || excepted(client.ip) !== null) return null;
+    return ofNetwork(network, domainWrittenFor(writers, owner));
+  };
+
+  /** Null: whoever logs in, and outsiders, who are judged otherwise. */
+  const question = (listener: ListenerSettings, client: Client, writers: Writers): ServerQuestion | null => {
+    if (client.login !== null || standingGrant(facts, listener, client) === null) return null;
+    return { party: of(listener, client, writers), ip: client.ip, owner };
+  };
+
+  return {
+    of,
+    byKey(key) {
+      const sender = senders.party(key);
+      if (sender !== null) return sender;
+      const parts = networkOfKey(key);
+      if (parts === null || !policy.networks.trusted.some((network) => network === parts.network))
+        return null;
+      const domain = facts.domain(parts.domain as Domain);
+      return parts.domain !== "" && domain === null ? null : ofNetwork(parts.network, domain);
+    },
+    writerOf: (party, writers, ip) => writerOf(party, writers, { owner, ip }),
+    isForward: (party, writers) => isForward(party, writers, owner),
+    refusePath(listener, client, reversePath) {
+      const asked = reversePath === null ? null : question(listener, client, { reversePath, from: [] });
+      return asked === null || reversePath === null
+        ? null
+        : refuseServerAddress(asked, reversePath, "the envelope");
+    },
+    refuseWriters(listener, client, writers) {
+      const asked = question(listener, client, writers);
+      if (asked === null) return null;
+      for (const address of [...writers.from, ...(writers.senders ?? [])]) {
+        const refused = refuseServerAddress(asked, address, "the header");
+        if (refused !== null) return refused;
+      }
+      return refuseForward(asked, writers);
+    },
+  };
+}
