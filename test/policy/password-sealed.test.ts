@@ -11,6 +11,7 @@ import { MemoryStore, settingsOn, TESTER } from "./policy-fixtures.ts";
 
 const GOOD = "tulip magnet forty";
 const OTHER = "silver-lantern-otter-52";
+const DOMAIN = { domain: [{ name: "example.test" }] };
 const ALICE = { login: "alice@example.test", domain: "example.test" };
 
 function newKey() {
@@ -23,7 +24,7 @@ function newKey() {
 async function trial() {
   const seal = newKey();
   const store = new MemoryStore();
-  const settings = await settingsOn(store, { seal });
+  const settings = await settingsOn(store, { seal, initial: DOMAIN });
   const stored = () => settings.current().userSender(ALICE.login)?.cram_password;
   const put = (more: object) => settings.put("sender", { ...ALICE, ...more }, TESTER);
   return { seal, store, settings, put, stored, opened: () => seal.open(stored() ?? "", CRAM_PURPOSE) };
@@ -111,7 +112,7 @@ describe("a CRAM-MD5 password", () => {
 
   test("is taken from the policy file of a first start", async () => {
     const seal = newKey();
-    const initial = { sender: [{ ...ALICE, cram_password: GOOD }] };
+    const initial = { ...DOMAIN, sender: [{ ...ALICE, cram_password: GOOD }] };
     const settings = await settingsOn(new MemoryStore(), { seal, initial });
     expect(seal.open(settings.current().userSender(ALICE.login)?.cram_password ?? "", CRAM_PURPOSE)).toBe(
       GOOD,
