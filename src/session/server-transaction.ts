@@ -12,7 +12,7 @@ import type { Session, Transaction } from "./session.ts";
 const SIGNATURE_FACTS: ReadonlySet<string> = new Set(["dkim.result", "dkim.aligned"]);
 
 /** Everybody the header names as a writer. */
-export function writersOf(
+function writersOf(
   { reversePath }: Pick<Transaction, "reversePath">,
   summary: MessageSummary,
 ): Writers {
