@@ -12,10 +12,7 @@ import type { Session, Transaction } from "./session.ts";
 const SIGNATURE_FACTS: ReadonlySet<string> = new Set(["dkim.result", "dkim.aligned"]);
 
 /** Everybody the header names as a writer. */
-function writersOf(
-  { reversePath }: Pick<Transaction, "reversePath">,
-  summary: MessageSummary,
-): Writers {
+function writersOf({ reversePath }: Pick<Transaction, "reversePath">, summary: MessageSummary): Writers {
   const { fromAddresses: from, senderAddresses: senders } = summary;
   return { reversePath, from, senders };
 }
