@@ -4,7 +4,6 @@ import type { Checker } from "../checks/check.ts";
 import { exportToml } from "../policy/policy-document.ts";
 import type { Actor, PlanResult } from "../policy/settings.ts";
 import { explain } from "../session/explain.ts";
-import { backUp } from "../vault/back-up.ts";
 import type { ControlHandlers } from "./control.ts";
 import type { ConsoleServices } from "./services.ts";
 import type { SetupCode } from "./setup-code.ts";
@@ -14,8 +13,8 @@ const COMMAND_LINE: Actor = { name: "command line", via: "cli", ip: null };
 export interface ControlParts extends ConsoleServices {
   readonly checks: Pick<Checker, "run">;
   readonly setup: SetupCode;
-  /** The data directory. */
-  readonly data: string;
+  /** Writes a backup into a new directory. Rejects in words. */
+  readonly backUp: (directory: string) => Promise<{ readonly files: number; readonly bytes: number }>;
 }
 
 /** A policy file's text as a document, or what is wrong with it as TOML. */
@@ -98,12 +97,7 @@ export function createControlHandlers(parts: ControlParts): ControlHandlers {
     "lock-list": async () => parts.outgoing.locks(),
     "lock-unlock": (key) => parts.outgoing.unlock(key, COMMAND_LINE.name),
     backup: async ({ directory }) => {
-      const result = await backUp({
-        data: parts.data,
-        directory,
-        log: parts.log,
-        now: parts.clock.now(),
-      });
+      const result = await parts.backUp(directory);
       await audit("backup", directory, `${result.files} files`);
       return result;
     },

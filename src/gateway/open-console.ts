@@ -1,7 +1,7 @@
 // How people see it: the console, the command line's socket, the figures.
 import type { GatewayChecks } from "../checks/create-checks.ts";
 import { VERSION } from "../config/version.ts";
-import { createControlHandlers } from "../console/control-handlers.ts";
+import { type ControlParts, createControlHandlers } from "../console/control-handlers.ts";
 import { createConsole } from "../console/create-console.ts";
 import { serveConsole } from "../console/serve-console.ts";
 import { serveControl } from "../console/serve-control.ts";
@@ -11,6 +11,7 @@ import type { Certificate } from "../listener/certificate.ts";
 import { serveMetrics } from "../observe/serve-metrics.ts";
 import type { Settings } from "../policy/settings.ts";
 import type { Bans } from "../session/bans.ts";
+import { backUp } from "../vault/back-up.ts";
 import type { Ground } from "./ground.ts";
 import type { Delivery } from "./open-delivery.ts";
 import type { OutgoingControl } from "./open-outgoing.ts";
@@ -74,10 +75,25 @@ export function openConsole(
   const { certificate } = rest;
   const web = serveConsole({ app: createConsole(services), listen: config.console.listen, tls: certificate });
   parts.defer(() => web.close(CONSOLE_GRACE_MS));
-  const handlers = createControlHandlers({ ...services, checks, setup, data: config.data });
+  const handlers = createControlHandlers({ ...services, checks, setup, backUp: backingUp(ground, stores) });
   parts.defer(serveControl({ dataDir: config.data, handlers, log }));
   openFigures(ground, { queue: delivery.queue, connections });
   return { url: webAddress(web, hostname), reload: (fresh) => web.reload(fresh) };
+}
+
+function backingUp({ config, log, clock }: Ground, stores: Stores): ControlParts["backUp"] {
+  return (directory) =>
+    backUp({
+      data: config.data,
+      directory,
+      databases: new Map([
+        ["spool.db", stores.spoolDatabase],
+        ["gatepost.db", stores.database],
+      ]),
+      holds: [() => stores.spool.holdBodies(), () => stores.vault.hold()],
+      log,
+      now: clock.now(),
+    });
 }
 
 /** /metrics and /healthz. A taken address is an alarm: mail does not depend on it. */

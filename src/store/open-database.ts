@@ -22,6 +22,11 @@ const MAX_NUMBERED_SQL = 500;
 
 /** A database handle with a lifetime. */
 export interface Database extends DatabaseWriter {
+  /**
+   * Holds commits back until the returned function is called; resolves when none is under way. For moments: whoever waits for a
+   * commit waits that much longer.
+   */
+  pause(): Promise<() => void>;
   /** Finishes what was asked before, copies the log into the file and ends the Worker. */
   close(): Promise<void>;
 }
@@ -85,6 +90,9 @@ class DatabaseHandle implements Database {
   /** The units of the group that the Worker is committing. */
   #committing: readonly WaitingUnit[] = [];
   #flushPlanned = false;
+  #pauses = 0;
+  /** Called when no commit is under way. */
+  #onQuiet: (() => void)[] = [];
   #lastQuery = 0;
   #dead: StoreError | null = null;
   #opening: { resolve: () => void; reject: (error: StoreError) => void } | null = null;
@@ -125,6 +133,18 @@ class DatabaseHandle implements Database {
     });
   }
 
+  async pause(): Promise<() => void> {
+    this.#pauses++;
+    if (this.#committing.length > 0) await new Promise<void>((resolve) => this.#onQuiet.push(resolve));
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      this.#pauses--;
+      this.#flush();
+    };
+  }
+
   query(statement: Statement): Promise<readonly SqlRow[]> {
     const refusal = this.#refusal();
     if (refusal !== null) return Promise.reject(refusal);
@@ -158,6 +178,7 @@ class DatabaseHandle implements Database {
 
   #flush(): void {
     if (this.#dead !== null || this.#committing.length > 0 || this.#pending.length === 0) return;
+    if (this.#pauses > 0) return;
     let count = 0;
     let bytes = 0;
     for (const unit of this.#pending) {
@@ -231,6 +252,7 @@ class DatabaseHandle implements Database {
     // The next group goes out before anybody is told, so that the disk works while the callers do.
     if (this.#pending.length > 0) this.#flush();
     else if (this.#closing !== null) this.#post({ kind: "close" });
+    this.#tellQuiet();
     for (const [index, unit] of group.entries()) {
       const result = results[index];
       if (result === undefined)
@@ -238,6 +260,13 @@ class DatabaseHandle implements Database {
       else if ("kind" in result) unit.reject(storeError(result));
       else unit.resolve(result);
     }
+  }
+
+  #tellQuiet(): void {
+    if (this.#committing.length > 0) return;
+    const waiting = this.#onQuiet;
+    this.#onQuiet = [];
+    for (const tell of waiting) tell();
   }
 
   /** The Worker or the file is lost: nobody may wait for an answer that never comes. */
@@ -252,6 +281,7 @@ class DatabaseHandle implements Database {
     this.#committing = [];
     this.#pending = [];
     this.#queries.clear();
+    this.#tellQuiet();
     this.#log.error({ database: this.#path, err: error }, "database lost");
     for (const unit of units) unit.reject(error);
     for (const query of queries) query.reject(error);

@@ -21,6 +21,8 @@ export interface SpoolBodies {
   read(name: string, maxBytes: number): Promise<Uint8Array>;
   /** Removes a file; one that is gone already is fine, and one that cannot be removed is swept at the next start. */
   remove(name: string): Promise<void>;
+  /** From now on no file goes away, until the returned function is called: then those that were to. */
+  hold(): () => void;
   /**
    * Removes files that no message names: a crash left them between the file and its row. Files from before `since`
    * (milliseconds UTC) belong to another database and are left alone. Only at start, before anything is accepted.
@@ -33,7 +35,15 @@ export async function openSpoolBodies(folder: string, sync = syncOnce): Promise<
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const syncFolder = sharedSync(() => sync(folder));
 
+  let holds = 0;
+  /** Files that are removed when nobody holds them any more. A process that dies leaves them to the sweep. */
+  const doomed = new Set<string>();
+
   async function remove(name: string): Promise<void> {
+    if (holds > 0) {
+      doomed.add(name);
+      return;
+    }
     await unlink(join(folder, name)).catch(() => {});
   }
   return {
@@ -82,6 +92,19 @@ export async function openSpoolBodies(folder: string, sync = syncOnce): Promise<
       );
     },
     remove,
+    hold() {
+      holds++;
+      let held = true;
+      return () => {
+        if (!held) return;
+        held = false;
+        holds--;
+        if (holds > 0) return;
+        const names = [...doomed];
+        doomed.clear();
+        for (const name of names) void remove(name);
+      };
+    },
     async sweep(known, since) {
       const there = new Set((await readdir(folder)).filter((name) => name.endsWith(SUFFIX)));
       const foreign: string[] = [];

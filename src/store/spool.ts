@@ -32,6 +32,8 @@ export interface Spool extends SpoolReader, UnreportedReader {
   body(message: Pick<SpooledMessage, "seq" | "size" | "bodyFile">, maxBytes?: number): Promise<Uint8Array>;
   /** Removes the body file of a message that is settled. */
   removeBody(bodyFile: string): Promise<void>;
+  /** From now on no body file goes away, until the returned function is called: then those that were to. */
+  holdBodies(): () => void;
   /** Removes the body file of a message whose commit failed, unless the message is there after all or nobody can tell now. */
   abandonBody(bodyFile: string, seq: number): Promise<void>;
   /** The number of the newest message. */
@@ -78,6 +80,7 @@ export async function openSpool(options: {
       throw new StoreError("lost", `the message body should have ${expected} octets, and ${there} is there`);
     },
     removeBody: (bodyFile) => bodies.remove(bodyFile),
+    holdBodies: () => bodies.hold(),
     async abandonBody(bodyFile, seq) {
       // A commit that failed may have reached the disk all the same: then the file is needed, and else the next start sweeps it.
       const isStored = await hasMessage(database, seq).catch(() => true);

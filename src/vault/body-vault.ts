@@ -23,6 +23,8 @@ export interface BodyVault {
   get(hash: string): Promise<Uint8Array | null>;
   /** Removes the file unless `isReferenced` says that it is needed or it was stored within the last hour. True when it is gone. */
   removeUnlessReferenced(hash: string, isReferenced: () => Promise<boolean>): Promise<boolean>;
+  /** From now on no file goes away, until the returned function is called; what nobody refers to is then left to the next sweep. */
+  hold(): () => void;
   /** Removes all files that nobody refers to and that have rested for an hour. Resolves to how many. */
   sweep(isReferenced: (hash: string) => Promise<boolean>): Promise<number>;
 }
@@ -44,6 +46,7 @@ class DirectoryVault implements BodyVault {
   /** The last piece of work on each hash: storing and removing one body never overlap. */
   readonly #turns = new Map<string, Promise<unknown>>();
   #lastFile = 0;
+  #held = 0;
 
   constructor(directory: string, now: () => number) {
     this.#directory = directory;
@@ -122,6 +125,7 @@ class DirectoryVault implements BodyVault {
     if (!HASH.test(hash)) return false;
     return this.#inTurn(hash, async () => {
       if (this.#isRecent(hash) || (await isReferenced()) || this.#isRecent(hash)) return false;
+      if (this.#held > 0) return false;
       return unlink(this.#path(hash)).then(
         () => true,
         (error: unknown) => {
@@ -130,6 +134,15 @@ class DirectoryVault implements BodyVault {
         },
       );
     });
+  }
+
+  hold(): () => void {
+    this.#held++;
+    let held = true;
+    return () => {
+      if (held) this.#held--;
+      held = false;
+    };
   }
 
   async sweep(isReferenced: (hash: string) => Promise<boolean>): Promise<number> {

@@ -40,6 +40,7 @@ export async function openAt(
   return {
     broken,
     commit: (statements) => database.commit(statements),
+    pause: () => database.pause(),
     query: (statement) => database.query(statement),
     close: () => database.close(),
   };
