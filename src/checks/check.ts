@@ -1,11 +1,12 @@
 // The check contract. A check looks at a message and writes findings; it never decides and never touches the message.
+import type { MessageBody } from "../message/body.ts";
 import type { Envelope } from "../message/envelope.ts";
 import type { Finding } from "../rules/fact.ts";
 
-/** What a check gets. `raw` is the message as received, CRLF line ends, without our own headers. */
+/** What a check gets. `raw` is the message as received, in memory or for the greater part in a file, CRLF line ends, without our own headers. */
 export interface CheckInput {
   readonly envelope: Envelope;
-  readonly raw: Uint8Array;
+  readonly raw: MessageBody;
   readonly signal: AbortSignal;
 }
 

@@ -3,6 +3,7 @@
 import { getDomain } from "tldts";
 import { askRdap } from "../hooks/rdap.ts";
 import { domainOf } from "../message/address.ts";
+import { headOf } from "../message/body.ts";
 import { summarise } from "../message/summary.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
@@ -58,7 +59,7 @@ export function createDomainAge(parts: {
       // It answers sooner by itself.
       timeoutMs: 2 * ANSWER_WITHIN_MS,
       async run({ raw }) {
-        const domains = fromDomains(raw);
+        const domains = fromDomains(headOf(raw));
         if (domains.length === 0) return [unknown("From names no domain that could be registered")];
         const ages = await Promise.all(
           domains.map(async (domain) => ({ domain, age: await inTime(sources.ageOf(domain)) })),

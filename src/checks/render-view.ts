@@ -2,12 +2,15 @@
 // The viewer shows the HTML in a sandboxed frame under its own CSP; what is done here is the inner of two fences.
 import PostalMime, { type Email } from "postal-mime";
 import sanitizeHtml from "sanitize-html";
+import { headOf, type MessageBody } from "../message/body.ts";
 import { displayText, eachField, rawValue, readHeaderBlock } from "../message/header-block.ts";
+import { wholeBody } from "../store/body-file.ts";
 import { savedName } from "./file-name.ts";
 import type { MessageView } from "./message-view.ts";
 import { walkMime } from "./mime-walk.ts";
 
-const MAX_MESSAGE_BYTES = 33_554_432;
+/** Taking a message apart needs several times its size. */
+const MAX_MESSAGE_BYTES = 16_777_216;
 const MAX_HTML = 1_000_000;
 const MAX_TEXT = 500_000;
 const MAX_HEADERS = 200;
@@ -15,15 +18,16 @@ const MAX_HEADER_VALUE = 2000;
 const MAX_ATTACHMENTS = 200;
 
 /** Takes the message apart for people. Never throws for what is in it: `problem` says what could not be shown. */
-export async function renderView(raw: Uint8Array): Promise<MessageView> {
-  const headers = headersOf(raw);
+export async function renderView(body: MessageBody): Promise<MessageView> {
+  const headers = headersOf(headOf(body));
   const empty = { headers, text: "", html: "", attachments: [] };
-  if (raw.length > MAX_MESSAGE_BYTES) {
+  if (body.length > MAX_MESSAGE_BYTES) {
     return {
       ...empty,
       problem: `The message is larger than ${MAX_MESSAGE_BYTES / 1_048_576} MB; only its header is shown.`,
     };
   }
+  const raw = await wholeBody(body);
   const { cut } = walkMime(raw);
   if (cut !== null) return { ...empty, problem: `The message has ${cut}; only its header is shown.` };
   try {

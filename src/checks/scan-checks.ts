@@ -1,6 +1,7 @@
 // The checks that run in scan workers: attachments, macros, eicar, gtube, structure, spf, dkim, dmarc, arc. All that are asked about one message go
 // to a worker together, in one round trip.
 
+import type { MessageBody } from "../message/body.ts";
 import type { Finding } from "../rules/fact.ts";
 import { ATTACHMENT_FACTS } from "./attachments.ts";
 import { AUTHENTICATION_FACTS, type AuthenticationCheck } from "./authenticate-message.ts";
@@ -70,7 +71,7 @@ export interface MessageScan {
 
 /** Gathers what the checks ask about a message within one turn, so that it is handed over once. */
 export function createMessageScan({ pool, hostname, timeoutMs = 75_000 }: ScanCheckOptions): MessageScan {
-  const open = new Map<Uint8Array, Batch>();
+  const open = new Map<MessageBody, Batch>();
   return {
     timeoutMs,
     batchOf({ raw, envelope }) {

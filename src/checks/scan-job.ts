@@ -1,11 +1,12 @@
 // One message on its way through the scan pool, with the promises its asker waits on. No I/O.
+import type { MessageBody } from "../message/body.ts";
 import type { AuthenticationCheck, AuthenticationClient } from "./authenticate-message.ts";
 import type { MessageView } from "./message-view.ts";
 import type { ContentCheck } from "./scan-message.ts";
 import type { FindingsByCheck, ScanOrder } from "./scan-protocol.ts";
 
 export interface ScanRequest {
-  readonly raw: Uint8Array;
+  readonly raw: MessageBody;
   readonly content: readonly ContentCheck[];
   /** null: nothing of the sender is to be proven. */
   readonly authentication: {
@@ -16,7 +17,7 @@ export interface ScanRequest {
 
 export interface ScanJob {
   readonly id: number;
-  readonly raw: Uint8Array;
+  readonly raw: MessageBody;
   /** null: a view is wanted. */
   readonly request: Omit<ScanRequest, "raw"> | null;
   readonly queuedAt: number;
@@ -27,7 +28,7 @@ export interface ScanJob {
   parseDone: boolean;
 }
 
-export function newScanJob(id: number, raw: Uint8Array, request: Omit<ScanRequest, "raw"> | null): ScanJob {
+export function newScanJob(id: number, raw: MessageBody, request: Omit<ScanRequest, "raw"> | null): ScanJob {
   const job: ScanJob = {
     id,
     raw,
@@ -51,8 +52,8 @@ export function failJob(job: ScanJob, error: Error): void {
   job.viewed.reject(error);
 }
 
-/** The order for a worker. `raw` is a copy of its own, to be transferred. */
-export function orderOf(job: ScanJob, raw: Uint8Array): ScanOrder {
+/** The order for a worker. What of `raw` is in memory is a copy of its own, to be transferred. */
+export function orderOf(job: ScanJob, raw: MessageBody): ScanOrder {
   if (job.request === null) return { kind: "view", id: job.id, raw };
   const content = job.parseDone ? [] : job.request.content;
   return { kind: "scan", id: job.id, raw, content, authentication: job.request.authentication };

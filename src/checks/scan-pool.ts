@@ -1,6 +1,7 @@
 // The pool of scan workers. A message is handed to a worker once and all wanted checks answer from there. When a worker hangs or dies, the
 // messages it had are tried once more, each alone, so that only the one that breaks workers fails.
 
+import type { MessageBody } from "../message/body.ts";
 import type { Log } from "../observe/log.ts";
 import type { Resolve } from "./authenticate-message.ts";
 import type { MessageView } from "./message-view.ts";
@@ -17,7 +18,7 @@ export interface ScanAnswer {
 export interface ScanPool {
   /** `raw` is copied when a worker takes it; until then it must not change. */
   scan(request: ScanRequest): ScanAnswer;
-  view(raw: Uint8Array): Promise<MessageView>;
+  view(raw: MessageBody): Promise<MessageView>;
   /** Ends the workers; what is under way fails. */
   close(): Promise<void>;
 }
@@ -76,7 +77,7 @@ export function createScanPool(options: ScanPoolOptions): ScanPool {
     seats = Array.from({ length: options.workers ?? 2 }, newSeat);
   }
 
-  function submit(raw: Uint8Array, request: Omit<ScanRequest, "raw"> | null): ScanJob {
+  function submit(raw: MessageBody, request: Omit<ScanRequest, "raw"> | null): ScanJob {
     const job = newScanJob(++lastId, raw, request);
     if (closed || queue.length >= maxQueued) {
       failJob(

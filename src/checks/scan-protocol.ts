@@ -1,16 +1,17 @@
 // What the main thread and a scan worker say to each other. Plain data that survives structured cloning.
 
+import type { MessageBody } from "../message/body.ts";
 import type { Finding } from "../rules/fact.ts";
 import type { AuthenticationCheck, AuthenticationClient } from "./authenticate-message.ts";
 import type { MessageView } from "./message-view.ts";
 import type { ContentCheck } from "./scan-message.ts";
 
-/** To the worker. `raw` is transferred: the sender's copy is gone. */
+/** To the worker. What of `raw` is in memory is transferred: the sender's copy is gone. */
 export type ScanOrder =
   | {
       readonly kind: "scan";
       readonly id: number;
-      readonly raw: Uint8Array;
+      readonly raw: MessageBody;
       readonly content: readonly ContentCheck[];
       /** null: nothing of the sender is to be proven. */
       readonly authentication: {
@@ -18,7 +19,7 @@ export type ScanOrder =
         readonly wanted: readonly AuthenticationCheck[];
       } | null;
     }
-  | { readonly kind: "view"; readonly id: number; readonly raw: Uint8Array }
+  | { readonly kind: "view"; readonly id: number; readonly raw: MessageBody }
   /** Answered with `parsed` at once: shows that the worker is not stuck. */
   | { readonly kind: "ping"; readonly id: number }
   | { readonly kind: "dns"; readonly question: number; readonly answer: DnsReply };

@@ -1,5 +1,6 @@
 // One place of the scan pool: a worker, what it is doing, and its replacement when it hangs or dies.
 
+import { headOf, withHead } from "../message/body.ts";
 import type { Log } from "../observe/log.ts";
 import type { Resolve } from "./authenticate-message.ts";
 import { orderOf, type ScanJob } from "./scan-job.ts";
@@ -58,9 +59,9 @@ export class ScanSeat {
   start(job: ScanJob): void {
     this.#parsing.push(job);
     if (this.#parsing.length === 1) this.#startClock();
-    // The message is copied once and handed over; the caller's own bytes stay, for delivery.
-    const copy = new Uint8Array(job.raw);
-    this.#post(orderOf(job, copy), [copy.buffer]);
+    // What is in memory is copied once and handed over; the caller's own bytes stay, for delivery. The rest the worker reads itself.
+    const copy = new Uint8Array(headOf(job.raw));
+    this.#post(orderOf(job, withHead(job.raw, copy)), [copy.buffer]);
   }
 
   /** The budget is that of the job in front: the worker begins the next one when it has answered for this. */

@@ -1,6 +1,8 @@
 // The scan worker: parses hostile bytes away from the main thread. One message at a time is parsed; authentication goes on beside it
-// while it waits for DNS, which it asks of the main thread. It touches no file and no socket.
+// while it waits for DNS, which it asks of the main thread. It touches no socket, and no file but that of a large message.
 
+import { isLarge, type MessageBody } from "../message/body.ts";
+import { wholeBody } from "../store/body-file.ts";
 import type { AuthenticationClient, Resolve } from "./authenticate-message.ts";
 import { type AuthenticationCheck, authenticateMessage } from "./authenticate-message.ts";
 import { createRecentAnswers } from "./recent-answers.ts";
@@ -46,7 +48,7 @@ self.onmessage = (event: MessageEvent<ScanOrder>) => {
 
 async function scan({
   id,
-  raw,
+  raw: body,
   content,
   authentication,
 }: Extract<ScanOrder, { kind: "scan" }>): Promise<void> {
@@ -54,15 +56,24 @@ async function scan({
   const { promise, resolve: done } = Promise.withResolvers<void>();
   parsing = promise;
   await before;
+  let raw: Uint8Array | null = null;
   try {
+    raw = await wholeBody(body);
     const findings = content.length === 0 ? [] : [...(await scanMessage(raw, content))];
     reply({ kind: "parsed", id, findings, failure: null });
   } catch (error) {
     reply({ kind: "parsed", id, findings: [], failure: reasonOf(error) });
   }
   done();
-  if (authentication !== null) await authenticate(id, raw, authentication.client, authentication.wanted);
+  if (authentication !== null) {
+    if (raw === null)
+      reply({ kind: "authenticated", id, findings: [], failure: "the message could not be read" });
+    else await authenticate(id, raw, authentication.client, authentication.wanted);
+  }
   flush();
+  raw = null;
+  // The next large message must not find the memory of this one still in use.
+  if (isLarge(body)) Bun.gc(true);
 }
 
 async function authenticate(
@@ -84,9 +95,9 @@ async function authenticate(
   }
 }
 
-async function view(id: number, raw: Uint8Array): Promise<void> {
+async function view(id: number, body: MessageBody): Promise<void> {
   try {
-    reply({ kind: "viewed", id, view: await renderView(raw), failure: null });
+    reply({ kind: "viewed", id, view: await renderView(body), failure: null });
   } catch (error) {
     reply({ kind: "viewed", id, view: null, failure: reasonOf(error) });
   }

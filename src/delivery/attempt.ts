@@ -1,4 +1,5 @@
 // The contract of one delivery attempt: what the queue hands over and what it gets back.
+import type { MessageBody } from "../message/body.ts";
 import type { RecipientDsn } from "../message/envelope.ts";
 import type { Outcome } from "./outcome.ts";
 import type { Destination } from "./route.ts";
@@ -15,7 +16,7 @@ export interface Attempt {
     readonly dsn: RecipientDsn | null;
   }[];
   /** The message with CRLF line ends, our headers included, not dot-stuffed. */
-  readonly message: Uint8Array;
+  readonly message: MessageBody;
   readonly smtpUtf8: boolean;
   readonly eightBit: boolean;
   readonly requireTls: boolean;

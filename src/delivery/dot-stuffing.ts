@@ -1,6 +1,9 @@
 // The message on the wire: dots doubled at line starts, the end mark behind it (RFC 5321 §4.5.2).
 // The input has CRLF line ends only; the listener sees to that.
 
+import type { LargeBody } from "../message/body.ts";
+import { bodyPieces } from "../store/body-file.ts";
+
 const DOT = 0x2e;
 const LF = 0x0a;
 const CR = 0x0d;
@@ -38,4 +41,22 @@ export function wirePiece(message: Buffer, at: number, maxBytes: number): Buffer
     lineStart: at === 0 || message[at - 1] === LF,
   });
   return end === message.length ? Buffer.concat([stuffed, endMark(message)]) : stuffed;
+}
+
+/** The pieces of a large message, ready to send; the last one has the end mark. Rejects with StoreError when the file cannot be read. */
+export async function* wirePieces(
+  body: LargeBody,
+): AsyncGenerator<{ readonly bytes: Buffer; readonly isLast: boolean }> {
+  let sent = 0;
+  // As if a line had ended before the first octet.
+  let before = CRLF_END.subarray(0, 2);
+  for await (const octets of bodyPieces(body)) {
+    if (octets.length === 0) continue;
+    const piece = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength);
+    sent += piece.length;
+    const stuffed = stuffDots(piece, { lineStart: before.at(-1) === LF });
+    before = Buffer.concat([before, piece.subarray(-2)]).subarray(-2);
+    const isLast = sent === body.length;
+    yield { bytes: isLast ? Buffer.concat([stuffed, endMark(before)]) : stuffed, isLast };
+  }
 }

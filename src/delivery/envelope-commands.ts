@@ -1,4 +1,5 @@
 // MAIL and RCPT commands with the parameters a server understands, and the messages it cannot take. No I/O.
+import { headOf } from "../message/body.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Extensions } from "./smtp-session.ts";
 
@@ -34,7 +35,7 @@ function orcptValue(orcpt: string): string {
 /** The MAIL command without CRLF. */
 export function mailCommand(attempt: Attempt, extensions: Extensions): string {
   let command = `MAIL FROM:<${attempt.reversePath}>`;
-  if (extensions.size) command += ` SIZE=${attempt.message.byteLength}`;
+  if (extensions.size) command += ` SIZE=${attempt.message.length}`;
   // Deviation: RFC 6152 §3 wants a conversion to 7 bits where 8BITMIME is missing. That would break signatures, and such
   // servers have passed 8 bits on for decades: the message is sent as it is (as qmail, and Exim by choice).
   if (attempt.eightBit && extensions.eightBitMime) command += " BODY=8BITMIME";
@@ -66,14 +67,15 @@ function needsSmtpUtf8(attempt: Attempt): boolean {
   if (!attempt.smtpUtf8) return false;
   if (NON_ASCII.test(attempt.reversePath)) return true;
   if (attempt.recipients.some((recipient) => NON_ASCII.test(recipient.address))) return true;
-  const message = Buffer.from(attempt.message.buffer, attempt.message.byteOffset, attempt.message.byteLength);
+  const head = headOf(attempt.message);
+  const message = Buffer.from(head.buffer, head.byteOffset, head.byteLength);
   const headerEnd = message.indexOf("\r\n\r\n");
   return message.subarray(0, headerEnd === -1 ? message.length : headerEnd).some((byte) => byte > 0x7f);
 }
 
 /** Why a server with these extensions cannot take the message, or null when it can. */
 export function unfitFor(attempt: Attempt, extensions: Extensions): Unfit | null {
-  const size = attempt.message.byteLength;
+  const size = attempt.message.length;
   if (extensions.maxBytes > 0 && size > extensions.maxBytes) {
     const words = `The message has ${size} bytes; the server takes at most ${extensions.maxBytes}`;
     return { enhanced: "5.3.4", words };

@@ -1,8 +1,9 @@
 // The deliverer. One attempt: a resting connection if there is one, else the servers in order, until every recipient is settled.
-// It never rejects for anything the network does. When to try again is the queue's business.
+// It never rejects for anything the network does; with StoreError when a body cannot be read from its file. When to try again is the queue's business.
 import type { Resolver } from "../dns/resolver.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
+import { StoreError } from "../store/database.ts";
 import type { Attempt, Deliverer } from "./attempt.ts";
 import { type ConnectionPool, createConnectionPool, type Link } from "./connection-pool.ts";
 import { createDeadlineWatch, type DeadlineWatch } from "./deadline-watch.ts";
@@ -96,8 +97,9 @@ async function useLink(
   progress: Progress,
 ): Promise<{ readonly stale: boolean; readonly silent: boolean }> {
   link.session.attemptDeadlineAt = progress.deadlineAt;
-  const result = await sendOver(link, progress.attempt, progress.open);
-  parts.pool.give(progress.attempt.destination.key, link);
+  const result = await sendOver(link, progress.attempt, progress.open).finally(() =>
+    parts.pool.give(progress.attempt.destination.key, link),
+  );
   progress.settled.push(...result.settled);
   progress.open = result.open;
   if (result.trouble !== null && !result.stale) progress.troubles.push(result.trouble);
@@ -254,7 +256,7 @@ async function overServers(parts: Parts, progress: Progress): Promise<void> {
 
 function begin(attempt: Attempt, timeouts: DeliveryTimeouts): Progress {
   const { settled, open } = setUnsafeAside(attempt);
-  const timeMs = timeouts.attempt + (attempt.message.byteLength / BYTES_PER_SECOND) * 1000;
+  const timeMs = timeouts.attempt + (attempt.message.length / BYTES_PER_SECOND) * 1000;
   return {
     attempt,
     deadlineAt: performance.now() + timeMs,
@@ -341,6 +343,8 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
       try {
         await run(parts, progress);
       } catch (error) {
+        // The body could not be read: that says nothing about the server, and the queue knows what to do.
+        if (error instanceof StoreError) throw error;
         options.log.error(
           { err: error, message: attempt.messageId },
           "a delivery attempt failed in the gateway",

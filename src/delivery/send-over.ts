@@ -1,4 +1,5 @@
 // One message over one connection: what the server can take, its recipients in lots, an outcome for each that was settled.
+import { isLarge, type LargeBody, type MessageBody } from "../message/body.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Link } from "./connection-pool.ts";
 import { isUnsafeAddress, mailCommand, rcptCommand, unfitFor } from "./envelope-commands.ts";
@@ -71,7 +72,7 @@ function settle(
   return { settled, open, trouble };
 }
 
-/** Sends to all `recipients`, of which some may be settled by an earlier server. Never rejects. */
+/** Sends to all `recipients`, of which some may be settled by an earlier server. Rejects with StoreError when the body cannot be read. */
 export async function sendOver(
   link: Link,
   attempt: Attempt,
@@ -92,7 +93,7 @@ export async function sendOver(
     const settled = recipients.map((recipient) => outcomeOfTrouble(recipient.n, "failed", trouble));
     return { settled, open: [], trouble: null, stale: false, silent: false };
   }
-  const message = Buffer.from(attempt.message.buffer, attempt.message.byteOffset, attempt.message.byteLength);
+  const message = wireMessage(attempt.message);
   const mail = mailCommand(attempt, extensions);
   const reused = session.transactions > 0;
   const settled: Outcome[] = [];
@@ -100,6 +101,7 @@ export async function sendOver(
     const lot = recipients.slice(at, at + RECIPIENTS_PER_TRANSACTION);
     const rcpts = lot.map((recipient) => rcptCommand(recipient, extensions));
     const result = await session.transact({ mail, rcpts, message });
+    if (result.fault !== null) throw result.fault;
     const lotResult = settle(lot, result, place);
     settled.push(...lotResult.settled);
     if (lotResult.open.length > 0 || session.failure !== null) {
@@ -117,6 +119,10 @@ export async function sendOver(
 function lostTrouble(place: Place, words: string | undefined): Trouble {
   const { server, tls } = place;
   return { server, tls, code: null, enhanced: null, words: words ?? "the connection was lost" };
+}
+
+function wireMessage(body: MessageBody): Buffer | LargeBody {
+  return isLarge(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
 }
 
 /** Outcomes for addresses that no command may carry; the others. */

@@ -1,6 +1,7 @@
 // One mail transaction on an open SMTP session: MAIL, RCPT, DATA, the message. It knows the dialogue and nothing of sockets.
 // With PIPELINING the whole envelope is one write and the message a second one (RFC 2920).
-import { wirePiece } from "./dot-stuffing.ts";
+import { isLarge, type LargeBody } from "../message/body.ts";
+import { wirePiece, wirePieces } from "./dot-stuffing.ts";
 import { cleanText, parseReply, type RemoteReply, replyClass } from "./remote-reply.ts";
 
 /** What the transaction needs of a session. */
@@ -22,7 +23,7 @@ export interface TransactionRequest {
   readonly mail: string;
   /** `RCPT TO:<…> …` without CRLF, one per recipient. */
   readonly rcpts: readonly string[];
-  readonly message: Buffer;
+  readonly message: Buffer | LargeBody;
   /** An earlier transaction was left open: RSET first. */
   readonly reset: boolean;
   readonly pipelining: boolean;
@@ -47,6 +48,8 @@ export interface TransactionResult {
   readonly resetNext: boolean;
   /** The session must not be used again. */
   readonly close: boolean;
+  /** The message could not be read from its file; the server got no end of it. Null: no such trouble. */
+  readonly fault: unknown;
 }
 
 const PIECE_BYTES = 262_144;
@@ -62,6 +65,9 @@ export class Transaction {
   #sentBytes = 0;
   #afterDot = false;
   #finished = false;
+  #fault: unknown = null;
+  /** Lets a large message go on that waits for the far side to take what was written. */
+  #goOn: () => void = () => {};
 
   constructor(wire: Wire, request: TransactionRequest, done: (result: TransactionResult) => void) {
     this.#wire = wire;
@@ -150,6 +156,10 @@ export class Transaction {
 
   #writeMessage(): void {
     const { message } = this.#request;
+    if (isLarge(message)) {
+      void this.#writeLarge(message);
+      return;
+    }
     while (!this.#finished) {
       const piece = wirePiece(message, this.#sentBytes, PIECE_BYTES);
       this.#sentBytes = Math.min(message.length, this.#sentBytes + PIECE_BYTES);
@@ -161,6 +171,25 @@ export class Transaction {
       if (goOn) continue;
       this.#wire.onDrain(() => this.#writeMessage());
       return;
+    }
+  }
+
+  /** Never rejects. Returning early ends the reading of the file. */
+  async #writeLarge(body: LargeBody): Promise<void> {
+    try {
+      for await (const { bytes, isLast } of wirePieces(body)) {
+        if (this.#finished) return;
+        this.#afterDot = isLast;
+        this.#wire.allow(isLast ? "final" : "block");
+        if (this.#wire.write(bytes) || isLast) continue;
+        await new Promise<void>((resolve) => {
+          this.#goOn = resolve;
+          this.#wire.onDrain(resolve);
+        });
+      }
+    } catch (error) {
+      this.#fault = error;
+      this.fail("the message could not be read from the disk");
     }
   }
 
@@ -204,7 +233,8 @@ export class Transaction {
   ): void {
     if (this.#finished) return;
     this.#finished = true;
+    this.#goOn();
     const replies = this.#request.rcpts.map((_, n) => this.#refusal(n) ?? accepted);
-    this.#done({ replies, heard: this.#heard, afterDot: this.#afterDot, ...end });
+    this.#done({ replies, heard: this.#heard, afterDot: this.#afterDot, fault: this.#fault, ...end });
   }
 }

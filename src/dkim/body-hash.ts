@@ -1,5 +1,8 @@
-// The hash of a body in relaxed canonical form (RFC 6376 §3.4.4), over the octets as they are sent. No I/O; linear, in constant memory.
+// The hash of a body in relaxed canonical form (RFC 6376 §3.4.4), over the octets as they are sent. Linear, in constant memory: a large
+// message is read from its file.
 import { createHash, type Hash } from "node:crypto";
+import { headOf, isLarge, type MessageBody } from "../message/body.ts";
+import { filePieces } from "../store/body-file.ts";
 
 const CR = 13;
 const LF = 10;
@@ -12,12 +15,31 @@ const ROOM = 8;
 const STRIDE_BYTES = 1_048_576;
 
 /** SHA-256 in base64, as behind `bh=`. `bodyStart`: the first octet behind the empty line that ends the header. */
-export async function relaxedBodyHash(message: Uint8Array, bodyStart: number): Promise<string> {
+export async function relaxedBodyHash(message: MessageBody, bodyStart: number): Promise<string> {
   const writer = new RelaxedBody();
+  if (isLarge(message))
+    return largeHash(writer, filePieces(message.rest), headOf(message).subarray(bodyStart));
   for (let from = bodyStart; from < message.length; from += STRIDE_BYTES) {
     if (from > bodyStart) await new Promise<void>((resolve) => setImmediate(resolve));
     writer.take(message, from, Math.min(message.length, from + STRIDE_BYTES));
   }
+  return writer.digest();
+}
+
+/** A CR at the end of a piece waits for the next one, which shows whether it begins a line end. */
+async function largeHash(
+  writer: RelaxedBody,
+  pieces: AsyncIterable<Uint8Array>,
+  start: Uint8Array,
+): Promise<string> {
+  let held = start;
+  for await (const piece of pieces) {
+    const bytes = held.length === 0 ? piece : Buffer.concat([held, piece]);
+    const end = bytes.at(-1) === CR ? bytes.length - 1 : bytes.length;
+    writer.take(bytes, 0, end);
+    held = bytes.subarray(end);
+  }
+  writer.take(held, 0, held.length);
   return writer.digest();
 }
 

@@ -1,4 +1,5 @@
 // The contract of DKIM keys and signing (requirement O5; RFC 6376, RFC 8463). `createDkim` is in `run-dkim.ts`.
+import type { MessageBody } from "../message/body.ts";
 import type { SignOrder } from "../message/sign-order.ts";
 
 export type DkimAlgorithm = "rsa" | "ed25519";
@@ -54,6 +55,6 @@ export interface Dkim {
    * The message with a DKIM-Signature field for each key that signs for the order on top; the same array when there is none.
    * Rejects when a key cannot be used: then the message must wait, not leave unsigned.
    */
-  sign(message: Uint8Array, order: SignOrder): Promise<Uint8Array>;
+  sign(message: MessageBody, order: SignOrder): Promise<MessageBody>;
   close(): Promise<void>;
 }

@@ -1,6 +1,8 @@
 // DKIM at work (requirement O5): keys are made, published, activated, retired and removed here, and messages signed with the active ones.
+
 import type { Resolver } from "../dns/resolver.ts";
 import { parseDomain } from "../message/address.ts";
+import { headOf, withHead } from "../message/body.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { DatabaseReader, DatabaseWriter } from "../store/database.ts";
@@ -179,7 +181,7 @@ export function createDkim(parts: DkimParts): Dkim {
       const keys = rows.length === 0 ? [] : choice.choose(rows, order.selector);
       if (keys.length === 0) return message;
       const fields = await signatureFields(message, { domain: order.domain, keys, signedAtMs: now() });
-      return Buffer.concat([Buffer.from(fields, "latin1"), message]);
+      return withHead(message, Buffer.concat([Buffer.from(fields, "latin1"), headOf(message)]));
     },
 
     async close() {

@@ -2,6 +2,7 @@
 // The message's octets are hashed as they are sent and never changed. No I/O.
 import { createHash, type KeyObject, sign } from "node:crypto";
 import { promisify } from "node:util";
+import { headOf, type MessageBody } from "../message/body.ts";
 import { eachField, type HeaderField, readHeaderBlock } from "../message/header-block.ts";
 import { relaxedBodyHash } from "./body-hash.ts";
 import type { DkimAlgorithm } from "./dkim.ts";
@@ -39,10 +40,10 @@ const signOffThread = promisify(sign);
 
 /** The fields, each with its CRLF, to be put on top of the message; one per key, in their order. `signedAtMs` is milliseconds UTC. */
 export async function signatureFields(
-  message: Uint8Array,
+  message: MessageBody,
   options: { readonly domain: string; readonly keys: readonly SigningKey[]; readonly signedAtMs: number },
 ): Promise<string> {
-  const { text, bodyStart } = readHeaderBlock(message);
+  const { text, bodyStart } = readHeaderBlock(headOf(message));
   const { names, canonical } = signedHeader(text);
   const bodyHash = await relaxedBodyHash(message, bodyStart);
   const fields = await Promise.all(

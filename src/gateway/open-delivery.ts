@@ -104,13 +104,14 @@ export async function openDelivery(
 
 async function openQuarantine(
   { parts, clock, log, alarms }: Ground,
-  { database, reader, vault }: Stores,
+  { database, reader, vault, spool }: Stores,
   { queue, settings }: { readonly queue: RunningQueue; readonly settings: Settings },
 ): Promise<Quarantine> {
   const quarantine = createQuarantine({
     db: database,
     reader,
     vault,
+    newBodyFile: () => spool.incoming(),
     release: async (item, body) => {
       const terms = releaseTerms(settings.current(), { ...item, message: body });
       await queue.acceptReleased({ ...item, ...terms }, body);

@@ -20,7 +20,7 @@ const LISTENER_GRACE_MS = 10_000;
 /** Binds the listeners; one that cannot be bound says so and the others are open. */
 export async function openDoor(
   ground: Ground,
-  stores: Pick<Stores, "applianceKey">,
+  stores: Pick<Stores, "applianceKey" | "spool">,
   rest: {
     readonly bans: Bans;
     readonly settings: Settings;
@@ -56,6 +56,8 @@ export async function openDoor(
         return { known: answer.known, text: answer.known === "yes" ? answer.words : answer.text };
       },
       reverseName: (ip) => verifiedName(resolver, { ip, timeoutMs: REVERSE_NAME_MS }),
+      bodyFolder: stores.spool.folder,
+      newBodyFile: () => stores.spool.incoming(),
       clock,
       log,
       draining: ground.draining,

@@ -1,7 +1,9 @@
 // ClamAV's daemon as a check, by its INSTREAM command (clamd(8)). One connection per message. It says what it found and decides nothing.
 import { connect, type NetConnectOpts, type Socket } from "node:net";
 import type { Check } from "../checks/check.ts";
+import type { MessageBody } from "../message/body.ts";
 import type { Finding } from "../rules/fact.ts";
+import { bodyPieces } from "../store/body-file.ts";
 
 export interface ClamdHook {
   readonly name: string;
@@ -20,13 +22,21 @@ export function createClamdCheck(hook: ClamdHook): Check {
     facts: ["clamd.found", "clamd.signature"],
     timeoutMs: hook.timeoutMs,
     async run({ raw, signal }) {
-      const length = Buffer.alloc(4);
-      length.writeUInt32BE(raw.length);
-      const frames = raw.length === 0 ? [] : [length, raw];
-      const reply = await converse(hook, [Buffer.from("zINSTREAM\0"), ...frames, Buffer.alloc(4)], signal);
-      return findingsOf(reply, hook);
+      return findingsOf(await converse(hook, streamFrames(raw), signal), hook);
     },
   };
+}
+
+/** The command, the message in frames with their lengths, and the empty frame at its end. */
+async function* streamFrames(body: MessageBody): AsyncGenerator<Uint8Array> {
+  yield Buffer.from("zINSTREAM\0");
+  for await (const piece of bodyPieces(body)) {
+    if (piece.length === 0) continue;
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(piece.length);
+    yield Buffer.concat([length, piece]);
+  }
+  yield Buffer.alloc(4);
 }
 
 /** Asks the daemon whether it is there. @throws Error that says what was tried and what is wrong. */
@@ -66,8 +76,27 @@ function connectOptions(address: string): NetConnectOpts {
   return { host: address.slice(0, colon).replace(/^\[|\]$/g, ""), port: Number(address.slice(colon + 1)) };
 }
 
+/** No more than the daemon takes: a large message is read as it goes. Rejects when the message cannot be read. */
+async function writeAll(
+  socket: Socket,
+  frames: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<void> {
+  for await (const frame of frames) {
+    if (socket.destroyed) return;
+    if (socket.write(frame)) continue;
+    await new Promise<void>((resolve) => {
+      socket.once("drain", resolve);
+      socket.once("close", resolve);
+    });
+  }
+}
+
 /** Sends the frames and resolves to the answer without its NUL. The socket is gone when this settles. */
-function converse(hook: ClamdHook, frames: readonly Uint8Array[], signal: AbortSignal): Promise<string> {
+function converse(
+  hook: ClamdHook,
+  frames: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   let answer = "";
   const socket: Socket = connect(connectOptions(hook.address));
@@ -76,9 +105,7 @@ function converse(hook: ClamdHook, frames: readonly Uint8Array[], signal: AbortS
   signal.addEventListener("abort", giveUp, { once: true });
   socket.setEncoding("latin1");
   socket.on("connect", () => {
-    socket.cork();
-    for (const frame of frames) socket.write(frame);
-    socket.uncork();
+    writeAll(socket, frames).catch(reject);
   });
   socket.on("data", (text: string) => {
     answer += text;

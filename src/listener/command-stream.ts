@@ -73,7 +73,13 @@ export class CommandStream extends SMTPStream {
       let pending: Promise<void> | undefined;
       if (this.body !== null) {
         const used = this.body.push(at === 0 ? input : input.subarray(at));
-        if (used < 0) break;
+        if (used < 0) {
+          // The client waits while the disk is slower than it.
+          const behind = this.body.drained();
+          if (behind === null) break;
+          void behind.then(() => this.#reader.flush(next));
+          return;
+        }
         at += used;
         const body = this.body;
         this.body = null;

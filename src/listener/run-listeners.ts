@@ -2,7 +2,7 @@
 // moves is bound at its new place before the old one is closed.
 import type { ListenerSettings } from "../policy/schema.ts";
 import type { Settings } from "../policy/settings.ts";
-import { createMemoryBudget } from "../session/memory-budget.ts";
+import { createBodyRoom } from "../session/body-room.ts";
 import { createPasswordCheck } from "../session/password-check.ts";
 import type { GatewayServices, SessionServices } from "../session/services.ts";
 import type { Certificate } from "./certificate.ts";
@@ -33,8 +33,6 @@ const RETRY_MS = 10_000;
 const CHANGE_GRACE_MS = 60_000;
 /** Time for the last replies after the grace. */
 const GOODBYE_MS = 500;
-/** Message bodies in memory, all sessions together; beyond it DATA is answered 452. */
-const MAX_BODY_MEMORY = 512 * 1024 * 1024;
 
 interface Entry {
   settings: ListenerSettings;
@@ -54,7 +52,7 @@ export async function createListeners(options: ListenersOptions): Promise<Listen
   const services: SessionServices = {
     ...options.services,
     passwords: createPasswordCheck(options.services.clock),
-    bodies: createMemoryBudget(MAX_BODY_MEMORY),
+    bodies: createBodyRoom({ folder: options.services.bodyFolder, clock: options.services.clock }),
   };
   const entries = new Map<string, Entry>();
   const leaving = new Set<Promise<void>>();

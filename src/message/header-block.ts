@@ -33,6 +33,13 @@ const COLON = 58;
 const SPACE = 32;
 const TAB = 9;
 
+/** Where the body starts; null while the empty line that ends the header section is not there. */
+export function bodyStartIn(bytes: Buffer): number | null {
+  if (bytes[0] === 13 && bytes[1] === 10) return 2;
+  const gap = bytes.indexOf(CRLF_CRLF);
+  return gap < 0 ? null : gap + 4;
+}
+
 /**
  * Finds the header section of a message. One that starts with an empty line has none, nor has one that starts with white space:
  * there is no field it could continue (RFC 5322 §2.2), so it is body from its first octet. One without an empty line has no body.
@@ -47,10 +54,10 @@ export function readHeaderBlock(raw: Uint8Array): HeaderBlock {
  */
 export function readPartHeader(raw: Uint8Array): HeaderBlock {
   const bytes = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength);
-  if (bytes[0] === 13 && bytes[1] === 10) return { text: "", bodyStart: 2 };
-  const gap = bytes.indexOf(CRLF_CRLF);
-  const bodyStart = gap < 0 ? bytes.length : gap + 4;
-  const fieldsEnd = gap < 0 ? bytes.length : gap + 2;
+  const found = bodyStartIn(bytes);
+  if (found === 2) return { text: "", bodyStart: 2 };
+  const bodyStart = found ?? bytes.length;
+  const fieldsEnd = found === null ? bytes.length : found - 2;
   if (fieldsEnd <= MAX_HEADER_BYTES) return { text: bytes.toString("latin1", 0, fieldsEnd), bodyStart };
   const cut = bytes.toString("latin1", 0, MAX_HEADER_BYTES);
   const lastLine = cut.lastIndexOf("\r\n");

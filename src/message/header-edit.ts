@@ -1,4 +1,5 @@
 // Changes to the header of a stored message, applied when a copy is delivered. No I/O.
+import { headOf, type MessageBody, withHead } from "./body.ts";
 import { encodeText, foldField, needsEncoding } from "./encoded-word.ts";
 import { eachField, type HeaderField, readHeaderBlock } from "./header-block.ts";
 
@@ -10,14 +11,17 @@ export type HeaderEdit =
   | { readonly kind: "remove"; readonly name: string };
 
 /**
- * The message with the edits made; the same array when there are none. Added fields stand below our trace fields, on top of the
+ * The message with the edits made; the same object when there are none. Added fields stand below our trace fields, on top of the
  * original header. Later subject marks stand outside of earlier ones. Every Subject field is marked, so that the mark shows whichever
  * of them a reader picks; a message without one gets one. Removed fields go with their continuation lines; what is added under
  * the same name stays. The body is untouched.
  * @throws Error when an added field's name is none.
  */
-export function applyEdits(message: Uint8Array, edits: readonly HeaderEdit[]): Uint8Array {
-  if (edits.length === 0) return message;
+export function applyEdits(message: Uint8Array, edits: readonly HeaderEdit[]): Uint8Array;
+export function applyEdits(message: MessageBody, edits: readonly HeaderEdit[]): MessageBody;
+export function applyEdits(body: MessageBody, edits: readonly HeaderEdit[]): MessageBody {
+  if (edits.length === 0) return body;
+  const message = headOf(body);
   const { text, bodyStart } = readHeaderBlock(message);
   let added = "";
   let prefix = "";
@@ -54,7 +58,7 @@ export function applyEdits(message: Uint8Array, edits: readonly HeaderEdit[]): U
     from = field.end;
   }
   pieces.push(message.subarray(from));
-  return Buffer.concat(pieces);
+  return withHead(body, Buffer.concat(pieces));
 }
 
 function addedField(name: string, value: string): string {

@@ -3,13 +3,14 @@
 import { domainToASCII } from "node:url";
 import type { Finding } from "../rules/fact.ts";
 import { authenticationResults } from "./authentication-results.ts";
+import { headOf, type MessageBody, withHead } from "./body.ts";
 import { decodeWords, encodeText, foldField } from "./encoded-word.ts";
 import type { Envelope } from "./envelope.ts";
 import { disguisedName, eachField, type HeaderField, isBareBody, readHeaderBlock } from "./header-block.ts";
 
 export interface TraceOptions {
   /** The message as received, CRLF line ends. */
-  readonly raw: Uint8Array;
+  readonly raw: MessageBody;
   readonly envelope: Omit<Envelope, "recipients">;
   /** Our own name: in `Received: … by`, and our authserv-id. */
   readonly hostname: string;
@@ -32,24 +33,25 @@ const MAX_RESULTS_NAME = 300;
  * a header of its own (its first line begins with white space, or none of its lines is a field) is set off by an empty line: it would
  * continue our last field, and nobody would be shown its text.
  */
-export function addTraceHeaders(options: TraceOptions): Uint8Array {
+export function addTraceHeaders(options: TraceOptions): MessageBody {
   const noteName = options.noteHeader ?? "X-Gatepost";
   const ours = Buffer.from(
     receivedField(options) +
       authenticationResults(options.findings, options.hostname, options.envelope.reversePath === null) +
       noteField(noteName, options) +
-      (isBareBody(options.raw) ? "\r\n" : ""),
+      (isBareBody(headOf(options.raw)) ? "\r\n" : ""),
   );
-  const forged = forgedFields(options.raw, options.hostname, noteName.toLowerCase());
-  if (forged.length === 0) return Buffer.concat([ours, options.raw]);
+  const head = headOf(options.raw);
+  const forged = forgedFields(head, options.hostname, noteName.toLowerCase());
+  if (forged.length === 0) return withHead(options.raw, Buffer.concat([ours, head]));
   const kept: Uint8Array[] = [ours];
   let from = 0;
   for (const field of forged) {
-    kept.push(options.raw.subarray(from, field.start));
+    kept.push(head.subarray(from, field.start));
     from = field.end;
   }
-  kept.push(options.raw.subarray(from));
-  return Buffer.concat(kept);
+  kept.push(head.subarray(from));
+  return withHead(options.raw, Buffer.concat(kept));
 }
 
 function noteField(name: string, { envelope, verdictWords }: TraceOptions): string {

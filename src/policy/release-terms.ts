@@ -1,6 +1,7 @@
 // How outgoing mail leaves that is released from the quarantine: as it would have left at once, by the policy of now.
 
 import { domainOf, parseAddress } from "../message/address.ts";
+import { headOf, type MessageBody } from "../message/body.ts";
 import type { HeaderEdit } from "../message/header-edit.ts";
 import type { SignOrder } from "../message/sign-order.ts";
 import { summarise } from "../message/summary.ts";
@@ -35,13 +36,13 @@ function removals({ identify_by: by }: SenderSettings): readonly HeaderEdit[] {
 export function releaseTerms(
   snapshot: PolicySnapshot,
   item: Pick<QuarantineItem, "direction" | "sender" | "reversePath" | "headerFrom" | "subject"> & {
-    readonly message: Uint8Array;
+    readonly message: MessageBody;
   },
 ): ReleaseTerms {
   if (item.direction === "inbound") return AS_IT_IS;
   const party = snapshot.partyOfKey(item.sender);
   const sender = party?.sender ?? null;
-  const { fromAddresses, fromFlaw } = summarise(item.message);
+  const { fromAddresses, fromFlaw } = summarise(headOf(item.message));
   const [from] = fromAddresses;
   const single = from !== undefined && fromFlaw === null && fromAddresses.length === 1;
   const domain = party?.domain ?? null;

@@ -1,6 +1,7 @@
 // Moves quarantined copies from the spool to the quarantine: filed there first, settled here after. A crash in between files
 // the same item again, which changes nothing.
 
+import { headOf } from "../message/body.ts";
 import { summarise } from "../message/summary.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
@@ -51,7 +52,7 @@ export function createQuarantineFiler(parts: {
   ): Promise<void> {
     const body = await spool.body(message);
     const header = recipients.some(({ detail }) => detail.quarantine?.subject === undefined)
-      ? summarise(body)
+      ? summarise(headOf(body))
       : null;
     const [first, ...others] = recipients.flatMap(({ n, address, detail }) => {
       if (detail.quarantine === null) return [];

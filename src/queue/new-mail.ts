@@ -2,6 +2,7 @@
 
 import { isAscii } from "node:buffer";
 import { type Destination, overTls } from "../delivery/route.ts";
+import { headOf, isLarge, type MessageBody } from "../message/body.ts";
 import type { Direction } from "../message/envelope.ts";
 import type { HeaderEdit } from "../message/header-edit.ts";
 import type { SignOrder } from "../message/sign-order.ts";
@@ -112,7 +113,7 @@ function senderOf({ findings }: MessageRecord): { readonly sender?: string; read
 /** A message from the quarantine, for the one recipient it was kept for. */
 export function releasedMail(
   item: ReleasedItem,
-  { message, destination }: { readonly message: Uint8Array; readonly destination: Destination },
+  { message, destination }: { readonly message: MessageBody; readonly destination: Destination },
 ): NewMail {
   const detail: RecipientDetail = {
     destination: item.overTls === true ? overTls(destination) : destination,
@@ -135,7 +136,8 @@ export function releasedMail(
     envelope: {
       reversePath: item.reversePath,
       smtpUtf8: !ASCII.test(item.reversePath) || !ASCII.test(item.recipient),
-      eightBit: !isAscii(message),
+      // Nobody has looked at all of a large one: with 8BITMIME it is taken whatever is in it.
+      eightBit: isLarge(message) || !isAscii(headOf(message)),
       requireTls: false,
       dsnRet: null,
       dsnEnvid: null,

@@ -2,6 +2,7 @@
 
 import type { Destination } from "../delivery/route.ts";
 import type { MailAddress } from "../message/address.ts";
+import { headOf, type MessageBody } from "../message/body.ts";
 import { newMessageId } from "../message/message-id.ts";
 import {
   composeNotice,
@@ -28,7 +29,7 @@ export interface NoticeOrder {
   readonly kind: NoticeKind;
   readonly message: SpooledMessage;
   /** The start of the body as stored, or null when it cannot be read. */
-  readonly original: Uint8Array | null;
+  readonly original: MessageBody | null;
   /** None: no notice. */
   readonly recipients: readonly Reported[];
   readonly triedUntil: number | null;
@@ -112,7 +113,7 @@ export function createNotices(parts: {
       arrivedAt: message.receivedAt,
       envid: message.envelope.dsnEnvid,
       ret: message.envelope.dsnRet,
-      original: original === null ? null : original.subarray(0, MAX_RETURNED_BYTES),
+      original: original === null ? null : headOf(original).subarray(0, MAX_RETURNED_BYTES),
       originalSize: message.size,
       recipients: recipients.map(({ recipient, outcome }) => ({
         address: recipient.address,

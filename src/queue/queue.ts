@@ -2,6 +2,7 @@
 
 import type { Destination } from "../delivery/route.ts";
 import type { MailAddress } from "../message/address.ts";
+import type { MessageBody } from "../message/body.ts";
 import type { Envelope, RecipientDsn } from "../message/envelope.ts";
 import type { HeaderEdit } from "../message/header-edit.ts";
 import type { SignOrder } from "../message/sign-order.ts";
@@ -38,7 +39,7 @@ export interface AcceptedRecipient {
 export interface Acceptance {
   readonly envelope: Omit<Envelope, "recipients">;
   readonly recipients: readonly AcceptedRecipient[];
-  readonly message: Uint8Array;
+  readonly message: MessageBody;
   readonly record: MessageRecord;
   /** Also kept in the archive of this domain (requirement O7); left out: not. */
   readonly archive?: { readonly domain: string; readonly sender: string };

@@ -1,6 +1,7 @@
 // Tells senders what became of their mail: one notice for all that failed at about the same time, however many destinations it was.
 // What is owed stands on disk from the moment a recipient is settled: after a crash it is told at the next start, never forgotten.
 
+import type { MessageBody } from "../message/body.ts";
 import { MAX_RETURNED_BYTES } from "../notify/delivery-notice.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
@@ -22,7 +23,7 @@ const GATHER_MS = 30_000;
 /** What the sender of a message is to be told with one settlement. */
 export interface Owed {
   /** The start of the body as stored, or null when it cannot be read. */
-  readonly original: Uint8Array | null;
+  readonly original: MessageBody | null;
   readonly failed: readonly Reported[];
   /** Delivered, and the sender asked to be told. */
   readonly relayed: readonly Reported[];
@@ -186,7 +187,7 @@ export function createFailureReports(parts: {
     }
     const failed = owed.filter(({ outcome }) => outcome.result !== "delivered");
     const relayed = owed.filter(({ outcome }) => outcome.result === "delivered");
-    const original = await spool.body(message, MAX_RETURNED_BYTES).catch(() => null);
+    const original = await spool.bodyStart(message, MAX_RETURNED_BYTES).catch(() => null);
     const { prepared, untold } = await notices(message, { original, failed, relayed });
     const rescued = rescue(message, untold, clock.now());
     await new Promise<void>((resolve) => {

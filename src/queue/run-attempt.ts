@@ -2,6 +2,7 @@
 
 import type { Deliverer } from "../delivery/attempt.ts";
 import type { Outcome } from "../delivery/outcome.ts";
+import type { MessageBody } from "../message/body.ts";
 import { applyEdits } from "../message/header-edit.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
@@ -18,7 +19,7 @@ export interface AttemptRun {
   readonly outcomes: readonly Outcome[];
   readonly reach: Reach;
   /** The body as stored, or null when it could not be read. */
-  readonly body: Uint8Array | null;
+  readonly body: MessageBody | null;
   /** What went wrong on our side, or null. Then the outcomes say nothing about the destination. */
   readonly fault: string | null;
   /** The fault is that the body is gone or damaged: no later attempt will do better. */

@@ -2,6 +2,7 @@
 
 import type { Deliverer } from "../delivery/attempt.ts";
 import type { Destination } from "../delivery/route.ts";
+import type { MessageBody } from "../message/body.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import { type Statement, StoreError } from "../store/database.ts";
@@ -71,7 +72,7 @@ export interface RunningQueue extends Queue {
    * Takes a message back from the quarantine, durable when it resolves; the same `id` is delivered once, however often and whenever
    * it is called. Rejects with StoreError, and nothing is kept.
    */
-  acceptReleased(item: ReleasedItem, message: Uint8Array): Promise<"released" | "already">;
+  acceptReleased(item: ReleasedItem, message: MessageBody): Promise<"released" | "already">;
   /** Something was heard of a mail server, or routes were changed: looks at once which of our own answer again. */
   lookForLife(): void;
   /** For metrics. */

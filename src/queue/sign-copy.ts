@@ -1,11 +1,12 @@
 // The signature of a copy that is about to be sent. A copy that cannot be signed waits: it never leaves without.
 
+import type { MessageBody } from "../message/body.ts";
 import type { SignOrder } from "../message/sign-order.ts";
 
 const NAMED = 5;
 
 /** Signs with the keys of the order; rejects when that is not possible. */
-export type Sign = (message: Uint8Array, order: SignOrder) => Promise<Uint8Array>;
+export type Sign = (message: MessageBody, order: SignOrder) => Promise<MessageBody>;
 
 /** The copy could not be signed; an administrator has been told. */
 export class UnsignedError extends Error {

@@ -84,7 +84,7 @@ export function createDeadlineSweep(parts: {
     const lastTry = all.filter((recipient) => deservesLastTry(recipient, now));
     const expired = all.filter((recipient) => recipient.expiresAt <= now && !lastTry.includes(recipient));
     const delayed = all.filter((recipient) => recipient.expiresAt > now);
-    const original = await spool.body(message, MAX_RETURNED_BYTES).catch(() => null);
+    const original = await spool.bodyStart(message, MAX_RETURNED_BYTES).catch(() => null);
     const late = delayed
       .filter((recipient) => mayReport(message.envelope, recipient, "DELAY"))
       .map((recipient): Reported => ({ recipient, outcome: lastOutcome(recipient) }));

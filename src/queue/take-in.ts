@@ -1,5 +1,6 @@
 // Takes a message into the spool: the statements that store it, and what of it goes straight on to delivery once they are committed.
 
+import { isLarge, type MessageBody } from "../message/body.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Statement } from "../store/database.ts";
 import type { Spool } from "../store/spool.ts";
@@ -22,7 +23,7 @@ export interface NewMail {
   /** Milliseconds UTC. */
   readonly receivedAt: number;
   readonly envelope: SpooledEnvelope;
-  readonly body: Uint8Array;
+  readonly body: MessageBody;
   readonly recipients: readonly {
     readonly n: number;
     readonly address: string;
@@ -56,7 +57,10 @@ export function createTakeIn(parts: {
   return async (mail) => {
     const seq = spool.nextMessageSeq();
     const size = mail.body.length;
-    const bodyFile = spool.needsFile(size) ? await spool.keepBody(mail.id, seq, mail.body) : null;
+    // Most bodies stand in the row: nothing is waited for then.
+    const kept = spool.needsFile(mail.body) ? await spool.keepBody(mail.id, seq, mail.body) : null;
+    const bodyFile = kept?.file ?? null;
+    const body = kept?.body ?? mail.body;
     const { id, receivedAt, envelope } = mail;
     const message: SpooledMessage = { seq, id, receivedAt, size, envelope, bodyFile };
     const now = clock.now();
@@ -71,7 +75,7 @@ export function createTakeIn(parts: {
     const toDeliver = recipients.filter(({ state }) => state === "active");
     for (const work of groupWork(
       toDeliver.map((recipient) => ({ message, recipient })),
-      mail.body,
+      body,
     )) {
       if (dispatcher.reserve(work.destination.key, size)) {
         atOnce.push(work);
@@ -83,7 +87,7 @@ export function createTakeIn(parts: {
     }
     return {
       statements: [
-        insertMessage(message, bodyFile === null ? mail.body : null),
+        insertMessage(message, kept === null ? inMemory(mail.body) : kept.inRow),
         ...rows.map((row) => insertRecipient(seq, row, row.state === "active" ? now : null)),
         ...(mail.archive === null ? [] : [insertArchiveCopy(seq, mail.archive)]),
       ],
@@ -99,6 +103,11 @@ export function createTakeIn(parts: {
       },
     };
   };
+}
+
+/** What `needsFile` calls small is in memory. */
+function inMemory(body: MessageBody): Uint8Array | null {
+  return isLarge(body) ? null : body;
 }
 
 function newRecipient(

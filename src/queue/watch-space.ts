@@ -40,8 +40,8 @@ export function createSpaceWatch(parts: {
   };
   async function look(): Promise<void> {
     try {
-      const name = await spool.keepBody("space", ++tries, new Uint8Array(TRY_BYTES));
-      if (name !== null) await spool.removeBody(name);
+      const { file } = await spool.keepBody("space", ++tries, new Uint8Array(TRY_BYTES));
+      if (file !== null) await spool.removeBody(file);
       if (full) end();
     } catch {
       // As the alarm says.

@@ -1,6 +1,7 @@
 // One piece of work in memory: recipients of one message that leave together in one attempt.
 
 import type { Destination } from "../delivery/route.ts";
+import type { MessageBody } from "../message/body.ts";
 import type { HeaderEdit } from "../message/header-edit.ts";
 import type { SignOrder } from "../message/sign-order.ts";
 import type { EntryKey, SpooledEntry, SpooledMessage, SpooledRecipient } from "../store/spool-entry.ts";
@@ -20,7 +21,7 @@ export interface Work {
   /** With which key it is signed after the edits; null: not signed. */
   readonly sign: SignOrder | null;
   /** The body as stored when it is in memory anyway, else null: it is read when the attempt starts. */
-  readonly body: Uint8Array | null;
+  readonly body: MessageBody | null;
   intent: Intent;
   /** True while its body counts against the budget of bodies in memory. */
   paid: boolean;
@@ -35,7 +36,7 @@ export function keysOf(work: Work): EntryKey[] {
 }
 
 /** Puts entries together that may leave in one attempt: same message, destination, edits and signature. Order is kept. */
-export function groupWork(entries: readonly SpooledEntry[], body: Uint8Array | null): Work[] {
+export function groupWork(entries: readonly SpooledEntry[], body: MessageBody | null): Work[] {
   const groups = new Map<string, { work: Work; recipients: SpooledRecipient[] }>();
   const all: Work[] = [];
   for (const { message, recipient } of entries) {

@@ -1,5 +1,6 @@
 // Carries out the verdicts: what the queue gets, what the log says, what the client is told.
 import { domainOf, type MailAddress } from "../message/address.ts";
+import type { MessageBody } from "../message/body.ts";
 import type { Envelope } from "../message/envelope.ts";
 import type { SignOrder } from "../message/sign-order.ts";
 import { addTraceHeaders } from "../message/trace.ts";
@@ -17,7 +18,7 @@ import type { Session, Transaction } from "./session.ts";
 
 export interface JudgedMessage {
   readonly transaction: Transaction;
-  readonly raw: Buffer;
+  readonly raw: MessageBody;
   readonly bare: Omit<Envelope, "recipients">;
   readonly details: MessageDetails;
   readonly findings: readonly Finding[];

@@ -1,14 +1,21 @@
-// Takes in the octets after DATA: finds the end, undoes dot-stuffing, judges line ends and bounds memory. No I/O.
+// Takes in the octets after DATA: finds the end, undoes dot-stuffing, judges line ends. What is too large for memory goes into a file as
+// it comes, all but its header section.
 // RFC 5321 §4.1.1.4: only CRLF "." CRLF ends the data; nothing else that looks like it may (SMTP smuggling).
-import type { MemoryBudget } from "./memory-budget.ts";
+import { MAX_BODY_IN_MEMORY, type MessageBody } from "../message/body.ts";
+import { bodyStartIn } from "../message/header-block.ts";
+import type { BodyFileWriter } from "../store/body-file.ts";
+import type { BodyShare } from "./body-room.ts";
 
 /** Why a body cannot be kept. It is still read to its end, so that what follows is understood as commands. */
-export type BodyFlaw = "bare-line-end" | "nul" | "too-big" | "no-memory";
+export type BodyFlaw = "bare-line-end" | "nul" | "too-big" | "no-memory" | "no-room";
 
 export interface BodyLimits {
   /** Octets of the message without dot-stuffing. */
   readonly maxBytes: number;
-  readonly budget: MemoryBudget;
+  /** The memory and disk it may take. */
+  readonly share: BodyShare;
+  /** Makes the file of a body that is too large for memory. */
+  readonly newFile: () => BodyFileWriter;
   /**
    * `normalise`: a bare LF is taken for a line end and stored as CRLF, a bare CR as a space; neither ever ends the data, and a dot behind
    * one is text (as Postfix has it: smtpd_forbid_bare_newline = normalize). Left out: `refuse`.
@@ -60,7 +67,8 @@ export class BodyCollector {
   #pieces: Buffer[] = [];
   #staging = EMPTY;
   #staged = 0;
-  #taken = 0;
+  #head = EMPTY;
+  #file: BodyFileWriter | null = null;
 
   constructor(limits: BodyLimits) {
     this.#limits = limits;
@@ -123,24 +131,57 @@ export class BodyCollector {
     return -1;
   }
 
-  /** The message; only after `push` said that it ended, and without a flaw. */
-  take(): Buffer {
+  /** Resolves when the disk has caught up with what was pushed; null when nothing has to be waited for. */
+  drained(): Promise<void> | null {
+    return this.#file?.drained() ?? null;
+  }
+
+  /** The message; only after `push` said that it ended, and without a flaw. Rejects with StoreError when the disk has not kept it. */
+  take(): Buffer | Promise<MessageBody> {
+    if (this.#file !== null) return this.#takeLarge(this.#file);
     if (this.#pieces.length === 1 && this.#staged === 0) return this.#pieces[0] ?? EMPTY;
-    if (this.#staged > 0) this.#pieces.push(this.#staging.subarray(0, this.#staged));
-    const whole = Buffer.concat(this.#pieces, this.size);
+    const whole = this.#gather();
     this.#pieces = [whole];
-    this.#staging = EMPTY;
-    this.#staged = 0;
     return whole;
   }
 
-  /** Gives the memory back. To be called once the message is with the queue or given up; harmless twice. */
+  async #takeLarge(file: BodyFileWriter): Promise<MessageBody> {
+    const rest = await file.finish();
+    return { head: this.#head, rest, length: this.#head.length + rest.bytes };
+  }
+
+  /** Gives memory and disk back. To be called once the message is with the queue or given up; harmless twice. */
   release(): void {
     this.#pieces = [];
     this.#staging = EMPTY;
     this.#staged = 0;
-    this.#limits.budget.give(this.#taken);
-    this.#taken = 0;
+    this.#head = EMPTY;
+    void this.#file?.discard();
+    this.#file = null;
+    this.#limits.share.release();
+  }
+
+  #gather(): Buffer {
+    this.#unstage();
+    this.#staging = EMPTY;
+    const whole = Buffer.concat(this.#pieces);
+    this.#pieces = [];
+    return whole;
+  }
+
+  /** From here on only the header section stays in memory. */
+  #spill(): void {
+    const sofar = this.#gather();
+    const { share, newFile } = this.#limits;
+    // A copy: a view would keep all of it alive. Without an empty line it is refused for its header in the end.
+    const start = bodyStartIn(sofar) ?? sofar.length;
+    this.#head = Buffer.from(sofar.subarray(0, start));
+    if (!share.spill(this.#head.length, sofar.length - start)) {
+      this.#spoil("no-room");
+      return;
+    }
+    this.#file = newFile();
+    this.#file.write(sofar.subarray(start));
   }
 
   /** Keeps what comes before `at`; the octet there is not kept for now. */
@@ -236,16 +277,27 @@ export class BodyCollector {
     if (bytes <= 0) return;
     this.size += bytes;
     if (this.flaw !== null) return;
-    if (this.size > this.#limits.maxBytes) this.#spoil("too-big");
-    else if (this.#limits.refuseNul === true && chunk.subarray(from, to).includes(0)) this.#spoil("nul");
-    else if (!this.#limits.budget.take(bytes)) this.#spoil("no-memory");
-    else this.#taken += bytes;
-    if (this.flaw !== null) return;
-    if (bytes < SMALL_PIECE) this.#stage(chunk, from, to);
+    const flaw = this.#flawOf(chunk, from, to);
+    if (flaw !== null) this.#spoil(flaw);
+    else if (this.#file !== null) this.#file.write(chunk.subarray(from, to));
+    else this.#keepInMemory(chunk, from, to);
+  }
+
+  #flawOf(chunk: Buffer, from: number, to: number): BodyFlaw | null {
+    const { maxBytes, refuseNul, share } = this.#limits;
+    if (this.size > maxBytes) return "too-big";
+    if (refuseNul === true && chunk.subarray(from, to).includes(0)) return "nul";
+    if (this.#file !== null) return share.disk(to - from) ? null : "no-room";
+    return share.memory(to - from) ? null : "no-memory";
+  }
+
+  #keepInMemory(chunk: Buffer, from: number, to: number): void {
+    if (to - from < SMALL_PIECE) this.#stage(chunk, from, to);
     else {
       this.#unstage();
       this.#pieces.push(chunk.subarray(from, to));
     }
+    if (this.size > MAX_BODY_IN_MEMORY) this.#spill();
   }
 
   #stage(chunk: Buffer, from: number, to: number): void {

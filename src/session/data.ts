@@ -1,5 +1,6 @@
 // DATA: judges the message that came, hands it to the queue, and answers 250 only when it is safe (RFC 5321 §4.1.1.4).
 import { addressKey } from "../message/address.ts";
+import { headOf, type MessageBody } from "../message/body.ts";
 import type { Envelope } from "../message/envelope.ts";
 import { type MessageSummary, summarise } from "../message/summary.ts";
 import { type Reply, reply } from "../policy/reply.ts";
@@ -20,6 +21,7 @@ import { bareEnvelope, recordRefusedMessage } from "./record-refusal.ts";
 import { refuseUnsigned, refuseWithdrawn, withAuthor } from "./server-transaction.ts";
 import type { SessionServices } from "./services.ts";
 import type { Session, Transaction } from "./session.ts";
+import { shareUser } from "./share-user.ts";
 import { signOrder } from "./sign-order.ts";
 import { bodyStrictness, isOwnClient } from "./strictness.ts";
 
@@ -47,7 +49,8 @@ export function data(session: Session, argument: string): Answer {
 export function newBody(session: Session, services: SessionServices): BodyCollector {
   return new BodyCollector({
     maxBytes: session.listener.max_message_bytes,
-    budget: services.bodies,
+    share: services.bodies.shareOf(shareUser(session, services.snapshot())),
+    newFile: services.newBodyFile,
     ...bodyStrictness(session, services),
   });
 }
@@ -68,7 +71,9 @@ export async function takeMessage(
       recordRefusedMessage(session, { transaction, reply: refusal, details }, services);
       return { reply: refusal };
     }
-    const given = await judge(session, { transaction, raw: body.take() }, services);
+    const taken = body.take();
+    const raw = taken instanceof Promise ? await taken : taken;
+    const given = await judge(session, { transaction, raw }, services);
     if (given.reply.code < 400) {
       session.errors = 0;
       session.commands = 0;
@@ -89,6 +94,8 @@ function replyToFlaw(flaw: BodyFlaw, session: Session): Reply {
       return reply(554, "6.0", "The message has NUL characters", "NUL in the body");
     case "too-big":
       return reply(552, "3.4", `At most ${session.listener.max_message_bytes} octets are taken`);
+    case "no-room":
+      return reply(452, "3.1", "No space at the moment, try again later", "disk for incoming bodies in use");
     case "no-memory":
       return reply(452, "3.1", "Not enough memory at the moment, try again later", "body memory in use");
   }
@@ -157,19 +164,20 @@ const WITH_SENDERS = { senders: true } as const;
 /** A message whose header was read. */
 interface Arrived {
   readonly transaction: Transaction;
-  readonly raw: Buffer;
+  readonly raw: MessageBody;
   readonly summary: MessageSummary;
   readonly details: MessageDetails;
 }
 
 async function judge(
   session: Session,
-  message: { readonly transaction: Transaction; readonly raw: Buffer },
+  message: { readonly transaction: Transaction; readonly raw: MessageBody },
   services: SessionServices,
 ): Promise<Answer> {
   const { raw } = message;
+  const head = headOf(raw);
   const stranger = session.client.login === null && message.transaction.party === null;
-  const summary = stranger ? summarise(raw) : summarise(raw, WITH_SENDERS);
+  const summary = stranger ? summarise(head) : summarise(head, WITH_SENDERS);
   const transaction = withAuthor(session, message.transaction, summary);
   const details = {
     size: raw.length,
@@ -201,7 +209,7 @@ function judgeSent(
   services: SessionServices,
 ): Promise<Answer> | Answer {
   const { transaction, raw, summary, details } = arrived;
-  const header = raw.subarray(0, summary.headerBytes);
+  const header = headOf(raw).subarray(0, summary.headerBytes);
   const sent = identifySent(session, { transaction, party, header }, services);
   const stopped = services.outgoing.admitMessage(sent.message);
   if (stopped === null) return decideOn(session, { ...arrived, sent }, services);
@@ -238,7 +246,7 @@ async function findOut(
   session: Session,
   message: {
     readonly transaction: Transaction;
-    readonly raw: Buffer;
+    readonly raw: MessageBody;
     readonly bare: Omit<Envelope, "recipients">;
     readonly subjects: readonly DecisionSubject[];
     readonly sent: SentMessage | null;

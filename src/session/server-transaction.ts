@@ -1,5 +1,6 @@
 // Mail of servers that do not log in (IP senders, trusted networks), once the header is in: whose mail it is, and whether a forward is
 // really its author's. Asks the policy and the checks, decides nothing itself.
+import type { MessageBody } from "../message/body.ts";
 import type { Envelope } from "../message/envelope.ts";
 import type { MessageSummary } from "../message/summary.ts";
 import { type Reply, reply } from "../policy/reply.ts";
@@ -58,7 +59,7 @@ export function refuseUnsigned(
     transaction,
     raw,
     summary,
-  }: { readonly transaction: Transaction; readonly raw: Uint8Array; readonly summary: MessageSummary },
+  }: { readonly transaction: Transaction; readonly raw: MessageBody; readonly summary: MessageSummary },
   services: SessionServices,
 ): Reply | null | Promise<Reply | null> {
   const { party, snapshot } = transaction;
@@ -69,7 +70,7 @@ export function refuseUnsigned(
 
 async function askSignature(
   session: Session,
-  { transaction, raw }: { readonly transaction: Transaction; readonly raw: Uint8Array },
+  { transaction, raw }: { readonly transaction: Transaction; readonly raw: MessageBody },
   services: SessionServices,
 ): Promise<Reply | null> {
   const envelope: Envelope = { ...bareEnvelope(session, transaction), recipients: transaction.recipients };

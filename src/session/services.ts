@@ -10,9 +10,10 @@ import type { Outgoing } from "../outgoing/outgoing.ts";
 import type { DomainSettings } from "../policy/schema.ts";
 import type { PolicySnapshot } from "../policy/snapshot.ts";
 import type { Queue } from "../queue/queue.ts";
+import type { BodyFileWriter } from "../store/body-file.ts";
 import type { Bans } from "./bans.ts";
+import type { BodyRoom } from "./body-room.ts";
 import type { CramPasswords } from "./cram-md5.ts";
-import type { MemoryBudget } from "./memory-budget.ts";
 import type { PasswordCheck } from "./password-check.ts";
 
 /** Does the address exist? `text` says how it was found out, for the log. */
@@ -52,6 +53,9 @@ export interface GatewayServices {
   readonly cramPasswords: CramPasswords;
   /** The verified reverse name of a stranger, or null; never rejects. Null: names are not looked up. */
   readonly reverseName: ((ip: string) => Promise<string | null>) | null;
+  /** The folder of bodies that are too large for memory, and a new file in it. */
+  readonly bodyFolder: string;
+  readonly newBodyFile: () => BodyFileWriter;
   readonly clock: Clock;
   readonly log: Log;
   /** True from the moment the gateway begins to stop: no new transactions. */
@@ -62,6 +66,6 @@ export interface GatewayServices {
 /** The same with what all listeners of the process share. */
 export interface SessionServices extends GatewayServices {
   readonly passwords: PasswordCheck;
-  /** Octets of message bodies held in memory by all sessions together. */
-  readonly bodies: MemoryBudget;
+  /** Memory and disk for bodies that come in, of all sessions together. */
+  readonly bodies: BodyRoom;
 }

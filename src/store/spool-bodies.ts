@@ -1,9 +1,16 @@
 // Body files of the spool: messages too large for a row. A file and its directory are synced before anybody may name it.
-import { mkdir, open, readdir, stat, unlink } from "node:fs/promises";
-import { join } from "node:path";
-import { StoreError } from "./database.ts";
+// A body that is still coming in has a name of its own; a crash leaves such files, and the next start removes them.
+import { mkdir, open, readdir, rename, stat, unlink } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import type { FilePart } from "../message/body.ts";
+import { BLOCK_BYTES, BodyFileWriter, bodyError, chainedSum, damaged, sumText } from "./body-file.ts";
 
 const SUFFIX = ".eml";
+const INCOMING = "incoming-";
+/** Ends the sum of a file that is summed up block by block; files of one block need no mark, it is the same sum. */
+const CHAINED = "c";
+/** The same, and the file has the rest of a body only: its start stands in the row. */
+const REST = "r";
 
 /** What a sweep found. */
 export interface Sweep {
@@ -17,6 +24,14 @@ export interface Sweep {
 export interface SpoolBodies {
   /** Resolves when the bytes and the file's name are on the disk. Rejects with StoreError and leaves no file. */
   write(name: string, bytes: Uint8Array): Promise<void>;
+  /** A new file for a body that comes in piece by piece. */
+  incoming(): BodyFileWriter;
+  /** Is it a finished file of `incoming`? */
+  isIncoming(part: FilePart): boolean;
+  /** Gives a finished file of `incoming` its name; resolves when that is on the disk. Rejects with StoreError and leaves no file of that name. */
+  adopt(part: FilePart, name: string): Promise<void>;
+  /** The octets of a file that are not in memory; `bytes` of them. */
+  part(name: string, bytes: number): FilePart;
   /** At most the first `maxBytes`. Rejects with StoreError; kind "lost" when the file is gone, cut short or damaged. */
   read(name: string, maxBytes: number): Promise<Uint8Array>;
   /** Removes a file; one that is gone already is fine, and one that cannot be removed is swept at the next start. */
@@ -38,6 +53,7 @@ export async function openSpoolBodies(folder: string, sync = syncOnce): Promise<
   let holds = 0;
   /** Files that are removed when nobody holds them any more. A process that dies leaves them to the sweep. */
   const doomed = new Set<string>();
+  let lastIncoming = 0;
 
   async function remove(name: string): Promise<void> {
     if (holds > 0) {
@@ -47,6 +63,18 @@ export async function openSpoolBodies(folder: string, sync = syncOnce): Promise<
     await unlink(join(folder, name)).catch(() => {});
   }
   return {
+    incoming: () => new BodyFileWriter(join(folder, `${INCOMING}${process.pid}-${++lastIncoming}`)),
+    isIncoming: ({ path }) => dirname(path) === folder && basename(path).startsWith(INCOMING),
+    async adopt({ path }, name) {
+      try {
+        await rename(path, join(folder, name));
+        await syncFolder();
+      } catch (error) {
+        await remove(name);
+        throw bodyError(`the message body could not be kept as ${join(folder, name)}`, error);
+      }
+    },
+    part: (name, bytes) => ({ path: join(folder, name), from: 0, bytes, sum: chainedSumIn(name) }),
     async write(name, bytes) {
       try {
         // "wx": a name is used once, an old body is never overwritten.
@@ -85,11 +113,8 @@ export async function openSpoolBodies(folder: string, sync = syncOnce): Promise<
       } catch (error) {
         throw bodyError(`the message body could not be read from ${join(folder, name)}`, error);
       }
-      if (!whole || name.endsWith(`-${bodySum(body)}${SUFFIX}`)) return body;
-      throw new StoreError(
-        "lost",
-        `${join(folder, name)} does not hold the message body it was written with: the file is damaged`,
-      );
+      if (!whole || agrees(name, body)) return body;
+      throw damaged(join(folder, name));
     },
     remove,
     hold() {
@@ -106,7 +131,9 @@ export async function openSpoolBodies(folder: string, sync = syncOnce): Promise<
       };
     },
     async sweep(known, since) {
-      const there = new Set((await readdir(folder)).filter((name) => name.endsWith(SUFFIX)));
+      const names = await readdir(folder);
+      for (const name of names) if (name.startsWith(INCOMING)) await remove(name);
+      const there = new Set(names.filter((name) => name.endsWith(SUFFIX)));
       const foreign: string[] = [];
       let removed = 0;
       for (const name of there) {
@@ -128,12 +155,29 @@ export async function openSpoolBodies(folder: string, sync = syncOnce): Promise<
  * end tells later whether the file still holds what was written.
  */
 export function bodyFileName(id: string, seq: number, body: Uint8Array): string {
-  return `${id}-${seq}-${bodySum(body)}${SUFFIX}`;
+  return `${id}-${seq}-${chainedSum(body)}${body.length > BLOCK_BYTES ? CHAINED : ""}${SUFFIX}`;
 }
 
-/** Against a failing disk, not against people. */
-function bodySum(body: Uint8Array): string {
-  return Bun.hash.xxHash64(body).toString(16).padStart(16, "0");
+/** The same for a file that has the rest of a body, whose start stands in the row. */
+export function restFileName(id: string, seq: number, part: FilePart): string {
+  return `${id}-${seq}-${part.sum ?? ""}${REST}${SUFFIX}`;
+}
+
+/** Does the file have the rest of a body only? */
+export function isRestFile(name: string): boolean {
+  return name.endsWith(`${REST}${SUFFIX}`);
+}
+
+/** Does the whole body of a file agree with the file's name? */
+function agrees(name: string, body: Uint8Array): boolean {
+  if (name.endsWith(`${CHAINED}${SUFFIX}`)) return name.endsWith(`-${chainedSum(body)}${CHAINED}${SUFFIX}`);
+  // One block, or a file of an older version, which was summed up as a whole.
+  return name.endsWith(`-${sumText(Bun.hash.xxHash64(body))}${SUFFIX}`);
+}
+
+/** The sum to compare while the file is read block by block; null for a file of an older version. */
+function chainedSumIn(name: string): string | null {
+  return /-([0-9a-f]{16})[cr]\.eml$/.exec(name)?.[1] ?? null;
 }
 
 /** Files written at the same time share one sync of their folder; who comes while it runs waits for the next. */
@@ -161,12 +205,4 @@ async function syncOnce(folder: string): Promise<void> {
   } finally {
     await handle.close();
   }
-}
-
-function bodyError(what: string, cause: unknown): StoreError {
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
-  const full = code === "ENOSPC" || code === "EDQUOT";
-  const why = cause instanceof Error ? cause.message : String(cause);
-  const kind = full ? "disk-full" : code === "ENOENT" ? "lost" : "failed";
-  return new StoreError(kind, `${what}: ${full ? "the disk is full" : why}`, { cause });
 }

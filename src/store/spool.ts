@@ -1,7 +1,9 @@
 // The spool: what was answered 250 for and is not finished. Hands out numbers, keeps bodies, commits units; decides nothing.
 
+import { isLarge, type LargeBody, MAX_BODY_IN_MEMORY, type MessageBody } from "../message/body.ts";
+import type { BodyFileWriter } from "./body-file.ts";
 import { type DatabaseWriter, type Statement, StoreError } from "./database.ts";
-import { bodyFileName, openSpoolBodies, type Sweep } from "./spool-bodies.ts";
+import { bodyFileName, isRestFile, openSpoolBodies, restFileName, type Sweep } from "./spool-bodies.ts";
 import type { SpooledMessage } from "./spool-entry.ts";
 import { hasMessage, type SpoolReader, spoolInventory, spoolReader, storedBody } from "./spool-reading.ts";
 import { type UnreportedReader, unreportedReader } from "./spool-unreported.ts";
@@ -11,6 +13,16 @@ const MAX_BODY_IN_ROW_BYTES = 65_536;
 /** More than any body; SQLite's substr() answers with nothing when it is asked for more than this. */
 const MAX_BODY_BYTES = 2 ** 31 - 1;
 
+/** A body where it belongs, before the unit that names it. */
+export interface KeptBody {
+  /** The synced file, or null: there is none. */
+  readonly file: string | null;
+  /** What stands in the row: all of it, its start when the rest is in the file, or null when the file has it all. */
+  readonly inRow: Uint8Array | null;
+  /** To be used from now on: a large body that came in has moved. */
+  readonly body: MessageBody;
+}
+
 export interface Spool extends SpoolReader, UnreportedReader {
   /** A new number for a message; grows. */
   nextMessageSeq(): number;
@@ -18,18 +30,21 @@ export interface Spool extends SpoolReader, UnreportedReader {
   nextOutboxSeq(): number;
   /** All or none, resolved after the sync. Rejects with StoreError. */
   commit(unit: readonly Statement[]): Promise<readonly number[]>;
-  /**
-   * Puts a body where it belongs, before the unit that names it: small ones go into the row (null), large ones
-   * into a synced file, whose name is returned. Rejects with StoreError.
-   */
-  keepBody(id: string, seq: number, body: Uint8Array): Promise<string | null>;
+  /** The folder of body files. */
+  readonly folder: string;
+  /** A new file for a body that is too large for memory and comes in piece by piece. */
+  incoming(): BodyFileWriter;
+  /** Puts a body where it belongs: small ones go into the row, others into a synced file. Rejects with StoreError. */
+  keepBody(id: string, seq: number, body: MessageBody): Promise<KeptBody>;
   /** True when `keepBody` would use a file. */
-  needsFile(size: number): boolean;
-  /**
-   * The body, or its first `maxBytes`. Rejects with StoreError; its kind is "lost" when the body is not there any more or is
-   * not what was stored.
-   */
-  body(message: Pick<SpooledMessage, "seq" | "size" | "bodyFile">, maxBytes?: number): Promise<Uint8Array>;
+  needsFile(body: MessageBody): boolean;
+  /** The body. Rejects with StoreError; its kind is "lost" when it is not there any more or is not what was stored. */
+  body(message: Pick<SpooledMessage, "seq" | "size" | "bodyFile">): Promise<MessageBody>;
+  /** Its first octets, at most `maxBytes`; of a large body no more than what it has in memory. Rejects like `body`. */
+  bodyStart(
+    message: Pick<SpooledMessage, "seq" | "size" | "bodyFile">,
+    maxBytes: number,
+  ): Promise<Uint8Array>;
   /** Removes the body file of a message that is settled. */
   removeBody(bodyFile: string): Promise<void>;
   /** From now on no body file goes away, until the returned function is called: then those that were to. */
@@ -58,26 +73,64 @@ export async function openSpool(options: {
   const atOpening = await bodies.sweep(inventory.bodyFiles, inventory.madeAt);
   let messageSeq = inventory.lastMessageSeq;
   let outboxSeq = inventory.lastOutboxSeq;
+
+  /** Of a message whose file has it all. The start is read into memory, for what looks at headers. */
+  async function largeBody(bodyFile: string, size: number): Promise<LargeBody> {
+    const head = await bodies.read(bodyFile, MAX_BODY_IN_MEMORY);
+    const part = bodies.part(bodyFile, size);
+    return { head, rest: { ...part, from: head.length, bytes: size - head.length }, length: size };
+  }
+
+  async function startInRow(seq: number, maxBytes: number): Promise<Uint8Array> {
+    const start = await storedBody(database, seq, maxBytes);
+    if (start !== null && start.length > 0) return start;
+    throw new StoreError("lost", "the start of the message, which stands in its row, is not there");
+  }
+
+  function expectOctets(body: Uint8Array | null, expected: number): Uint8Array {
+    if (body?.length === expected) return body;
+    const there = body === null ? "nothing" : `${body.length} octets`;
+    throw new StoreError("lost", `the message body should have ${expected} octets, and ${there} is there`);
+  }
+
   return {
     ...spoolReader(database),
     ...unreportedReader(database),
     nextMessageSeq: () => ++messageSeq,
     nextOutboxSeq: () => ++outboxSeq,
     commit: (unit) => database.commit(unit),
-    needsFile: (size) => size > maxBodyInRowBytes,
+    folder: bodiesFolder,
+    incoming: () => bodies.incoming(),
+    needsFile: (body) => isLarge(body) || body.length > maxBodyInRowBytes,
     async keepBody(id, seq, body) {
-      if (body.length <= maxBodyInRowBytes) return null;
-      const name = bodyFileName(id, seq, body);
-      await bodies.write(name, body);
-      return name;
+      if (!isLarge(body)) {
+        if (body.length <= maxBodyInRowBytes) return { file: null, inRow: body, body };
+        const file = bodyFileName(id, seq, body);
+        await bodies.write(file, body);
+        return { file, inRow: null, body };
+      }
+      const { rest } = body;
+      if (!bodies.isIncoming(rest) || rest.from !== 0)
+        throw new StoreError("failed", `${rest.path} is no file of the spool that could be kept`);
+      const file = restFileName(id, seq, rest);
+      await bodies.adopt(rest, file);
+      const kept = { ...body, rest: bodies.part(file, rest.bytes) };
+      return { file, inRow: body.head, body: kept };
     },
-    async body({ seq, size, bodyFile }, maxBytes = MAX_BODY_BYTES) {
-      const body =
-        bodyFile === null ? await storedBody(database, seq, maxBytes) : await bodies.read(bodyFile, maxBytes);
-      const expected = Math.min(size, maxBytes);
-      if (body?.length === expected) return body;
-      const there = body === null ? "nothing" : `${body.length} octets`;
-      throw new StoreError("lost", `the message body should have ${expected} octets, and ${there} is there`);
+    async body({ seq, size, bodyFile }) {
+      if (bodyFile === null) return expectOctets(await storedBody(database, seq, MAX_BODY_BYTES), size);
+      if (isRestFile(bodyFile)) {
+        const head = await startInRow(seq, MAX_BODY_BYTES);
+        return { head, rest: bodies.part(bodyFile, size - head.length), length: size };
+      }
+      if (size > MAX_BODY_IN_MEMORY) return largeBody(bodyFile, size);
+      return expectOctets(await bodies.read(bodyFile, MAX_BODY_BYTES), size);
+    },
+    async bodyStart({ seq, size, bodyFile }, maxBytes) {
+      const wanted = Math.min(size, maxBytes);
+      if (bodyFile === null) return expectOctets(await storedBody(database, seq, maxBytes), wanted);
+      if (isRestFile(bodyFile)) return startInRow(seq, maxBytes);
+      return expectOctets(await bodies.read(bodyFile, maxBytes), wanted);
     },
     removeBody: (bodyFile) => bodies.remove(bodyFile),
     holdBodies: () => bodies.hold(),

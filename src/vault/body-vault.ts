@@ -1,13 +1,15 @@
 // Bodies that are kept after the queue: one compressed file per content, named after its SHA-256. Knows nothing of who refers to them.
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
-import { mkdir, open, readdir, readFile, rename, stat, unlink, utimes } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, rename, stat, unlink, utimes } from "node:fs/promises";
 import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
-import { zstdCompress, zstdDecompress } from "node:zlib";
+import { createZstdCompress, createZstdDecompress, zstdCompress } from "node:zlib";
+import { isLarge, type LargeBody, type MessageBody } from "../message/body.ts";
+import { bodyPieces } from "../store/body-file.ts";
 
 const compress = promisify(zstdCompress);
-const decompress = promisify(zstdDecompress);
 
 const HASH = /^[0-9a-f]{64}$/;
 // A body is stored before the row that refers to it is committed; for so long nobody may call it an orphan.
@@ -18,9 +20,13 @@ const SAME_BODY_MS = 60_000;
 /** The vault's bodies. */
 export interface BodyVault {
   /** Stores the bytes; resolves to their SHA-256 in hex once file and directory are synced. Storing twice keeps one file. */
-  put(body: Uint8Array): Promise<string>;
+  put(body: MessageBody): Promise<string>;
   /** The bytes, or null when they are not there. Rejects when the file does not hold what its name says. */
   get(hash: string): Promise<Uint8Array | null>;
+  /** The first octets, at most `maxBytes`; what the file should hold is only known when it is read to its end. */
+  start(hash: string, maxBytes: number): Promise<Uint8Array | null>;
+  /** The same piece by piece. That the file does not hold what its name says shows at the end: the reading rejects. */
+  pieces(hash: string): Promise<AsyncGenerator<Uint8Array> | null>;
   /** Removes the file unless `isReferenced` says that it is needed or it was stored within the last hour. True when it is gone. */
   removeUnlessReferenced(hash: string, isReferenced: () => Promise<boolean>): Promise<boolean>;
   /** From now on no file goes away, until the returned function is called; what nobody refers to is then left to the next sweep. */
@@ -42,7 +48,7 @@ class DirectoryVault implements BodyVault {
   /** What was stored lately and may not be referred to yet: hash → time. */
   readonly #recent = new Map<string, number>();
   /** Bodies in memory that were stored, with their hash and when. */
-  readonly #stored = new WeakMap<Uint8Array, { readonly hash: string; readonly at: number }>();
+  readonly #stored = new WeakMap<MessageBody, { readonly hash: string; readonly at: number }>();
   /** The last piece of work on each hash: storing and removing one body never overlap. */
   readonly #turns = new Map<string, Promise<unknown>>();
   #lastFile = 0;
@@ -61,9 +67,9 @@ class DirectoryVault implements BodyVault {
     await syncDirectory(this.#directory);
   }
 
-  async put(body: Uint8Array): Promise<string> {
+  async put(body: MessageBody): Promise<string> {
     const before = this.#stored.get(body);
-    const hash = before?.hash ?? createHash("sha256").update(body).digest("hex");
+    const hash = before?.hash ?? (await hashOf(body));
     this.#remember(hash);
     // One message for ten thousand people is hashed and synced once.
     if (before !== undefined && before.at > this.#now() - SAME_BODY_MS) return hash;
@@ -75,7 +81,8 @@ class DirectoryVault implements BodyVault {
       } else {
         const temporary = join(this.#temporary(), `${process.pid}-${++this.#lastFile}`);
         try {
-          await writeSynced(temporary, await compress(body));
+          if (isLarge(body)) await compressTo(temporary, body);
+          else await writeSynced(temporary, await compress(body));
           await rename(temporary, path);
         } catch (error) {
           await unlink(temporary).catch(() => {});
@@ -92,33 +99,42 @@ class DirectoryVault implements BodyVault {
   /** The file is there and whole: what a failing disk has damaged is written anew while we have the body. */
   async #holds(hash: string): Promise<boolean> {
     try {
-      return (await this.get(hash)) !== null;
+      const pieces = await this.pieces(hash);
+      if (pieces === null) return false;
+      for await (const _ of pieces);
+      return true;
     } catch {
       return false;
     }
   }
 
-  async get(hash: string): Promise<Uint8Array | null> {
+  get(hash: string): Promise<Uint8Array | null> {
+    return this.start(hash, Number.POSITIVE_INFINITY);
+  }
+
+  async start(hash: string, maxBytes: number): Promise<Uint8Array | null> {
+    const pieces = await this.pieces(hash);
+    if (pieces === null) return null;
+    const found: Uint8Array[] = [];
+    let bytes = 0;
+    for await (const piece of pieces) {
+      found.push(piece);
+      bytes += piece.length;
+      if (bytes >= maxBytes) break;
+    }
+    const all = Buffer.concat(found);
+    return all.length > maxBytes ? all.subarray(0, maxBytes) : all;
+  }
+
+  async pieces(hash: string): Promise<AsyncGenerator<Uint8Array> | null> {
     if (!HASH.test(hash)) return null;
-    let packed: Buffer;
+    const path = this.#path(hash);
     try {
-      packed = await readFile(this.#path(hash));
+      return unpacked(await open(path, "r"), path, hash);
     } catch (error) {
       if (isMissing(error)) return null;
       throw error;
     }
-    const path = this.#path(hash);
-    const body = await decompress(packed).catch((error: unknown) => {
-      throw new Error(`${path} cannot be unpacked: the file is damaged; restore it from a backup`, {
-        cause: error,
-      });
-    });
-    if (createHash("sha256").update(body).digest("hex") !== hash) {
-      throw new Error(
-        `${path} does not hold the body it is named after: the file is damaged; restore it from a backup`,
-      );
-    }
-    return body;
   }
 
   async removeUnlessReferenced(hash: string, isReferenced: () => Promise<boolean>): Promise<boolean> {
@@ -196,6 +212,49 @@ class DirectoryVault implements BodyVault {
   #temporary(): string {
     return join(this.#directory, "tmp");
   }
+}
+
+async function hashOf(body: MessageBody): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const piece of bodyPieces(body)) hash.update(piece);
+  return hash.digest("hex");
+}
+
+async function compressTo(path: string, body: LargeBody): Promise<void> {
+  const file = await open(path, "wx", 0o600);
+  try {
+    await pipeline(bodyPieces(body), createZstdCompress(), async (packed: AsyncIterable<Uint8Array>) => {
+      for await (const piece of packed) await file.writeFile(piece);
+    });
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** The content of a packed file; closes it. */
+async function* unpacked(file: FileHandle, path: string, hash: string): AsyncGenerator<Uint8Array> {
+  const sum = createHash("sha256");
+  const reading = file.createReadStream();
+  const plain = reading.pipe(createZstdDecompress());
+  reading.once("error", (error) => plain.destroy(error));
+  try {
+    for await (const piece of plain as AsyncIterable<Uint8Array>) {
+      sum.update(piece);
+      yield piece;
+    }
+  } catch (cause) {
+    const words = `${path} cannot be unpacked: the file is damaged; restore it from a backup`;
+    throw new Error(words, { cause });
+  } finally {
+    reading.destroy();
+    plain.destroy();
+    await file.close().catch(() => {});
+  }
+  if (sum.digest("hex") === hash) return;
+  throw new Error(
+    `${path} does not hold the body it is named after: the file is damaged; restore it from a backup`,
+  );
 }
 
 async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {

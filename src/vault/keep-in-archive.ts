@@ -1,4 +1,5 @@
 // Files a message in the archive: the body into the vault, then the row. Called for each copy the spool has for it, at least once.
+import type { MessageBody } from "../message/body.ts";
 import type { Direction } from "../message/envelope.ts";
 import { archiveInsert } from "../store/archive-rows.ts";
 import type { Statement } from "../store/database.ts";
@@ -19,7 +20,7 @@ export interface ArchivedCopy {
   /** Milliseconds UTC. */
   readonly receivedAt: number;
   /** The whole message with our trace headers, as it came: without edits and signature. */
-  readonly message: Uint8Array;
+  readonly message: MessageBody;
 }
 
 /**
@@ -29,5 +30,5 @@ export interface ArchivedCopy {
 export async function keepInArchive(vault: BodyVault, copy: ArchivedCopy): Promise<readonly Statement[]> {
   const { message, ...about } = copy;
   const bodyHash = await vault.put(message);
-  return [archiveInsert({ ...about, id: copy.messageId, size: message.byteLength, bodyHash })];
+  return [archiveInsert({ ...about, id: copy.messageId, size: message.length, bodyHash })];
 }

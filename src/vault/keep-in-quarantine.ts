@@ -1,4 +1,5 @@
 // Files a message in the quarantine: the body into the vault, then the row. Called for each quarantined copy of the spool, at least once.
+import type { MessageBody } from "../message/body.ts";
 import type { Direction } from "../message/envelope.ts";
 import type { Statement } from "../store/database.ts";
 import { quarantineInsert } from "../store/quarantine-rows.ts";
@@ -26,7 +27,7 @@ export interface QuarantinedCopy {
   /** Milliseconds UTC. */
   readonly receivedAt: number;
   /** The whole message with our trace headers. */
-  readonly message: Uint8Array;
+  readonly message: MessageBody;
 }
 
 /** What was released and came back is another item: the released one is not taken twice. */
@@ -68,7 +69,7 @@ export async function keepInQuarantine(
     ...copy,
     ...senderColumns(copy, filing.senderDomain),
     id: itemId(filing.copy),
-    size: message.byteLength,
+    size: message.length,
     expiresAt: (undeliverable?.failedAt ?? copy.receivedAt) + filing.keepMs,
   };
   return [quarantineInsert(item, bodyHash, undeliverable)];

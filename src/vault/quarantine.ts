@@ -1,6 +1,9 @@
 // The quarantine's contract: messages kept aside whole, until released, deleted or expired. `createQuarantine` is in `run-quarantine.ts`.
 import type { QuarantinedSender, QuarantineFilter, QuarantineItem } from "../store/quarantine-item.ts";
 
+/** What of a message is taken into memory to be shown; one octet more than a viewer takes apart, so that it knows. */
+export const SHOWN_BYTES = 16_777_217;
+
 export interface Quarantine {
   list(filter: QuarantineFilter): Promise<readonly QuarantineItem[]>;
   /** Who has outgoing mail in the quarantine, the most first. */
@@ -9,8 +12,10 @@ export interface Quarantine {
     readonly limit: number;
   }): Promise<readonly QuarantinedSender[]>;
   get(id: string): Promise<QuarantineItem | null>;
-  /** The whole message with our trace headers, or null when it is no longer kept. */
+  /** The message with our trace headers, or its first `SHOWN_BYTES` octets; null when it is no longer kept. */
   body(id: string): Promise<Uint8Array | null>;
+  /** The whole message piece by piece, or null. The reading rejects when the file is damaged. */
+  source(id: string): Promise<AsyncGenerator<Uint8Array> | null>;
   /** Queues it for delivery, once however often it is called. `already`: it was released before. `gone`: deleted or expired. */
   release(id: string, by: string): Promise<"released" | "already" | "gone">;
   /** False when it was not there any more. */

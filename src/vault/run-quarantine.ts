@@ -1,5 +1,7 @@
 // The quarantine at work: rows in gatepost.db, bodies in the vault, release into the queue. A release survives a crash at any point.
+import type { MessageBody } from "../message/body.ts";
 import { archiveRefersTo } from "../store/archive-rows.ts";
+import { type BodyFileWriter, bodyOfPieces } from "../store/body-file.ts";
 import { type DatabaseReader, type DatabaseWriter, StoreError } from "../store/database.ts";
 import type { QuarantineItem } from "../store/quarantine-item.ts";
 import {
@@ -18,7 +20,7 @@ import {
   unfinishedReleases,
 } from "../store/quarantine-rows.ts";
 import type { BodyVault } from "./body-vault.ts";
-import type { Quarantine } from "./quarantine.ts";
+import { type Quarantine, SHOWN_BYTES } from "./quarantine.ts";
 
 const EXPIRY_STEP = 200;
 // How long a settled item is still shown after its time.
@@ -34,7 +36,9 @@ export interface QuarantineParts {
    * Hands the message to the queue, durable when it resolves. Must be idempotent under a queue id derived from `item.id`:
    * after a crash between the two databases it is called again.
    */
-  readonly release: (item: QuarantineItem, body: Uint8Array) => Promise<void>;
+  readonly release: (item: QuarantineItem, body: MessageBody) => Promise<void>;
+  /** A file for a message that is too large for memory while it is released. */
+  readonly newBodyFile: () => BodyFileWriter;
   readonly now?: () => number;
 }
 
@@ -64,8 +68,8 @@ export function createQuarantine(parts: QuarantineParts): RunningQuarantine {
     by: string,
     onTaken = () => {},
   ): Promise<"released" | "already" | "gone"> => {
-    const body = bodyHash === null ? null : await vault.get(bodyHash);
-    if (body === null) {
+    const pieces = bodyHash === null ? null : await vault.pieces(bodyHash);
+    if (pieces === null) {
       const state = await stateNow(item.id);
       // Another call has ended it in between, else the file was lost.
       if (state !== "kept") return state;
@@ -73,7 +77,12 @@ export function createQuarantine(parts: QuarantineParts): RunningQuarantine {
     }
     // Before it is handed over: the log must not say "released" after a delivery that was quicker than this.
     const at = now();
-    await parts.release(item, body);
+    const unpacked = await bodyOfPieces(pieces, parts.newBodyFile);
+    try {
+      await parts.release(item, unpacked.body);
+    } finally {
+      await unpacked.discard();
+    }
     onTaken();
     if (!(await finishRelease(db, item, { by, at }))) return "already";
     await dropBody(bodyHash);
@@ -96,7 +105,12 @@ export function createQuarantine(parts: QuarantineParts): RunningQuarantine {
 
     async body(id) {
       const hash = (await findQuarantined(reader, id))?.bodyHash ?? null;
-      return hash === null ? null : vault.get(hash);
+      return hash === null ? null : vault.start(hash, SHOWN_BYTES);
+    },
+
+    async source(id) {
+      const hash = (await findQuarantined(reader, id))?.bodyHash ?? null;
+      return hash === null ? null : vault.pieces(hash);
     },
 
     async release(id, by) {

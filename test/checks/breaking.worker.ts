@@ -1,5 +1,6 @@
 // A scan worker that breaks on purpose: the body of a message says how. Everything else it answers as the real one does.
 import type { ScanOrder, ScanReply } from "../../src/checks/scan-protocol.ts";
+import { small } from "../message/small-body.ts";
 
 declare const self: Worker;
 
@@ -7,7 +8,7 @@ self.onmessage = (event: MessageEvent<ScanOrder>) => {
   const order = event.data;
   if (order.kind === "dns") return;
   if (order.kind !== "scan") return say({ kind: "parsed", id: order.id, findings: [], failure: null });
-  const text = Buffer.from(order.raw).toString();
+  const text = small(order.raw).toString();
   const findings = [["structure", [{ check: "structure", fact: "structure.parts", value: 1 }]]] as const;
   if (text.includes("hang")) for (;;);
   if (text.includes("die")) process.exit(1);

@@ -4,6 +4,7 @@ import type { ScanRequest } from "../../src/checks/scan-job.ts";
 import { createScanPool, type ScanPool, type ScanPoolOptions } from "../../src/checks/scan-pool.ts";
 import { silentLog } from "../../src/observe/log.ts";
 import { message } from "../message/message-samples.ts";
+import { small } from "../message/small-body.ts";
 import { zoneResolve } from "./fake-dns.ts";
 
 let pool: ScanPool | null = null;
@@ -41,7 +42,7 @@ test("a message is scanned and proven in one round trip, and the caller's bytes 
   const asked: string[] = [];
   const resolve = zoneResolve({ "TXT example.org": ["v=spf1 ip4:192.0.2.1 -all"] }, asked);
   const request = order("hello\r\n", { proven: true });
-  const copy = Buffer.from(request.raw);
+  const copy = Buffer.from(small(request.raw));
   const answer = start({ resolve }).scan(request);
   expect(new Map(await answer.parsed).get("structure")).toContainEqual({
     check: "structure",
@@ -50,7 +51,7 @@ test("a message is scanned and proven in one round trip, and the caller's bytes 
   });
   expect((await answer.authenticated).map(([name]) => name)).toEqual(["spf", "dmarc"]);
   expect(asked).toContain("TXT example.org");
-  expect(copy.equals(request.raw)).toBe(true);
+  expect(copy.equals(small(request.raw))).toBe(true);
 });
 
 test("the same DNS question is asked of the main thread once in a burst", async () => {

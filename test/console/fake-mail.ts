@@ -156,6 +156,12 @@ export function fakeQuarantine(
       }));
     },
     get: async (id) => items.find((item) => item.id === id) ?? null,
+    source: async (id) =>
+      items.some((item) => item.id === id)
+        ? (async function* () {
+            yield new TextEncoder().encode("Subject: x\r\n\r\nbody\r\n");
+          })()
+        : null,
     body: async (id) =>
       items.some((item) => item.id === id) ? new TextEncoder().encode("Subject: x\r\n\r\nbody\r\n") : null,
     release: async (id) => {

@@ -3,6 +3,7 @@ import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { reply } from "../../src/policy/reply.ts";
 import type { TrialGateway } from "../listener/trial-gateway.ts";
+import { small } from "../message/small-body.ts";
 
 const REPLY_MS = 8000;
 
@@ -304,7 +305,7 @@ class Player {
       if (got !== wanted) throw new Error(`${word}: wanted ${String(wanted)}, got ${String(got)}`);
       return true;
     };
-    const found = () => queue.accepted.some(({ message }) => Buffer.from(message).includes(decodeText(rest)));
+    const found = () => queue.accepted.some(({ message }) => small(message).includes(decodeText(rest)));
     switch (word) {
       case "QUEUE":
         return same(queue.accepted.length, Number(rest));

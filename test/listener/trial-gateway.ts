@@ -22,6 +22,7 @@ import {
 import type { PolicySnapshot } from "../../src/policy/snapshot.ts";
 import type { Acceptance, Queue } from "../../src/queue/queue.ts";
 import type { GatewayServices, RecipientAnswer } from "../../src/session/services.ts";
+import { BodyFileWriter } from "../../src/store/body-file.ts";
 import { StoreError } from "../../src/store/database.ts";
 import type { MessageRecord } from "../../src/store/log-record.ts";
 import { createTrialLogins } from "./trial-logins.ts";
@@ -134,6 +135,8 @@ export async function openTrialGateway(options: TrialOptions): Promise<TrialGate
     snapshot: () => current,
     ...(options.mailServerLogin === undefined ? {} : { mailServerLogin: options.mailServerLogin }),
   });
+  const bodyFolder = await mkdtemp(join(tmpdir(), "gatepost-bodies-"));
+  let bodies = 0;
   const listeners = await createListeners({
     settings: {
       current: () => current,
@@ -155,6 +158,8 @@ export async function openTrialGateway(options: TrialOptions): Promise<TrialGate
       onStopped: (message) => stopped.push(message),
       ...logins,
       reverseName: null,
+      bodyFolder,
+      newBodyFile: () => new BodyFileWriter(join(bodyFolder, `body-${++bodies}`)),
       clock: options.clock ?? systemClock,
       log: options.log ?? silentLog,
       draining: () => gateway.draining,
@@ -185,6 +190,9 @@ export async function openTrialGateway(options: TrialOptions): Promise<TrialGate
       for (const follow of followers) follow(current, before);
       await listeners.settled();
     },
-    [Symbol.asyncDispose]: () => listeners.close(0),
+    async [Symbol.asyncDispose]() {
+      await listeners.close(0);
+      await rm(bodyFolder, { recursive: true, force: true });
+    },
   });
 }

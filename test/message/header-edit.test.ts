@@ -6,6 +6,7 @@ import { applyEdits, type HeaderEdit } from "../../src/message/header-edit.ts";
 import { summarise } from "../../src/message/summary.ts";
 import { addTraceHeaders } from "../../src/message/trace.ts";
 import { anyMessage, envelope, message } from "./message-samples.ts";
+import { small } from "./small-body.ts";
 
 const spam: HeaderEdit = { kind: "subject", prefix: "[ SPAM ]", suffix: "[ SPAM ]" };
 
@@ -57,7 +58,7 @@ test("added fields stand below our trace fields and cannot carry others", () => 
     findings: [],
     verdictWords: "v",
   });
-  const out = Buffer.from(
+  const out = small(
     applyEdits(ours, [
       { kind: "add", name: "X-Mark", value: `yes\r\nBcc: evil@example.org\r\n\r\n${"w ".repeat(900)}ü` },
     ]),
@@ -98,9 +99,9 @@ test("our trace fields on top are never removed, the same names below are", () =
     findings: [],
     verdictWords: "v",
   });
-  const top = Buffer.from(ours).toString().split("Received: theirs")[0] ?? "";
+  const top = small(ours).toString().split("Received: theirs")[0] ?? "";
   const edits = ["received", "AUTHENTICATION-RESULTS", "x-gatepost", "subject"].map(remove);
-  const out = Buffer.from(applyEdits(ours, edits)).toString();
+  const out = small(applyEdits(ours, edits)).toString();
   expect(out).toStartWith(top);
   expect(out.slice(top.length)).not.toMatch(/^(received|authentication-results|x-gatepost|subject):/im);
 });

@@ -14,7 +14,7 @@ function milliseconds(work: () => unknown): number {
   return performance.now() - started;
 }
 
-function traced(raw: Uint8Array): Uint8Array {
+function traced(raw: Uint8Array) {
   return addTraceHeaders({
     raw,
     envelope: envelope(),

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import type { MailAddress } from "../../src/message/address.ts";
 import type { OwnMail } from "../../src/queue/queue.ts";
 import { StoreError } from "../../src/store/database.ts";
+import { small } from "../message/small-body.ts";
 import { failureOf } from "../store/temporary-database.ts";
 import { Bench, byMx, DAY, HOUR, isDown, refuses, takes } from "./queue-kit.ts";
 
@@ -34,7 +35,7 @@ test("it leaves with the null reverse-path and stands in the log with what it is
   const [attempt] = bench.deliverer.delivered().map((seen) => seen.attempt);
   expect(attempt).toMatchObject({ messageId: id, reversePath: "", destination: byMx("it@example.org") });
   expect(attempt?.recipients).toEqual([{ n: 1, address: "it@example.org", dsn: null }]);
-  expect(Buffer.from(attempt?.message ?? []).toString()).toBe(TEXT);
+  expect(small(attempt?.message).toString()).toBe(TEXT);
   expect(bench.states(id)).toEqual(["delivered"]);
   const [event] = bench.events;
   expect(event?.kind === "message" ? event.record : null).toMatchObject({

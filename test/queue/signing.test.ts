@@ -1,9 +1,11 @@
 // Copies that are to be signed: after the edits, never without, and what cannot be signed waits and says so.
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { sql } from "drizzle-orm";
+import type { MessageBody } from "../../src/message/body.ts";
 import type { SignOrder } from "../../src/message/sign-order.ts";
 import type { Disposition } from "../../src/queue/queue.ts";
 import { sqlStatement } from "../../src/store/statement.ts";
+import { small } from "../message/small-body.ts";
 import { Bench, byMx, DAY, HOUR, mail } from "./queue-kit.ts";
 
 let bench: Bench;
@@ -13,17 +15,16 @@ beforeEach(async () => {
 afterEach(() => bench.close());
 
 const order = (domain: string, selector: string | null = "gate1"): SignOrder => ({ domain, selector });
-const prefix = (words: string, message: Uint8Array) => Buffer.concat([Buffer.from(words), message]);
+const prefix = (words: string, message: MessageBody) => Buffer.concat([Buffer.from(words), small(message)]);
 /** A signer whose mark shows what it was given. */
-const signer = async (message: Uint8Array, { domain, selector }: SignOrder) =>
+const signer = async (message: MessageBody, { domain, selector }: SignOrder) =>
   prefix(`DKIM-Signature: d=${domain}; s=${selector}\r\n`, message);
 
 function signed(sign: SignOrder, edits: Extract<Disposition, { kind: "deliver" }>["edits"] = []) {
   return (address: string): Disposition => ({ kind: "deliver", destination: byMx(address), edits, sign });
 }
 
-const delivered = () =>
-  bench.deliverer.delivered().map(({ attempt }) => Buffer.from(attempt.message).toString());
+const delivered = () => bench.deliverer.delivered().map(({ attempt }) => small(attempt.message).toString());
 const alarm = () => bench.alarms.findLast(({ name }) => name === "signing")?.words;
 
 test("the copy is signed after its edits, and what has no order is left as it is", async () => {

@@ -1,5 +1,6 @@
 // Queue life over hours and days on a turned clock: back-off, delay notice, giving up, a server that comes back.
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import { small } from "../message/small-body.ts";
 import { answer, Bench, DAY, defers, HOUR, isDown, mail, refuses, START, takes } from "./queue-kit.ts";
 
 let bench: Bench;
@@ -43,13 +44,13 @@ test("the delay notice goes out once after four hours, the failure after five da
   expect(notices().length).toBe(1);
   expect(notices()[0]?.attempt.recipients[0]?.address).toBe("alice@example.test");
   expect(minutes(notices()[0]?.at ?? 0)).toBe(240);
-  const text = new TextDecoder().decode(notices()[0]?.attempt.message);
+  const text = new TextDecoder().decode(small(notices()[0]?.attempt.message));
   expect(text).toContain("Action: delayed");
   expect(text).toContain("Will-Retry-Until: Thu, 26 Nov 2026 12:00:00 +0000");
 
   await bench.run(5 * DAY - 12 * HOUR + HOUR);
   expect(notices().length).toBe(2);
-  const failure = new TextDecoder().decode(notices()[1]?.attempt.message);
+  const failure = new TextDecoder().decode(small(notices()[1]?.attempt.message));
   expect(failure).toContain("Action: failed");
   expect(failure).toContain("Status: 5.4.7");
   expect(failure).toContain("451 4.7.1 Greylisted");
@@ -85,7 +86,7 @@ test("mail behind a dead server is given up after five days though it was hardly
   for (let i = 0; i < 60; i++) await queue.accept(mail({ to: [`user${i}@example.org`] }));
   await bench.run(5 * DAY + HOUR);
   const notices = bench.deliverer.seen.filter(({ attempt }) => attempt.reversePath === "");
-  const texts = notices.map(({ attempt }) => new TextDecoder().decode(attempt.message));
+  const texts = notices.map(({ attempt }) => new TextDecoder().decode(small(attempt.message)));
   expect(texts.filter((text) => text.includes("Action: delayed")).length).toBe(60);
   expect(texts.filter((text) => text.includes("Action: failed")).length).toBe(60);
   expect(texts.every((text) => text.includes("connection to 192.0.2.7:25 refused"))).toBe(true);
@@ -132,7 +133,7 @@ test("a success is reported when the sender asks and the next server does not re
   await bench.run(1000);
   const notices = bench.deliverer.seen.filter(({ attempt }) => attempt.reversePath === "");
   expect(notices.map(({ attempt }) => attempt.recipients[0]?.address)).toEqual(["alice@example.test"]);
-  const text = new TextDecoder().decode(notices[0]?.attempt.message);
+  const text = new TextDecoder().decode(small(notices[0]?.attempt.message));
   expect(text).toContain("Action: relayed");
   expect(text).toContain("Queue id:   m1");
 });

@@ -1,8 +1,10 @@
 // Mail that no server takes is returned or kept, over crashes too; a message with several failures gives one notice.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { Outcome } from "../../src/delivery/outcome.ts";
+import type { MessageBody } from "../../src/message/body.ts";
 import type { Direction } from "../../src/message/envelope.ts";
 import type { Acceptance } from "../../src/queue/queue.ts";
+import { small } from "../message/small-body.ts";
 import { answer, Bench, DAY, defers, HOUR, type MailOptions, mail, refuses, takes } from "./queue-kit.ts";
 
 let bench: Bench;
@@ -19,7 +21,6 @@ function going(direction: Direction, options: MailOptions = {}): Acceptance {
 }
 
 const notices = () => bench.deliverer.seen.filter(({ attempt }) => attempt.reversePath === "");
-const textOf = (message: Uint8Array) => new TextDecoder().decode(message);
 const lastWords = () =>
   bench.events.flatMap((event) => (event.kind === "state" && event.messageId === "m1" ? [event.words] : []));
 
@@ -68,7 +69,7 @@ describe("mail from outside that is refused", () => {
     await queue.accept(going("inbound"));
     await bench.run(6 * DAY);
     expect(notices()).toHaveLength(1);
-    const text = textOf(notices()[0]?.attempt.message ?? new Uint8Array());
+    const text = small(notices()[0]?.attempt.message).toString();
     expect(text).toContain("451 4.7.1 Greylisted");
     expect(text).not.toContain("192.0.2.7");
     expect(text).not.toContain("Remote-MTA");
@@ -181,10 +182,12 @@ describe("a released message that fails again", () => {
 
 describe("one notice for a message", () => {
   const THREE = ["bob@one.example", "eve@two.example", "dan@three.example"];
-  const blocks = (message: Uint8Array | undefined) =>
-    [...textOf(message ?? new Uint8Array()).matchAll(/^Final-Recipient: rfc822; (.*)\r$/gm)].map(
-      ([, to]) => to,
-    );
+  const blocks = (message: MessageBody | undefined) =>
+    [
+      ...small(message)
+        .toString()
+        .matchAll(/^Final-Recipient: rfc822; (.*)\r$/gm),
+    ].map(([, to]) => to);
 
   /** Answers each destination when it is told to. */
   function byHand() {

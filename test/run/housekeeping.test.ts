@@ -12,6 +12,7 @@ import { openBodyVault } from "../../src/vault/body-vault.ts";
 import { startHousekeeping } from "../../src/vault/housekeeping.ts";
 import { keepInQuarantine } from "../../src/vault/keep-in-quarantine.ts";
 import { createQuarantine } from "../../src/vault/run-quarantine.ts";
+import { noLargeBody } from "../message/small-body.ts";
 import { waitUntil } from "../peers/run-command.ts";
 import { DAY, HOUR, START, TurnedClock } from "../queue/queue-kit.ts";
 import { openBooks, temporaryDirectory } from "../store/temporary-database.ts";
@@ -63,6 +64,7 @@ async function open(directory: string, keepLogMs: number) {
     db,
     reader: db,
     vault,
+    newBodyFile: noLargeBody,
     now: () => clock.now(),
     release: async () => {},
   });

@@ -18,7 +18,7 @@ function bench() {
       async keepBody(id, seq, body) {
         if (full) throw FULL;
         files.push(`+${id}-${seq} ${body.length > 65_536 ? "in a file" : "in a row"}`);
-        return `${id}-${seq}.eml`;
+        return { file: `${id}-${seq}.eml`, inRow: null, body };
       },
       async removeBody(name) {
         files.push(`-${name}`);

@@ -5,6 +5,7 @@ import { openBodyVault } from "../../src/vault/body-vault.ts";
 import { type ArchivedCopy, keepInArchive } from "../../src/vault/keep-in-archive.ts";
 import { keepInQuarantine } from "../../src/vault/keep-in-quarantine.ts";
 import { createQuarantine } from "../../src/vault/run-quarantine.ts";
+import { noLargeBody } from "../message/small-body.ts";
 import { openBooks, rows, temporaryDirectory } from "../store/temporary-database.ts";
 
 const HOUR = 3_600_000;
@@ -34,6 +35,7 @@ async function open(directory: string) {
     db: books,
     reader: books,
     vault,
+    newBodyFile: noLargeBody,
     release: async () => {},
     now: () => now,
   });

@@ -10,6 +10,7 @@ import { createAccounts } from "../../src/store/run-accounts.ts";
 import { openBodyVault } from "../../src/vault/body-vault.ts";
 import { keepInQuarantine } from "../../src/vault/keep-in-quarantine.ts";
 import { createQuarantine } from "../../src/vault/run-quarantine.ts";
+import { noLargeBody, small } from "../message/small-body.ts";
 import { openBooks, rows, temporaryDirectory } from "../store/temporary-database.ts";
 
 const START = 1_795_000_000_000;
@@ -60,10 +61,11 @@ async function open(directory: string) {
     db,
     reader: db,
     vault,
+    newBodyFile: noLargeBody,
     now: () => now,
     release: async (item, body) => {
       if (refuse !== null) throw refuse;
-      released.push(`${item.id} ${Buffer.from(body).toString()}`);
+      released.push(`${item.id} ${small(body).toString()}`);
     },
   });
   const file = async (

@@ -11,6 +11,7 @@ import { spoolMigrations } from "../../src/store/spool-migrations.ts";
 import { openBodyVault } from "../../src/vault/body-vault.ts";
 import { keepInQuarantine } from "../../src/vault/keep-in-quarantine.ts";
 import { createQuarantine } from "../../src/vault/run-quarantine.ts";
+import { noLargeBody } from "../message/small-body.ts";
 import { openAt, openBooks, temporaryDirectory } from "../store/temporary-database.ts";
 
 const never = () => new Promise<never>(() => {});
@@ -84,6 +85,7 @@ async function live(directory: string, life: Life, delivered: string[]) {
       db: mortal(books, life),
       reader: books,
       vault,
+      newBodyFile: noLargeBody,
       release: async (item, body) => void (await running.acceptReleased(item, body)),
     });
     await quarantine.resumeReleases();

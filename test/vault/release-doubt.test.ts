@@ -5,6 +5,7 @@ import { type DatabaseWriter, StoreError } from "../../src/store/database.ts";
 import { openBodyVault } from "../../src/vault/body-vault.ts";
 import { keepInQuarantine } from "../../src/vault/keep-in-quarantine.ts";
 import { createQuarantine } from "../../src/vault/run-quarantine.ts";
+import { noLargeBody } from "../message/small-body.ts";
 import { failureOf, openBooks, temporaryDirectory } from "../store/temporary-database.ts";
 
 const YEAR = 365 * 86_400_000;
@@ -32,6 +33,7 @@ async function bench(directory: string) {
     db,
     reader: books,
     vault,
+    newBodyFile: noLargeBody,
     release: async ({ id }) => {
       if (fails.queue !== null) throw fails.queue;
       taken.add(id);

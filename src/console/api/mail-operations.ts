@@ -4,6 +4,7 @@ import { audit } from "../actor.ts";
 import type { ConsoleContext } from "../console-env.ts";
 import { cursorOf, cursorText, deleteItem, itemOf, releaseItem } from "../quarantine-actions.ts";
 import { actOnQueue, isMessageId, type QueueAction, retryWholeQueue } from "../queue-actions.ts";
+import { sourceStream } from "../source-stream.ts";
 import { explainMessage } from "../words/explain-message.ts";
 import {
   MESSAGE,
@@ -103,12 +104,12 @@ async function getQuarantineItem(c: ConsoleContext): Promise<Response> {
 
 async function getQuarantineSource(c: ConsoleContext): Promise<Response> {
   const item = await itemOf(c, c.req.param("id") ?? "");
-  const body = item === null ? null : await c.get("services").quarantine.body(item.id);
-  if (item === null || body === null) return notFound(c, "quarantined message");
+  const source = item === null ? null : await c.get("services").quarantine.source(item.id);
+  if (item === null || source === null) return notFound(c, "quarantined message");
   await audit(c, { action: "quarantine download", subject: item.id, detail: `for ${item.recipient}` });
   c.header("Content-Type", "message/rfc822");
   c.header("Content-Disposition", `attachment; filename="${item.id}.eml"`);
-  return c.body(new Uint8Array(body));
+  return c.body(sourceStream(source));
 }
 
 async function postRelease(c: ConsoleContext): Promise<Response> {

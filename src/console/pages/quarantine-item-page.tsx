@@ -15,6 +15,7 @@ import { deleteItem, itemOf, releaseItem } from "../quarantine-actions.ts";
 import { forAdministrator, forRoles, type Route } from "../route.ts";
 import { MESSAGE_POLICY } from "../security/response-headers.ts";
 import type { MessageView } from "../services.ts";
+import { sourceStream } from "../source-stream.ts";
 import { bytesInWords, counted } from "../words/amount.ts";
 import { errorPage } from "./error-page.tsx";
 import { identityUrl } from "./identity-address.ts";
@@ -265,13 +266,13 @@ async function getItemHtml(c: ConsoleContext): Promise<Response> {
 
 async function getItemSource(c: ConsoleContext): Promise<Response> {
   const item = await itemOf(c, idOf(c));
-  const body =
-    item === null || item.state !== "kept" ? null : await c.get("services").quarantine.body(item.id);
-  if (item === null || body === null) return noSuchItem(c);
+  const source =
+    item === null || item.state !== "kept" ? null : await c.get("services").quarantine.source(item.id);
+  if (item === null || source === null) return noSuchItem(c);
   await audit(c, { action: "quarantine download", subject: item.id, detail: `for ${item.recipient}` });
   c.header("Content-Type", "message/rfc822");
   c.header("Content-Disposition", `attachment; filename="${item.id}.eml"`);
-  return c.body(new Uint8Array(body));
+  return c.body(sourceStream(source));
 }
 
 async function postRelease(c: ConsoleContext): Promise<Response> {
