@@ -47,13 +47,16 @@ export async function startGateway(config: Config): Promise<Gateway> {
 
   // How mail leaves; who may send how much, and who is told.
   let noteOutcome: OnOutcomes = () => {};
+  let noteUndeliverable = () => {};
   const delivery = await openDelivery(ground, stores, {
     settings,
     onOutcomes: (messageId, counts) => noteOutcome(messageId, counts),
+    onUndeliverable: () => noteUndeliverable(),
   });
   let consoleAt = "";
   const consoleUrl = () => settings.current().policy.settings.console_url ?? consoleAt;
   const control = await openOutgoing(ground, stores, { settings, queue: delivery.queue, consoleUrl });
+  noteUndeliverable = () => control.notices.undeliverable();
   noteOutcome = (messageId, counts) => control.outgoing.noteOutcome(messageId, counts);
 
   // What is true about a message, and how people see it.

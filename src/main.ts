@@ -24,7 +24,7 @@ const USAGE = `gatepost ${VERSION}: a mail security gateway
                                          facts and verdict for a file, nothing sent
   gatepost log [--json] [--follow] [--id ID] [--text WORDS] [--limit N]
   gatepost queue list [--json] | retry [ID] | hold [ID] | drop ID
-  gatepost quarantine list [--json] [--to A] | release ID | delete ID
+  gatepost quarantine list [--json] [--to A] [--class rule|undeliverable] | release ID | delete ID
   gatepost lock list [--json] | unlock SENDER [IDENTITY]
   gatepost backup DIR                    a consistent copy while it runs
   gatepost restore DIR                   into an empty data directory
@@ -50,6 +50,7 @@ const OPTIONS = {
   login: { type: "string" },
   port: { type: "string", multiple: true, default: [] as string[] },
   timeout: { type: "string", default: "5" },
+  class: { type: "string" },
   kind: { type: "string", default: "clean" },
   version: { type: "boolean", default: false },
   help: { type: "boolean", short: "h", default: false },
@@ -77,7 +78,7 @@ const FORMS: Readonly<Record<string, CommandForm>> = {
   "queue retry": { takes: 1, options: [] },
   "queue hold": { takes: 1, options: [] },
   "queue drop": { takes: 1, options: [] },
-  "quarantine list": { takes: 0, options: ["json", "to"] },
+  "quarantine list": { takes: 0, options: ["json", "to", "class"] },
   "quarantine release": { takes: 1, options: [] },
   "quarantine delete": { takes: 1, options: [] },
   "lock list": { takes: 0, options: ["json"] },
@@ -135,12 +136,25 @@ async function queueCommand({ values, positionals }: Arguments): Promise<number>
   }
 }
 
+function quarantineClass(text: string | null): "rule" | "undeliverable" | null {
+  if (text === null || text === "rule" || text === "undeliverable") return text;
+  throw usageError(`--class takes rule or undeliverable, not "${text}".`);
+}
+
 async function quarantineCommand({ values, positionals }: Arguments): Promise<number> {
   const config = loadConfig(values.config ?? null);
   const [, verb, id] = positionals;
   switch (verb) {
     case "list":
-      return quarantineList(config, { json: values.json, recipient: values.to[0] ?? null }, terminal);
+      return quarantineList(
+        config,
+        {
+          json: values.json,
+          recipient: values.to[0] ?? null,
+          class: quarantineClass(values.class ?? null),
+        },
+        terminal,
+      );
     case "release":
       return quarantineRelease(config, needed(id, "The id of the message to release"), terminal);
     case "delete":

@@ -1,5 +1,6 @@
 // `gatepost quarantine list|release|delete`.
 import type { Config } from "../config/config.ts";
+import type { QuarantineItem } from "../store/quarantine-item.ts";
 import { askDaemon } from "./ask-daemon.ts";
 import { EXIT, formatTable, formatTime, type Terminal } from "./terminal.ts";
 
@@ -8,11 +9,16 @@ const LIST_LIMIT = 1000;
 /** Lists what is kept, newest first. */
 export async function quarantineList(
   config: Config,
-  options: { readonly json: boolean; readonly recipient: string | null },
+  options: {
+    readonly json: boolean;
+    readonly recipient: string | null;
+    readonly class: QuarantineItem["class"] | null;
+  },
   terminal: Terminal,
 ): Promise<number> {
   const items = await askDaemon(config, "quarantine-list", {
     ...(options.recipient === null ? {} : { recipient: options.recipient }),
+    ...(options.class === null ? {} : { class: options.class }),
     limit: LIST_LIMIT,
   });
   if (options.json) {
@@ -20,7 +26,8 @@ export async function quarantineList(
     return EXIT.ok;
   }
   if (items.length === 0) {
-    terminal.out("The quarantine is empty.");
+    const all = options.class === null && options.recipient === null;
+    terminal.out(all ? "The quarantine is empty." : "Nothing in the quarantine fits.");
     return EXIT.ok;
   }
   const rows = items.map((item) => [
@@ -29,10 +36,11 @@ export async function quarantineList(
     formatTime(item.receivedAt),
     item.reversePath || "<>",
     item.recipient,
-    item.rule,
+    item.class,
+    item.class === "undeliverable" ? item.words : item.rule,
     item.subject,
   ]);
-  terminal.out(formatTable([["ID", "STATE", "RECEIVED", "FROM", "TO", "RULE", "SUBJECT"], ...rows]));
+  terminal.out(formatTable([["ID", "STATE", "RECEIVED", "FROM", "TO", "CLASS", "WHY", "SUBJECT"], ...rows]));
   return EXIT.ok;
 }
 

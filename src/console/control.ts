@@ -45,7 +45,12 @@ export interface ControlCommands {
   "queue-hold": { ask: { readonly id: string | null }; answer: number };
   "queue-drop": { ask: { readonly id: string }; answer: number };
   "quarantine-list": {
-    ask: { readonly recipient?: string; readonly domain?: string; readonly limit: number };
+    ask: {
+      readonly recipient?: string;
+      readonly domain?: string;
+      readonly class?: QuarantineItem["class"];
+      readonly limit: number;
+    };
     answer: readonly QuarantineItem[];
   };
   "quarantine-release": { ask: { readonly id: string }; answer: "released" | "already" | "gone" };

@@ -23,6 +23,25 @@ export async function itemOf(c: ConsoleContext, id: string): Promise<QuarantineI
   return item !== null && mayHandle(c, item) ? item : null;
 }
 
+/** Notes that somebody who may handle it has looked at what could not be delivered. */
+export async function seeItem(c: ConsoleContext, item: QuarantineItem): Promise<void> {
+  if (item.class !== "undeliverable" || item.seenAt !== null || item.state !== "kept") return;
+  await c.get("services").quarantine.see(item.id);
+  await audit(c, { action: "quarantine seen", subject: item.id, detail: `for ${item.recipient}` });
+}
+
+/** A newer item of the same message and recipient, when this one was released and came back; or null. */
+export async function newerItemOf(c: ConsoleContext, item: QuarantineItem): Promise<QuarantineItem | null> {
+  if (item.state === "kept") return null;
+  const id = await c.get("services").quarantine.newer(item.id);
+  return id === null ? null : itemOf(c, id);
+}
+
+/** In words for people why it is kept. */
+function keptBecause(item: QuarantineItem): string {
+  return item.class === "undeliverable" ? "undeliverable" : `rule ${item.rule}`;
+}
+
 /** Releases one item and says what came of it. */
 export async function releaseItem(
   c: ConsoleContext,
@@ -33,7 +52,7 @@ export async function releaseItem(
     await audit(c, {
       action: "quarantine release",
       subject: item.id,
-      detail: `for ${item.recipient}, rule ${item.rule}`,
+      detail: `for ${item.recipient}, ${keptBecause(item)}`,
     });
   return result;
 }
@@ -45,7 +64,7 @@ export async function deleteItem(c: ConsoleContext, item: QuarantineItem): Promi
     await audit(c, {
       action: "quarantine delete",
       subject: item.id,
-      detail: `for ${item.recipient}, rule ${item.rule}`,
+      detail: `for ${item.recipient}, ${keptBecause(item)}`,
     });
   return removed;
 }

@@ -12,6 +12,7 @@ import { serveMetrics } from "../observe/serve-metrics.ts";
 import type { Settings } from "../policy/settings.ts";
 import type { Bans } from "../session/bans.ts";
 import { backUp } from "../vault/back-up.ts";
+import { UNDELIVERABLE_ALARM } from "../vault/watch-undeliverable.ts";
 import type { Ground } from "./ground.ts";
 import type { Delivery } from "./open-delivery.ts";
 import type { OutgoingControl } from "./open-outgoing.ts";
@@ -77,7 +78,7 @@ export function openConsole(
   parts.defer(() => web.close(CONSOLE_GRACE_MS));
   const handlers = createControlHandlers({ ...services, checks, setup, backUp: backingUp(ground, stores) });
   parts.defer(serveControl({ dataDir: config.data, handlers, log }));
-  openFigures(ground, { queue: delivery.queue, connections });
+  openFigures(ground, { ...delivery, connections });
   return { url: webAddress(web, hostname), reload: (fresh) => web.reload(fresh) };
 }
 
@@ -99,7 +100,11 @@ function backingUp({ config, log, clock }: Ground, stores: Stores): ControlParts
 /** /metrics and /healthz. A taken address is an alarm: mail does not depend on it. */
 function openFigures(
   { config, parts, clock, metrics, alarms, draining }: Ground,
-  { queue, connections }: { readonly queue: Delivery["queue"]; readonly connections: () => number },
+  {
+    queue,
+    quarantine,
+    connections,
+  }: Pick<Delivery, "queue" | "quarantine"> & { readonly connections: () => number },
 ): void {
   if (config.metrics.listen === "") return;
   metrics.gauge("connections", "Open SMTP connections", connections);
@@ -107,8 +112,17 @@ function openFigures(
   metrics.gauge("alarms", "Raised alarms", () => alarms.list().length);
   metrics.gauge("resident_bytes", "Resident memory", () => process.memoryUsage.rss());
   metrics.gauge("queued_recipients", "Recipients that wait", async () => (await queue.counts()).queued);
+  metrics.gauge("undeliverable_messages", "Undeliverable messages in the quarantine", async () => {
+    return (await quarantine.undeliverable()).kept;
+  });
+  metrics.gauge("undeliverable_unseen", "Undeliverable messages nobody has looked at", async () => {
+    return (await quarantine.undeliverable()).items;
+  });
   const health = () => {
-    const problems = alarms.list().map((alarm) => alarm.words);
+    // A mail server behind that says no makes work for a person; this gateway is well, and no balancer should leave it for that.
+    const problems = alarms
+      .list()
+      .flatMap(({ name, words }) => (name === UNDELIVERABLE_ALARM ? [] : [words]));
     return {
       ok: problems.length === 0 && !draining(),
       problems: draining() ? ["stopping", ...problems] : problems,

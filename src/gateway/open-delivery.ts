@@ -10,11 +10,13 @@ import { releaseTerms } from "../policy/release-terms.ts";
 import type { Settings } from "../policy/settings.ts";
 import { createQueue, type RunningQueue } from "../queue/run-queue.ts";
 import { logEventStatements } from "../store/apply-log-events.ts";
+import { unseenUndeliverable } from "../store/quarantine-undeliverable.ts";
 import { startHousekeeping } from "../vault/housekeeping.ts";
 import { keepInArchive } from "../vault/keep-in-archive.ts";
 import { keepInQuarantine } from "../vault/keep-in-quarantine.ts";
 import type { Quarantine } from "../vault/quarantine.ts";
 import { createQuarantine } from "../vault/run-quarantine.ts";
+import { type UndeliverableWatch, watchUndeliverable } from "../vault/watch-undeliverable.ts";
 import type { Ground } from "./ground.ts";
 import { deliverySettings } from "./load-settings.ts";
 import type { Stores } from "./open-stores.ts";
@@ -36,6 +38,8 @@ export async function openDelivery(
   options: {
     readonly settings: Settings;
     readonly onOutcomes: OnOutcomes;
+    /** Accepted mail that no server takes was filed. */
+    readonly onUndeliverable: () => void;
   },
 ): Promise<Delivery> {
   const { config, parts, clock, log, alarms } = ground;
@@ -68,6 +72,13 @@ export async function openDelivery(
     ground.metrics,
     options.onOutcomes,
   );
+  const watch = watchUndeliverable({
+    unseen: () => unseenUndeliverable(reader),
+    clock,
+    log,
+    onAlarm: alarms.set,
+  });
+  parts.defer(() => watch.stop());
   const queue = await createQueue({
     spool,
     deliverer,
@@ -87,6 +98,9 @@ export async function openDelivery(
       const party = copy.sender === undefined ? null : partyOfKey(copy.sender);
       const owner = party === null ? {} : { senderDomain: party.sender.domain };
       await database.commit(await keepInQuarantine(vault, { copy, keepMs, ...owner }));
+      if (copy.undeliverable === undefined) return;
+      watch.look();
+      options.onUndeliverable();
     },
     fileInArchive: async (copy) => {
       await database.commit(await keepInArchive(vault, copy));
@@ -99,19 +113,33 @@ export async function openDelivery(
     // The queue has waited for attempts already.
     await deliverer.close(0);
   });
-  return { resolver, dkim, queue, quarantine: await openQuarantine(ground, stores, { queue, settings }) };
+  return {
+    resolver,
+    dkim,
+    queue,
+    quarantine: await openQuarantine(ground, stores, { queue, settings, watch }),
+  };
 }
 
 async function openQuarantine(
   { parts, clock, log, alarms }: Ground,
   { database, reader, vault, spool }: Stores,
-  { queue, settings }: { readonly queue: RunningQueue; readonly settings: Settings },
+  {
+    queue,
+    settings,
+    watch,
+  }: {
+    readonly queue: RunningQueue;
+    readonly settings: Settings;
+    readonly watch: UndeliverableWatch;
+  },
 ): Promise<Quarantine> {
   const quarantine = createQuarantine({
     db: database,
     reader,
     vault,
     newBodyFile: () => spool.incoming(),
+    onChange: () => watch.look(),
     release: async (item, body) => {
       const terms = releaseTerms(settings.current(), { ...item, message: body });
       await queue.acceptReleased({ ...item, ...terms }, body);

@@ -13,6 +13,7 @@ import type { AlertContacts } from "./notice-policy.ts";
  * | lock | sender, identity (null: the whole sender), until (RFC 3339, null: until a person unlocks it), reason, unlock_url |
  * | locks | count, since, some [{sender, identity}]: locks beyond 20 in an hour, told together |
  * | threshold | kind (spam, virus, bulk), count, since, quiet_until, senders [{sender, identity, count}], last [{message_id, at, sender, identity, rule, reason, quarantined}] |
+ * | undeliverable | count, since, quiet_until, last [{id, at, recipient, server, answer}]: accepted mail that no server takes |
  * | test | – |
  */
 export interface WebHookPayload {

@@ -11,7 +11,7 @@ import type { CountedMessage, ThresholdReached } from "./thresholds.ts";
 
 /** An alert in all its forms. `text` has LF line ends. */
 export interface Alert {
-  readonly event: "lock" | "locks" | "threshold" | "test";
+  readonly event: "lock" | "locks" | "threshold" | "undeliverable" | "test";
   readonly subject: string;
   readonly text: string;
   /** One sentence. */

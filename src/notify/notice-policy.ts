@@ -9,7 +9,9 @@ export interface AlertContacts {
   readonly webhook: { readonly url: string; readonly secret?: string | undefined } | null;
   readonly sms: { readonly url: string; readonly to: string; readonly method: "GET" | "POST" } | null;
   /** `window` is a duration as people write it: `1h`. */
-  readonly thresholds: Readonly<Record<AlertKind, number | null>> & { readonly window: string };
+  readonly thresholds: Readonly<Record<AlertKind | "undeliverable", number | null>> & {
+    readonly window: string;
+  };
 }
 
 export type Weekday = "monday" | "tuesday" | "wednesday" | "thursday" | "friday" | "saturday" | "sunday";

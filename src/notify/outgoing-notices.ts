@@ -46,6 +46,8 @@ export interface OutgoingNotices {
   stopped(message: StoppedMessage): void;
   /** Alerts the domain's contacts with a one-time unlock link, and tells the user. Returns at once. */
   locked(news: LockNews): void;
+  /** Accepted mail that no server takes was filed in the quarantine. Returns at once. */
+  undeliverable(): void;
   /** Sends a trial alert; says in words what came of it. */
   test(domain: string, channel: AlertChannel): Promise<{ readonly ok: boolean; readonly words: string }>;
   /** Mails a link for a new relay password. */

@@ -38,6 +38,8 @@ export interface AlertParts {
 }
 
 export interface Alerts {
+  /** Hands an alert to every contact of a domain, or to the postmaster. `alert` is made at each try until it can be made. */
+  tell(domain: string, words: string, alert: () => Alert | Promise<Alert>): void;
   stopped(message: StoppedMessage): void;
   locked(news: LockNews): void;
   test(domain: string, channel: AlertChannel): Promise<{ readonly ok: boolean; readonly words: string }>;
@@ -132,6 +134,7 @@ export async function createAlerts(parts: AlertParts): Promise<Alerts> {
   });
 
   return {
+    tell,
     stopped({ header: _, recipients: __, ...message }) {
       const domain = domainOf(message.domain);
       const { kind } = message;

@@ -8,6 +8,7 @@ import type { DatabaseReader, DatabaseWriter } from "../store/database.ts";
 import { outgoingQuarantineSince } from "../store/notice-report-items.ts";
 import { createNoticeState } from "../store/notice-state.ts";
 import type { OneTimeLinks } from "../store/one-time-links.ts";
+import { undeliverableBetween, undeliverableCounts } from "../store/quarantine-undeliverable.ts";
 import { createCourier } from "./courier.ts";
 import { LOCK_NOTICE, lockNotice } from "./lock-notice.ts";
 import { createMailer, MAIL_WAY, type SendMail } from "./mail-errand.ts";
@@ -19,6 +20,7 @@ import { oneLine } from "./reply-words.ts";
 import { createAbuseReports } from "./run-abuse-reports.ts";
 import { createAlerts, wayOf } from "./run-alerts.ts";
 import { createReports, type ReportItems } from "./run-reports.ts";
+import { createUndeliverableNews } from "./run-undeliverable.ts";
 
 export interface OutgoingNoticesParts {
   /** The queue's. */
@@ -59,6 +61,14 @@ export async function createOutgoingNotices(parts: OutgoingNoticesParts): Promis
   const alerts = await createAlerts(shared);
   const abuse = await createAbuseReports(shared);
   const reports = await createReports(shared);
+  const undeliverable = await createUndeliverableNews({
+    ...shared,
+    alerts,
+    items: {
+      counts: (range) => undeliverableCounts(reader, range),
+      between: (domains, range) => undeliverableBetween(reader, domains, range),
+    },
+  });
 
   /** Tells the user, if it is one of ours: an identity out of a header may name anybody, who never sent us anything. */
   function tellUser(news: LockNews): void {
@@ -103,6 +113,7 @@ export async function createOutgoingNotices(parts: OutgoingNoticesParts): Promis
       forgetWays();
       await abuse.tick();
       await reports.tick();
+      await undeliverable.tick();
     } catch (err) {
       log.error({ err }, "notices that are due cannot be told; tried again");
     }
@@ -130,6 +141,9 @@ export async function createOutgoingNotices(parts: OutgoingNoticesParts): Promis
     locked(news) {
       safely("lock", () => alerts.locked(news));
       safely("lock", () => tellUser(news));
+    },
+    undeliverable() {
+      undeliverable.filed();
     },
     test: (domain, channel) => alerts.test(domain, channel),
     async passwordLink(address, url) {

@@ -34,6 +34,8 @@ export async function outgoingQuarantineSince(
     gt(quarantine.receivedAt, since),
     lte(quarantine.receivedAt, until),
     eq(quarantine.state, "kept"),
+    // What could not be delivered has a list of its own.
+    eq(quarantine.class, "rule"),
     inArray(quarantine.direction, ["outbound", "internal"]),
   );
   const [row] = await typed(reader).select({ total: count() }).from(quarantine).where(where);

@@ -1,5 +1,7 @@
 // The quarantine's contract: messages kept aside whole, until released, deleted or expired. `createQuarantine` is in `run-quarantine.ts`.
+
 import type { QuarantinedSender, QuarantineFilter, QuarantineItem } from "../store/quarantine-item.ts";
+import type { UnseenUndeliverable } from "../store/quarantine-undeliverable.ts";
 
 /** What of a message is taken into memory to be shown; one octet more than a viewer takes apart, so that it knows. */
 export const SHOWN_BYTES = 16_777_217;
@@ -20,6 +22,12 @@ export interface Quarantine {
   release(id: string, by: string): Promise<"released" | "already" | "gone">;
   /** False when it was not there any more. */
   remove(id: string, by: string): Promise<boolean>;
+  /** Somebody has looked at what could not be delivered. Changes nothing for other items. */
+  see(id: string): Promise<void>;
+  /** How much undeliverable mail is kept, and what of it nobody has looked at. */
+  undeliverable(): Promise<UnseenUndeliverable & { readonly kept: number }>;
+  /** The id of a newer item of the same message and recipient: what was released and came back. Null: there is none. */
+  newer(id: string): Promise<string | null>;
   /** Removes what is past its time; resolves to how many. */
   expire(nowMs: number): Promise<number>;
 }

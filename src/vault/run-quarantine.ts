@@ -19,6 +19,12 @@ import {
   refersToBody,
   unfinishedReleases,
 } from "../store/quarantine-rows.ts";
+import {
+  keptUndeliverable,
+  markSeen,
+  newerItem,
+  unseenUndeliverable,
+} from "../store/quarantine-undeliverable.ts";
 import type { BodyVault } from "./body-vault.ts";
 import { type Quarantine, SHOWN_BYTES } from "./quarantine.ts";
 
@@ -39,6 +45,8 @@ export interface QuarantineParts {
   readonly release: (item: QuarantineItem, body: MessageBody) => Promise<void>;
   /** A file for a message that is too large for memory while it is released. */
   readonly newBodyFile: () => BodyFileWriter;
+  /** Undeliverable mail may have been looked at, released or removed. */
+  readonly onChange?: () => void;
   readonly now?: () => number;
 }
 
@@ -54,6 +62,7 @@ export interface RunningQuarantine extends Quarantine {
 export function createQuarantine(parts: QuarantineParts): RunningQuarantine {
   const { db, reader, vault } = parts;
   const now = parts.now ?? Date.now;
+  const onChange = parts.onChange ?? (() => {});
   // One vault for both: the archive may keep the same body.
   const isReferenced = async (hash: string): Promise<boolean> =>
     (await refersToBody(db, hash)) || archiveRefersTo(db, hash);
@@ -86,6 +95,7 @@ export function createQuarantine(parts: QuarantineParts): RunningQuarantine {
     onTaken();
     if (!(await finishRelease(db, item, { by, at }))) return "already";
     await dropBody(bodyHash);
+    onChange();
     return "released";
   };
 
@@ -137,8 +147,20 @@ export function createQuarantine(parts: QuarantineParts): RunningQuarantine {
       const found = await findQuarantined(db, id);
       if (found === null || !(await deleteQuarantined(db, found.item, { by, at: now() }))) return false;
       await dropBody(found.bodyHash);
+      onChange();
       return true;
     },
+
+    async see(id) {
+      if (await markSeen(db, id, now())) onChange();
+    },
+
+    async undeliverable() {
+      const [unseen, kept] = await Promise.all([unseenUndeliverable(reader), keptUndeliverable(reader)]);
+      return { ...unseen, kept };
+    },
+
+    newer: (id) => newerItem(reader, id),
 
     async expire(nowMs) {
       let expired = 0;
@@ -152,6 +174,7 @@ export function createQuarantine(parts: QuarantineParts): RunningQuarantine {
         if (due.length < EXPIRY_STEP) break;
       }
       await forgetSettled(db, nowMs - SHOW_SETTLED_MS);
+      if (expired > 0) onChange();
       return expired;
     },
 

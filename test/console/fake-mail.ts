@@ -139,6 +139,7 @@ export function fakeQuarantine(
             (filter.senderDomain === undefined || item.senderDomain === filter.senderDomain) &&
             (filter.rule === undefined || item.rule === filter.rule) &&
             (filter.state === undefined || item.state === filter.state) &&
+            (filter.class === undefined || item.class === filter.class) &&
             (filter.before === undefined || item.receivedAt < filter.before.receivedAt),
         )
         .slice(0, filter.limit),
@@ -179,6 +180,22 @@ export function fakeQuarantine(
       return true;
     },
     expire: async () => 0,
+    see: async (id) => {
+      const i = items.findIndex((item) => item.id === id);
+      const item = items[i];
+      if (item !== undefined) items[i] = { ...item, seenAt: NOW };
+    },
+    undeliverable: async () => {
+      const kept = items.filter((item) => item.class === "undeliverable" && item.state === "kept");
+      const unseen = kept.filter((item) => item.seenAt === null);
+      const [first] = unseen;
+      return {
+        kept: kept.length,
+        items: unseen.length,
+        first: first === undefined ? null : { ...first, failedAt: first.failedAt ?? NOW },
+      };
+    },
+    newer: async () => null,
   };
 }
 

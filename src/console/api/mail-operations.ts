@@ -50,6 +50,7 @@ const quarantineQuery = z.object({
   senderDomain: text.describe("The domain the outgoing sender belongs to"),
   rule: text,
   state: z.enum(["kept", "released", "deleted", "expired"]).optional(),
+  class: z.enum(["rule", "undeliverable"]).optional().describe("Put there by a rule, or undeliverable"),
 });
 
 const queueQuery = z.object({

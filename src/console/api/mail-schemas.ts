@@ -118,6 +118,11 @@ const quarantineItem = z.object({
   receivedAt: time,
   expiresAt: time,
   state: z.enum(["kept", "released", "deleted", "expired"]),
+  class: z.enum(["rule", "undeliverable"]).describe("A rule put it there, or no server takes it"),
+  server: z.string().describe("Of what is undeliverable: who refused it; empty when no server was reached"),
+  answer: z.string().describe("Its words"),
+  failedAt: time.nullable(),
+  seenAt: time.nullable().describe("When somebody looked at what is undeliverable"),
 });
 
 const queueEntry = z.object({

@@ -1,6 +1,8 @@
 // What needs a person, gathered for the overview, most pressing first. Reads only what is at hand or given; asks no database.
 
 import type { QuarantinedSender } from "../../store/quarantine-item.ts";
+import type { UnseenUndeliverable } from "../../store/quarantine-undeliverable.ts";
+import { UNDELIVERABLE_ALARM } from "../../vault/watch-undeliverable.ts";
 import { clip } from "../parts/foreign-text.tsx";
 import { alarmsBesideListeners, type ConsoleServices } from "../services.ts";
 import { count, counted } from "../words/amount.ts";
@@ -24,6 +26,7 @@ interface State {
     readonly held: number;
     readonly oldestReceivedAt: number | null;
   };
+  readonly undeliverable: UnseenUndeliverable;
   /** Who has mail in the outgoing quarantine, the most first. */
   readonly stopped: readonly QuarantinedSender[];
   readonly now: number;
@@ -31,11 +34,27 @@ interface State {
 
 /** Alarms and broken listeners first, then what waits too long, then what is not set up yet. */
 export function attentionOf(state: State): readonly Concern[] {
-  return [...broken(state), ...waiting(state), ...missing(state)];
+  return [...broken(state), ...returned(state), ...waiting(state), ...missing(state)];
+}
+
+/** Accepted mail that could not be delivered and that nobody has looked at; stands instead of its alarm, which leads nowhere. */
+function returned({ undeliverable: { items, first }, now }: State): readonly Concern[] {
+  if (first === null) return [];
+  const said = first.server === "" ? first.answer : `${first.server} said “${first.answer}”`;
+  return [
+    {
+      tone: "bad",
+      title: `${counted(items, "message")} could not be delivered`,
+      words: `Kept in the quarantine, and nobody has looked. The oldest, ${span(now - first.failedAt)} ago, is for ${clip(first.recipient, 120)}: ${clip(said, 300)}`,
+      href: "/quarantine?class=undeliverable",
+      action: "Look",
+    },
+  ];
 }
 
 function broken({ services, now }: State): readonly Concern[] {
-  const alarms = alarmsBesideListeners(services).map(
+  const others = alarmsBesideListeners(services).filter(({ name }) => name !== UNDELIVERABLE_ALARM);
+  const alarms = others.map(
     (alarm): Concern => ({
       tone: "bad",
       title: alarm.words,

@@ -94,6 +94,13 @@ const ALERTS: FieldGroup = {
       optional: true,
     },
     {
+      kind: "number",
+      name: "outgoing.alerts.thresholds.undeliverable",
+      label: "After so many undeliverable messages",
+      optional: true,
+      help: "Accepted mail for or from this domain that no server takes. A list of it comes once a day in any case.",
+    },
+    {
       kind: "duration",
       name: "outgoing.alerts.thresholds.window",
       label: "Within",

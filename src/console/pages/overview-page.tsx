@@ -133,18 +133,19 @@ async function getOverview(c: ConsoleContext): Promise<Response> {
   const name = rangeName(c.req.query("range"));
   const { lengthMs, bucketMs } = RANGES[name];
   const sinceMs = Math.floor((now - lengthMs) / bucketMs + 1) * bucketMs;
-  const [points, counts, lines, stopped] = await Promise.all([
+  const [points, counts, lines, stopped, undeliverable] = await Promise.all([
     services.messageLog.volume({ sinceMs, bucketMs }),
     services.queue.counts(),
     services.messageLog.search({ limit: RECENT_LINES }),
     services.quarantine.senders({ limit: STOPPED_SENDERS }),
+    services.quarantine.undeliverable(),
   ]);
   const sums = totals(points);
   const all = sums.reduce((sum, n) => sum + n, 0);
   const [delivered = 0, , quarantined = 0, refused = 0] = sums;
   const figures = services.figures();
   const hasDomain = services.settings.current().policy.domain.length > 0;
-  const concerns = attentionOf({ services, counts, stopped, now });
+  const concerns = attentionOf({ services, counts, stopped, undeliverable, now });
   const oldest =
     counts.oldestReceivedAt === null ? "nothing waits" : `oldest ${span(now - counts.oldestReceivedAt)}`;
   const range = RANGES[name].label;

@@ -19,6 +19,11 @@ export const ITEM_STATES: Readonly<Record<ItemState, { readonly label: string; r
   expired: { label: "Expired", tone: "quiet" },
 };
 
+const ITEM_CLASSES: readonly { readonly name: QuarantineItem["class"]; readonly label: string }[] = [
+  { name: "rule", label: "By a rule" },
+  { name: "undeliverable", label: "Undeliverable" },
+];
+
 function isItemState(text: string): text is ItemState {
   return Object.hasOwn(ITEM_STATES, text);
 }
@@ -31,6 +36,7 @@ export interface QuarantineAsked {
   readonly sender: string;
   readonly rule: string;
   readonly state: string;
+  readonly class: "" | QuarantineItem["class"];
 }
 
 export function askedOf(c: ConsoleContext): QuarantineAsked {
@@ -47,6 +53,7 @@ export function askedOf(c: ConsoleContext): QuarantineAsked {
     sender: read("sender"),
     rule: read("rule"),
     state: c.req.query("state") === undefined ? "kept" : read("state"),
+    class: ITEM_CLASSES.find(({ name }) => name === read("class"))?.name ?? "",
   };
 }
 
@@ -65,13 +72,14 @@ export function filterOf(
     ...(typed.sender === "" || !outgoing ? {} : { sender: typed.sender }),
     ...(typed.rule === "" ? {} : { rule: typed.rule }),
     ...(isItemState(typed.state) ? { state: typed.state } : {}),
+    ...(typed.class === "" ? {} : { class: typed.class }),
     ...(before === undefined ? {} : { before }),
   };
 }
 
 export function addressOf(typed: QuarantineAsked, before: QuarantineItem | null): string {
   const query = new URLSearchParams({ state: typed.state });
-  for (const name of ["recipient", "domain", "direction", "sender", "rule"] as const) {
+  for (const name of ["recipient", "domain", "direction", "sender", "rule", "class"] as const) {
     const value = typed[name];
     if (value !== null && value !== "") query.set(name, value);
   }
@@ -117,6 +125,14 @@ export function QuarantineFilters({
       {typed.direction === "outgoing" && (
         <input name="sender" value={typed.sender} placeholder="Sender" aria-label="Sender" class="short" />
       )}
+      <select name="class" aria-label="Why it is here">
+        <option value="">All reasons</option>
+        {ITEM_CLASSES.map(({ name, label }) => (
+          <option value={name} selected={name === typed.class}>
+            {label}
+          </option>
+        ))}
+      </select>
       <input name="rule" value={typed.rule} placeholder="Rule" aria-label="Rule" class="short" />
       <select name="state" aria-label="State">
         {Object.entries(ITEM_STATES).map(([state, words]) => (

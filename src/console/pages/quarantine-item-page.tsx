@@ -11,7 +11,7 @@ import { Icon } from "../parts/icon.tsx";
 import { Moment } from "../parts/moment.tsx";
 import { leaveNotice, Notice } from "../parts/notice.tsx";
 import { Card, Details, PageHeader } from "../parts/page-header.tsx";
-import { deleteItem, itemOf, releaseItem } from "../quarantine-actions.ts";
+import { deleteItem, itemOf, newerItemOf, releaseItem, seeItem } from "../quarantine-actions.ts";
 import { forAdministrator, forRoles, type Route } from "../route.ts";
 import { MESSAGE_POLICY } from "../security/response-headers.ts";
 import type { MessageView } from "../services.ts";
@@ -168,9 +168,39 @@ function Actions({
   );
 }
 
+/** Why it is here; what could not be delivered with the way out. */
+function Why({ item }: { readonly item: QuarantineItem }) {
+  const all = <a href={`/messages/${encodeURIComponent(item.messageId)}`}>everything known of it</a>;
+  return (
+    <section class={`why tone-${item.class === "undeliverable" ? "bad" : "warn"}`} aria-label="Why">
+      <span class="why-icon">
+        <Icon name="quarantine" size={24} />
+      </span>
+      <div>
+        <p class="why-sentence">
+          <Foreign text={item.words} max={700} empty="A rule set it aside." />
+        </p>
+        {item.class === "undeliverable" ? (
+          <p class="why-rule">
+            Accepted, and no server takes it. Put right what the answer names, then release it: it is tried
+            again at the present route. Or forward it in another way, and delete it. · {all}
+          </p>
+        ) : (
+          <p class="why-rule">
+            Decided by <RuleName name={item.rule} /> · {all}
+          </p>
+        )}
+      </div>
+    </section>
+  );
+}
+
 async function getItem(c: ConsoleContext): Promise<Response> {
   const item = await itemOf(c, idOf(c));
   if (item === null) return noSuchItem(c);
+  const newer = await newerItemOf(c, item);
+  if (newer !== null) return c.redirect(urlOf(newer), 303);
+  await seeItem(c, item);
   const services = c.get("services");
   const administrator = accountOf(c).role === "administrator";
   const body = item.state === "kept" ? await services.quarantine.body(item.id) : null;
@@ -185,20 +215,7 @@ async function getItem(c: ConsoleContext): Promise<Response> {
       >
         <Actions item={item} administrator={administrator} />
       </PageHeader>
-      <section class="why tone-warn" aria-label="Why">
-        <span class="why-icon">
-          <Icon name="quarantine" size={24} />
-        </span>
-        <div>
-          <p class="why-sentence">
-            <Foreign text={item.words} max={500} empty="A rule set it aside." />
-          </p>
-          <p class="why-rule">
-            Decided by <RuleName name={item.rule} /> ·{" "}
-            <a href={`/messages/${encodeURIComponent(item.messageId)}`}>everything known of it</a>
-          </p>
-        </div>
-      </section>
+      <Why item={item} />
       <div class="message-grid">
         <div class="message-main">
           {view === null ? (
@@ -224,6 +241,16 @@ async function getItem(c: ConsoleContext): Promise<Response> {
                 ["Direction", item.direction],
                 ...(item.sender === "" ? [] : [["Sender", <SenderLinks item={item} />] as const]),
                 ["Received", <Moment at={item.receivedAt} style="full" />],
+                ...(item.class === "undeliverable"
+                  ? [
+                      [
+                        "Refused by",
+                        <Foreign text={item.server} max={300} empty="no server was reached" />,
+                      ] as const,
+                      ["Its answer", <Foreign text={item.answer} max={500} empty="none" />] as const,
+                      ["Given up", <Moment at={item.failedAt ?? item.receivedAt} style="full" />] as const,
+                    ]
+                  : []),
                 ["Kept until", <Moment at={item.expiresAt} style="full" />],
                 ["Size", bytesInWords(item.size)],
                 ["Id", <span class="mono">{item.id}</span>],

@@ -13,7 +13,7 @@ import { Moment } from "../parts/moment.tsx";
 import { leaveNotice } from "../parts/notice.tsx";
 import { Card, PageHeader } from "../parts/page-header.tsx";
 import { Pagination } from "../parts/pagination.tsx";
-import { cursorOf, deleteItem, itemOf, releaseItem } from "../quarantine-actions.ts";
+import { cursorOf, deleteItem, itemOf, releaseItem, seeItem } from "../quarantine-actions.ts";
 import { forRoles, type Route } from "../route.ts";
 import { bytesInWords, counted } from "../words/amount.ts";
 import { errorPage } from "./error-page.tsx";
@@ -115,9 +115,13 @@ const COLUMNS: readonly Column<QuarantineItem>[] = [
     label: "Why",
     cell: (item) => (
       <div class="why-cell">
-        <RuleName name={item.rule} />
+        {item.class === "undeliverable" ? (
+          <Badge tone={item.state === "kept" && item.seenAt === null ? "bad" : "warn"}>Undeliverable</Badge>
+        ) : (
+          <RuleName name={item.rule} />
+        )}
         <span class="muted">
-          <Foreign text={item.words} max={120} />
+          <Foreign text={item.words} max={item.class === "undeliverable" ? 200 : 120} />
         </span>
       </div>
     ),
@@ -161,6 +165,30 @@ const OUTGOING_COLUMNS: readonly Column<QuarantineItem>[] = COLUMNS.flatMap((col
   return column.kind === "main" ? [SENDER_COLUMN, column] : [column];
 });
 
+/** What is true when a list is empty: only without any filter is the quarantine. */
+function Empty({ typed }: { readonly typed: QuarantineAsked }) {
+  const bare = typed.recipient === "" && typed.rule === "" && typed.sender === "" && typed.direction === "";
+  if (typed.class === "undeliverable" && typed.state === "kept") {
+    return (
+      <EmptyState icon="good" title="Nothing undeliverable is kept">
+        Accepted mail that no server takes comes here, with the server’s answer, when its sender cannot be
+        told or is not one of ours.
+      </EmptyState>
+    );
+  }
+  return (
+    <EmptyState
+      icon="quarantine"
+      title={
+        typed.state === "kept" && typed.class === "" && bare ? "The quarantine is empty" : "Nothing fits"
+      }
+    >
+      Messages come here when a rule with the action “quarantine” matches (the rules page says which do), and
+      when they were accepted and no server takes them.
+    </EmptyState>
+  );
+}
+
 async function getQuarantine(c: ConsoleContext): Promise<Response> {
   const typed = askedOf(c);
   const { quarantine } = c.get("services");
@@ -184,18 +212,13 @@ async function getQuarantine(c: ConsoleContext): Promise<Response> {
     <>
       <PageHeader
         title="Quarantine"
-        lead="Messages set aside whole. Released ones are delivered as they came; the rest is deleted when its time is up."
+        lead="Messages set aside whole: by a rule, or because no server takes them. Released ones are delivered as they came; the rest is deleted when its time is up."
       />
       <QuarantineFilters typed={typed} domains={ownDomains(c)} />
       <div id="results">
         <Senders senders={senders} typed={typed} />
         {items.length === 0 ? (
-          <EmptyState
-            icon="quarantine"
-            title={typed.state === "kept" ? "The quarantine is empty" : "Nothing fits"}
-          >
-            Messages come here when a rule with the action “quarantine” matches. The rules page says which do.
-          </EmptyState>
+          <Empty typed={typed} />
         ) : (
           <form method="post" action="/quarantine/bulk" class="bulk">
             <div class="bulk-bar">
@@ -206,6 +229,11 @@ async function getQuarantine(c: ConsoleContext): Promise<Response> {
               <button type="submit" name="action" value="release" class="quiet">
                 <Icon name="release" /> Release
               </button>
+              {items.some((item) => item.class === "undeliverable") && (
+                <button type="submit" name="action" value="seen" class="quiet">
+                  <Icon name="eye" /> Mark as seen
+                </button>
+              )}
               <button type="submit" name="action" value="delete" class="quiet danger-text">
                 <Icon name="trash" /> Delete…
               </button>
@@ -254,7 +282,13 @@ async function postBulk(c: ConsoleContext): Promise<Response> {
     );
     return c.redirect("/quarantine", 303);
   }
-  if (action !== "delete") return errorPage(c, 422, "Nothing was done", "Choose Release or Delete.");
+  if (action === "seen") {
+    for (const item of items) await seeItem(c, item);
+    leaveNotice(c, "good", "Marked as seen. The messages stay until they are released, deleted or expire.");
+    return c.redirect("/quarantine?class=undeliverable", 303);
+  }
+  if (action !== "delete")
+    return errorPage(c, 422, "Nothing was done", "Choose Release, Mark as seen or Delete.");
   if (form.get("confirmed") !== "yes") return askToDelete(c, items);
   let deleted = 0;
   for (const item of items) if (await deleteItem(c, item)) deleted++;

@@ -65,11 +65,20 @@ function because(message: LogMessage, group: readonly RecipientNow[], state: Rec
     case "failed":
       return lastReply(message, group);
     case "quarantined":
+      return isUndeliverable(first, message) ? lastReply(message, group) : ruleWords(first, message);
     case "discarded":
     case "refused":
     case "dropped":
       return ruleWords(first, message);
   }
+}
+
+/** No rule put it there: the log says what the server said. */
+function isUndeliverable({ n, rule }: RecipientNow, message: LogMessage): boolean {
+  const verdict = message.record.recipients.find((one) => one.n === n)?.verdict;
+  const stopped = rule !== null && (verdict?.action === "quarantine" || verdict?.action === "reject");
+  const attempted = message.attempts.some(({ outcomes }) => outcomes.some((one) => one.n === n));
+  return attempted || !stopped;
 }
 
 function ruleWords(recipient: RecipientNow, message: LogMessage): string {
