@@ -20,8 +20,9 @@ export type Parsed<T> =
 
 const LABEL = /^(?!-)[a-z0-9_-]{1,63}(?<!-)$/;
 const MAX_DOMAIN_LENGTH = 253;
-// RFC 5321 §4.5.3.1.1; octets.
-const MAX_LOCAL_PART_LENGTH = 64;
+// RFC 5321 §4.5.3.1.3: a path has at most 256 octets with its brackets.
+// Deviation: the 64 of a local part (§4.5.3.1.1) are not enforced, for rewritten and tagged addresses (SRS, VERP) need more.
+const MAX_ADDRESS_OCTETS = 254;
 // Controls beyond ASCII (C1) are no more than those in it: a terminal takes U+009B for the start of a command.
 const DOT_STRING = /^[^\s"(),:;<>@[\\\]\u0000-\u001f\u007f-\u009f]+$/u;
 const QUOTED_STRING = /^"(?:[^"\\\u0000-\u001f\u007f-\u009f]|\\[\u0020-\u007e])*"$/u;
@@ -49,10 +50,9 @@ export function parseAddress(text: string): Parsed<MailAddress> {
   if (at < 1) return fail;
   const local = text.slice(0, at);
   const domainText = text.slice(at + 1);
-  if (Buffer.byteLength(local) > MAX_LOCAL_PART_LENGTH) return fail;
-  const dotted =
-    DOT_STRING.test(local) && !local.startsWith(".") && !local.endsWith(".") && !local.includes("..");
-  if (!dotted && !QUOTED_STRING.test(local)) return fail;
+  if (text.length > MAX_ADDRESS_OCTETS || Buffer.byteLength(local) > MAX_ADDRESS_OCTETS) return fail;
+  // Deviation: dots may stand anywhere (RFC 5321 §4.1.2 wants something between them): telephone companies have given out a..b@ and a.@.
+  if (!DOT_STRING.test(local) && !QUOTED_STRING.test(local)) return fail;
   const literal = /^\[(?:IPv6:)?([0-9a-f:.]+)\]$/i.exec(domainText);
   if (literal?.[1] !== undefined) {
     return ipaddr.isValid(literal[1])
@@ -68,9 +68,46 @@ export function domainOf(address: MailAddress): Domain {
   return address.slice(address.lastIndexOf("@") + 1) as Domain;
 }
 
-/** The key under which two spellings of one address are the same person here: all lower case. */
+/**
+ * The key under which two spellings of one address are the same person here: lower case, the domain as A-labels, and no quotes around a
+ * local part that needs none (RFC 5321 §4.1.2: `"info"@` and `info@` are one). What is no address is in lower case alone.
+ */
 export function addressKey(address: string): string {
-  return address.toLowerCase();
+  return PLAIN_KEY.test(address) ? address.toLowerCase() : oddKey(address);
+}
+
+const PLAIN_KEY = /^[^"\u0080-\uffff]*$/;
+
+function oddKey(address: string): string {
+  const at = address.lastIndexOf("@");
+  if (at < 1) return address.normalize("NFC").toLowerCase();
+  const bare = QUOTED_STRING.test(address.slice(0, at))
+    ? unquoted(address.slice(0, at))
+    : address.slice(0, at);
+  return `${bare.normalize("NFC").toLowerCase()}@${domainKey(address.slice(at + 1))}`;
+}
+
+function unquoted(local: string): string {
+  const inner = local.slice(1, -1).replace(/\\(.)/g, "$1");
+  return DOT_STRING.test(inner) ? inner : local;
+}
+
+/** A domain as it is compared: A-labels in lower case. What is no name is in lower case alone. */
+export function domainKey(domain: string): string {
+  const parsed = parseDomain(domain);
+  return parsed.ok ? parsed.value : domain.toLowerCase();
+}
+
+/**
+ * The key of the address without what follows the delimiter in its local part: `info+x@example.org` is info@example.org where `+` is
+ * one. null: it has none, or nothing before it.
+ */
+export function baseKey(address: MailAddress, delimiter: string): string | null {
+  if (delimiter === "") return null;
+  const key = addressKey(address);
+  const at = key.lastIndexOf("@");
+  const end = key.indexOf(delimiter);
+  return end < 1 || end >= at || key.startsWith('"') ? null : key.slice(0, end) + key.slice(at);
 }
 
 /** Parses an IP address or a CIDR range. */

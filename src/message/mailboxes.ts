@@ -250,9 +250,11 @@ function literalEnd(text: string, at: number, close: string): number {
 export function lookalikes(text: string): string[] {
   const found: string[] = [];
   for (let at = text.indexOf("@"); at >= 0; at = text.indexOf("@", at + 1)) {
-    const local = /[^\s"(),:;<>@[\\\]]{1,64}$/.exec(text.slice(Math.max(0, at - 64), at))?.[0];
+    const local = /[^\s"(),:;<>@[\\\]]{1,254}$/.exec(text.slice(Math.max(0, at - 254), at))?.[0];
     const domain = /^[^\s"(),:;<>@[\\\]]{1,253}/.exec(text.slice(at + 1, at + 254))?.[0];
-    if (local !== undefined && domain !== undefined) found.push(`${local}@${domain}`);
+    // A dot in front is what quotes have left of a longer one.
+    if (local !== undefined && domain !== undefined && !local.startsWith("."))
+      found.push(`${local}@${domain}`);
   }
   return found;
 }

@@ -1,6 +1,5 @@
 // What administrators of domains may change: less than the operator set, never more. A ceiling is what the operator set last of each
 // field that stops somebody; it stays when a domain administrator sets less, or removes the item and adds it again. Pure.
-import { domainOf } from "../message/address.ts";
 import { durationMs } from "./duration.ts";
 import { enterpriseParts } from "./enterprise-mode.ts";
 import type { PolicyItem } from "./policy-document.ts";
@@ -198,7 +197,10 @@ function refuseSender(
   for (const domain of new Set([before?.domain ?? after.domain, after.domain]))
     if (!isOwn(domains, domain))
       refuse("domain", "is not one of your domains; ask an administrator of the gateway");
-  if (before === null && after.login !== undefined && !isOwn(domains, domainOf(after.login)))
+  // A login that is a plain name has no domain but the sender's.
+  const ofDomain =
+    after.login?.includes("@") === true ? after.login.slice(after.login.lastIndexOf("@") + 1) : null;
+  if (before === null && ofDomain !== null && !isOwn(domains, ofDomain))
     refuse("login", "is not an address of one of your domains");
   if (before === null && after.rules.length > 0)
     refuse("rules", "are switched on by an administrator of the gateway");

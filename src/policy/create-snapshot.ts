@@ -1,6 +1,6 @@
 // Builds the policy snapshot: everything a session asks, indexed once per change of settings. Pure; asking costs microseconds.
 import type { Destination } from "../delivery/route.ts";
-import { type Domain, domainOf } from "../message/address.ts";
+import { addressKey, type Domain, domainOf } from "../message/address.ts";
 import { decide, type RuleSubject } from "../rules/decide.ts";
 import { networkIndex } from "./network-index.ts";
 import { outgoingParties } from "./outgoing-parties.ts";
@@ -73,7 +73,7 @@ function wantedBy(sets: readonly (readonly [RuleSet, string])[]): ReadonlySet<st
   for (const [set, recipient] of sets) {
     for (const fact of set.wanted) wanted.add(fact);
     for (const { rule, facts } of set.addressed) {
-      if (rule.scope.addresses.includes(recipient.toLowerCase())) for (const fact of facts) wanted.add(fact);
+      if (rule.scope.addresses.includes(addressKey(recipient))) for (const fact of facts) wanted.add(fact);
     }
   }
   return wanted;

@@ -1,6 +1,6 @@
 // The kinds of value settings are made of: each parses what people write and says in words what is wrong with it.
 import { z } from "zod";
-import { parseAddress, parseDomain, parseNetwork } from "../message/address.ts";
+import { domainKey, parseAddress, parseDomain, parseNetwork } from "../message/address.ts";
 import { durationMs, parseDuration } from "./duration.ts";
 
 export const domainName = z.string().transform((text, context) => {
@@ -19,6 +19,17 @@ export const network = z.string().transform((text, context) => {
   const parsed = parseNetwork(text);
   if (parsed.ok) return parsed.value;
   context.addIssue({ code: "custom", message: parsed.reason });
+  return z.NEVER;
+});
+/** What somebody logs in with: a mail address, or a plain name such as `scanner1`, for devices that cannot write an address there. */
+export const loginName = z.string().transform((text, context): string => {
+  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(text)) return text;
+  const parsed = parseAddress(text);
+  if (parsed.ok) return parsed.value;
+  context.addIssue({
+    code: "custom",
+    message: `${parsed.reason}, or a plain name of letters, digits, dot, dash and underscore`,
+  });
   return z.NEVER;
 });
 const NOT_A_DURATION = "is not a duration; write it like 30s, 10m, 4h or 5d";
@@ -64,7 +75,9 @@ export const host = z
   .string()
   .min(1)
   .max(253)
-  .regex(/^[A-Za-z0-9._:[\]-]+$/, "is not a host name or IP address");
+  // U-labels and A-labels are the same name. An address or what is no name stays as it is.
+  .transform((text) => (/[^\x00-\x7f]/.test(text) ? domainKey(text) : text))
+  .pipe(z.string().regex(/^[A-Za-z0-9._:[\]-]+$/, "is not a host name or IP address"));
 
 export const tlsPolicy = z.enum(["none", "opportunistic", "required", "verified", "implicit"]);
 

@@ -10,6 +10,7 @@ import {
   durationWithin,
   forwards,
   headerName,
+  loginName,
   mailAddress,
   name,
   network,
@@ -81,7 +82,7 @@ const lockSchema = z.strictObject({
 export const senderSchema = z
   .strictObject({
     kind: z.enum(["user", "ip", "domain"]).default("user"),
-    login: mailAddress.optional(),
+    login: loginName.optional(),
     range: network.optional(),
     domain: domainName,
     password_hash: z
@@ -167,7 +168,7 @@ function misplacedFields(sender: { readonly kind: Kind }): readonly (readonly [s
   };
   const problems: (readonly [string, string])[] = [];
   if (sender.kind === "user" && !given("login"))
-    problems.push(["login", 'a sender of kind "user" needs login, a mail address']);
+    problems.push(["login", 'a sender of kind "user" needs login, a mail address or a plain name']);
   if (sender.kind === "ip" && !given("range"))
     problems.push(["range", 'a sender of kind "ip" needs range, like 192.0.2.0/28']);
   for (const [field, kinds] of BELONGS)

@@ -95,6 +95,11 @@ export const domainSchema = z.strictObject({
       cache: duration.default("1h"),
     })
     .prefault({}),
+  /** Like Postfix's: with "+", alice+x@ is alice's for lists of recipients, log-ins and send-as. "": nothing is cut off. */
+  recipient_delimiter: z
+    .string()
+    .regex(/^[+\-=_.#~]?$/, "must be one of + - = _ . # ~, or empty")
+    .default(""),
   /** Shipped or own rules switched on for this domain. Left out: the shipped default set. */
   rules: z.array(name).nullable().default(null),
   /** Mail this domain's own people and servers send (requirements O3–O14). */

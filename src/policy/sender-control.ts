@@ -1,6 +1,6 @@
 // May this client use this sender address? A login's own address, a domain login's domain, and send-as grants (O10); outsiders
 // claiming to be us (L3). No I/O.
-import { addressKey, domainOf, type MailAddress } from "../message/address.ts";
+import { addressKey, baseKey, domainOf, type MailAddress } from "../message/address.ts";
 import type { Client } from "../message/envelope.ts";
 import { type RelayFacts, standingGrant } from "./relay-control.ts";
 import { type Reply, reply } from "./reply.ts";
@@ -9,17 +9,29 @@ import type { ListenerSettings, SenderSettings } from "./schema.ts";
 /** Characters of an address in a reply: a line has at most 512 octets (RFC 5321 §4.5.3.1.5). */
 const MAX_SHOWN = 150;
 
-/** May the sender use the address? Its own, those of a domain sender's domain, and its send-as grants. */
-export function mayUse(sender: SenderSettings, address: MailAddress): boolean {
+/**
+ * May the sender use the address? Its own, those of a domain sender's domain, and its send-as grants. `delimiter` is that of the
+ * address's domain; "": its addresses have no tags.
+ */
+export function mayUse(sender: SenderSettings, address: MailAddress, delimiter: string): boolean {
+  if (mayUseKey(sender, address, addressKey(address))) return true;
+  const base = baseKey(address, delimiter);
+  return base !== null && mayUseKey(sender, address, base);
+}
+
+function mayUseKey(sender: SenderSettings, address: MailAddress, key: string): boolean {
   const of = domainOf(address);
   if (sender.kind !== "user" && (sender.domain === of || sender.domains.includes(of))) return true;
-  const key = addressKey(address);
   if (sender.login !== undefined && addressKey(sender.login) === key) return true;
   const domain = `@${of}`;
   return sender.send_as.some((granted) => {
     const grantedKey = addressKey(granted);
     return grantedKey === key || grantedKey === domain;
   });
+}
+
+function delimiterOf(facts: RelayFacts, address: MailAddress): string {
+  return facts.domain(domainOf(address))?.recipient_delimiter ?? "";
 }
 
 /** The client is logged in, so the text may say what to do. It is the same whether the address exists or not. */
@@ -88,7 +100,7 @@ export function refuseSender(
       `login "${client.login}" used the null reverse-path`,
     );
   }
-  if (mayUse(sender, reversePath)) return null;
+  if (mayUse(sender, reversePath, delimiterOf(facts, reversePath))) return null;
   return notGranted(client.login, reversePath, "the envelope");
 }
 
@@ -114,5 +126,5 @@ export function refuseHeaderFrom(
       `login "${client.login}": the From header has ${headerFrom.length} readable addresses`,
     );
   }
-  return mayUse(sender, from) ? null : notGranted(client.login, from, "From");
+  return mayUse(sender, from, delimiterOf(facts, from)) ? null : notGranted(client.login, from, "From");
 }

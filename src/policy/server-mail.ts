@@ -16,13 +16,14 @@ const NOTICE_WRITER = /^(mailer-daemon|postmaster)@/i;
 /** The address is one of those the server writes for: of its domains, and of hosts below them, as cron and web servers have. */
 export function writesFor(party: OutgoingParty, address: MailAddress, owner: OwnerOf): boolean {
   const { server } = party;
-  if (server === undefined) return mayUse(party.sender, address);
   const of = owner(domainOf(address));
+  const may = (sender: SenderSettings): boolean => mayUse(sender, address, of?.recipient_delimiter ?? "");
+  if (server === undefined) return may(party.sender);
   if (server.sender === null) return of !== null;
   // Re-authenticated as somebody, it may also write what that one may.
-  if (mayUse(server.sender, address) || (party.via !== null && mayUse(party.sender, address))) return true;
+  if (may(server.sender) || (party.via !== null && may(party.sender))) return true;
   if (of === null || of.name === domainOf(address)) return false;
-  return mayUse(server.sender, `postmaster@${of.name}` as MailAddress);
+  return mayUse(server.sender, `postmaster@${of.name}` as MailAddress, "");
 }
 
 /**

@@ -34,8 +34,9 @@ export function signAs(snapshot: PolicySnapshot, { from, party, proven }: SignQu
   if (party === null || party.server?.sender === null) return orderOf(domain);
   const { sender, server } = party;
   const own = domain.name === sender.domain;
-  const serves = server?.sender != null && mayUse(server.sender, from);
-  if (!own && !proven && !serves && !mayUse(sender, from)) return null;
+  const { recipient_delimiter: delimiter } = domain;
+  const serves = server?.sender != null && mayUse(server.sender, from, delimiter);
+  if (!own && !proven && !serves && !mayUse(sender, from, delimiter)) return null;
   // The sender's selector names a key of its own domain.
   return own && sender.dkim_selector !== undefined
     ? { domain: domain.name, selector: sender.dkim_selector }

@@ -1,5 +1,6 @@
 // facts → rules → verdict for one recipient. Pure and deterministic: the same facts and rules always give the same verdict,
 // so that a changed rule can be tried on mail of last week. No I/O, no clock.
+import { addressKey } from "../message/address.ts";
 import type { Direction } from "../message/envelope.ts";
 import { collectEdits, type OwnedEdit } from "./collect-edits.ts";
 import { evaluate, holds } from "./evaluate.ts";
@@ -58,7 +59,7 @@ export function inScope(rule: Rule, subject: RuleSubject): boolean {
     const domain = ruleDomain(subject);
     if (domain === null || !domains.includes(domain)) return false;
   }
-  if (addresses.length > 0 && !addresses.includes(subject.recipient.toLowerCase())) return false;
+  if (addresses.length > 0 && !addresses.includes(addressKey(subject.recipient))) return false;
   return senders.length === 0 || (subject.sender !== null && senders.includes(subject.sender));
 }
 

@@ -1,5 +1,5 @@
 // Does an address of our own domains exist? Asked for recipients (I2) and, where a domain wants it, for senders (O10).
-import { addressKey, domainOf, type MailAddress } from "../message/address.ts";
+import { addressKey, baseKey, domainOf, type MailAddress } from "../message/address.ts";
 import type { DomainSettings } from "../policy/schema.ts";
 import type { PolicySnapshot } from "../policy/snapshot.ts";
 import type { RecipientAnswer, SessionServices } from "./services.ts";
@@ -19,6 +19,13 @@ function listOf(domain: DomainSettings): ReadonlySet<string> {
   return keys;
 }
 
+function isListed(address: MailAddress, domain: DomainSettings): boolean {
+  const list = listOf(domain);
+  if (list.has(addressKey(address))) return true;
+  const base = baseKey(address, domain.recipient_delimiter);
+  return base !== null && list.has(base);
+}
+
 /** Yes for addresses of other domains: they are not ours to know. A promise only where a server must be asked. */
 export function addressExists(
   address: MailAddress,
@@ -31,7 +38,7 @@ export function addressExists(
     case "catch-all":
       return YES;
     case "list":
-      return listOf(domain).has(addressKey(address)) ? YES : NOT_LISTED;
+      return isListed(address, domain) ? YES : NOT_LISTED;
     case "callout":
     case "ldap":
       return services.verifyRecipient(address, domain);

@@ -1,4 +1,5 @@
 // AUTH PLAIN, LOGIN and CRAM-MD5 (RFC 4954, RFC 4616, RFC 2195). Knows the exchange; what comes of a login is in `take-login.ts`.
+import { addressKey } from "../message/address.ts";
 import { enterpriseParts } from "../policy/enterprise-mode.ts";
 import { type Answer, answer } from "./answer.ts";
 import { cramChallenge, cramMatches, readCramResponse } from "./cram-md5.ts";
@@ -94,7 +95,7 @@ function plain(session: Session, response: string, services: SessionServices): A
   if (parts?.length !== 3 || authorize === undefined || !login || password === undefined)
     return garbled(session);
   // RFC 4616 §2: to act for another identity is not offered.
-  if (authorize !== "" && authorize.toLowerCase() !== login.toLowerCase()) {
+  if (authorize !== "" && addressKey(authorize) !== addressKey(login)) {
     const cause = `asked to act for "${authorize.slice(0, 80)}"`;
     return refuseLogin(session, { login, guess: password, cause }, services);
   }

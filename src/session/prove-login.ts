@@ -3,7 +3,7 @@
 
 import type { PasswordServerAddress } from "../hooks/mail-server-dialogue.ts";
 import type { MailServerAnswer } from "../hooks/mail-server-login.ts";
-import type { Domain } from "../message/address.ts";
+import { addressKey, type Domain, domainKey } from "../message/address.ts";
 import { durationMs } from "../policy/duration.ts";
 import type { DomainSettings, SenderSettings } from "../policy/schema.ts";
 import type { PasswordServer } from "../policy/schema-outgoing.ts";
@@ -32,7 +32,7 @@ const TOO_MANY = {
 /** The domain a login belongs to by its name: `alice@example.test` and `example.test` → `example.test`. */
 export function domainOfLogin(snapshot: PolicySnapshot, login: string): DomainSettings | null {
   // A name that is no domain is in no policy either.
-  return snapshot.domain(login.slice(login.lastIndexOf("@") + 1).toLowerCase() as Domain);
+  return snapshot.domain(domainKey(login.slice(login.lastIndexOf("@") + 1)) as Domain);
 }
 
 /** Who may log in under this name: a user or domain sender that is switched on. */
@@ -56,7 +56,7 @@ async function checkHash(
   services: SessionServices,
 ): Promise<LoginProof> {
   const hash = sender?.password_hash ?? null;
-  const result = await services.passwords.check({ login: login.toLowerCase(), password, hash, client });
+  const result = await services.passwords.check({ login: addressKey(login), password, hash, client });
   if (result === "busy") return TOO_MANY;
   if (result === "ok" && sender !== null) return { result: "right", sender, password };
   return { result: "wrong", cause: sender === null ? "no such login" : "wrong password" };

@@ -1,4 +1,5 @@
 // What comes of a login: bans and waits before it is judged, the session's state after it, one answer for every failure (L4).
+import { addressKey } from "../message/address.ts";
 import { loginOf } from "../policy/sender-index.ts";
 import { type Answer, answer, closing } from "./answer.ts";
 import { BAN_LIMITS, type LoginAttempt } from "./bans.ts";
@@ -27,7 +28,7 @@ export async function takeLogin(
   tried: TriedLogin,
   services: SessionServices,
 ): Promise<Answer> {
-  const attempt: LoginAttempt = { ip: session.client.ip, login: tried.login.toLowerCase() };
+  const attempt: LoginAttempt = { ip: session.client.ip, login: addressKey(tried.login) };
   const delayMs = services.bans.loginDelayMs(attempt);
   if (refuseWhenBanned(attempt, services) === null) await wait(delayMs, services);
   // Others may have brought the ban while this one waited.

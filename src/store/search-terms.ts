@@ -1,4 +1,5 @@
 // What a person's search words mean: an id, an address, a domain, or words to look for. Pure; bounded whatever is typed.
+import { addressKey, domainKey } from "../message/address.ts";
 import type { LogFilter } from "./message-log.ts";
 
 // Hostile or pasted input: more than this is cut off.
@@ -23,7 +24,7 @@ export function searchTerms(filter: LogFilter): SearchTerm[] {
   const terms: SearchTerm[] = [];
   if (filter.sender !== undefined) terms.push(partyTerm("sender", filter.sender));
   if (filter.recipient !== undefined) terms.push(partyTerm("recipient", filter.recipient));
-  if (filter.domain !== undefined) terms.push({ kind: "domain", domain: filter.domain.toLowerCase() });
+  if (filter.domain !== undefined) terms.push({ kind: "domain", domain: domainKey(filter.domain) });
   if (filter.rule !== undefined) terms.push({ kind: "rule", rule: filter.rule });
   if (filter.state !== undefined) terms.push({ kind: "state", state: filter.state });
   const text = (filter.text ?? "").slice(0, MAX_TEXT).trim();
@@ -35,7 +36,7 @@ function textTerms(text: string): SearchTerm[] {
   if (/^[0-9a-hjkmnp-tv-z]{20}$/.test(text)) return [{ kind: "id", id: text }];
   if (/^[^\s@]*@[^\s@]+\.[^\s@]+$/.test(text)) return [partyTerm("party", text)];
   if (/^[a-z0-9-]+(\.[a-z0-9-]+)+$/i.test(text)) {
-    return [{ kind: "party", by: "domain", value: text.toLowerCase() }];
+    return [{ kind: "party", by: "domain", value: domainKey(text) }];
   }
   return text
     .split(/\s+/)
@@ -45,12 +46,12 @@ function textTerms(text: string): SearchTerm[] {
 
 /** `alice@example.org` is an address; `@example.org` and `example.org` are domains. */
 function partyTerm(kind: "sender" | "recipient" | "party", text: string): SearchTerm {
-  const value = text.slice(0, MAX_TEXT).trim().toLowerCase();
+  const value = addressKey(text.slice(0, MAX_TEXT).trim());
   const at = value.lastIndexOf("@");
   if (at > 0) return { kind, by: "address", value };
   // "" and "<>" look for the null reverse-path.
   if (value === "" || value === "<>") return { kind, by: "address", value: "" };
-  return { kind, by: "domain", value: value.slice(at + 1) };
+  return { kind, by: "domain", value: domainKey(value.slice(at + 1)) };
 }
 
 /** LIKE ignores case for ASCII only, so a word is also looked for in lower and in upper case. */

@@ -49,7 +49,13 @@ const cases: readonly (readonly [name: string, value: string, addresses: readonl
   ["the same beside another", 'a@example.org, <"b"."c"@example.org>', ["a@example.org", "b.c@example.org"]],
   ["quotes with spaces and dots", '<"b c".d@example.org>', ["unreadable@example.org"]],
   ["two words in brackets", "<boss b@example.org>", ["b@example.org"]],
-  ["an over-long local part", `<${"a".repeat(70)}@example.org>`, [`${"a".repeat(64)}@example.org`]],
+  ["a long local part", `<${"a".repeat(70)}@example.org>`, [`${"a".repeat(70)}@example.org`]],
+  ["an address longer than a path", `<${"a".repeat(250)}@example.org>`, []],
+  [
+    "dots side by side and at the end",
+    "<a..b@example.org>, <.c.@example.org>",
+    ["a..b@example.org", ".c.@example.org"],
+  ],
   ["an address behind a NUL", "<b\u0000a@example.org>", ["a@example.org"]],
   ["a NUL behind an address", "a@example.org\u0000", ["a@example.org"]],
   [

@@ -214,6 +214,7 @@ test("the schema's defaults", () => {
     name: "a.test",
     routes: [{ host: "x", port: 25, priority: 10, tls: "opportunistic" }],
     recipients: { verify: "callout", list: [], cache: "1h" },
+    recipient_delimiter: "",
     rules: null,
     outgoing: {
       barred: false,

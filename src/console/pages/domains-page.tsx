@@ -79,6 +79,13 @@ function groups(c: ConsoleContext): readonly FieldGroup[] {
           help: "One per line; used when recipients are checked by the list.",
         },
         {
+          kind: "text",
+          name: "recipient_delimiter",
+          label: "Tag in addresses begins with",
+          placeholder: "+",
+          help: "With + mail for info+orders@ is taken when info@ is known, and alice may send as alice+orders@. Empty: no tags.",
+        },
+        {
           kind: "duration",
           name: "recipients.cache",
           label: "Remember answers for",

@@ -69,7 +69,7 @@ function whoFields(c: ConsoleContext, kind: Kind, stored: object | null): readon
           name: "login",
           label: "Login",
           placeholder: "alice@example.org",
-          help: "A full mail address.",
+          help: "A full mail address, or a plain name like scanner1 for a device; its addresses then stand under “May also send as”.",
         },
         domain,
         password,

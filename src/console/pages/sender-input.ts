@@ -108,7 +108,9 @@ export function scopeProblems(
   if (input.kind === "ip") refuse("range", "address ranges are added by an administrator of the gateway");
   if (!inScope(scope, text(input, "domain")))
     refuse("domain", "is not one of your domains; ask an administrator of the gateway");
-  if (input.kind === "user" && stored === null && !inScope(scope, domainPart(text(input, "login"))))
+  // A login that is a plain name has no domain but the sender's.
+  const login = text(input, "login");
+  if (input.kind === "user" && stored === null && login.includes("@") && !inScope(scope, domainPart(login)))
     refuse("login", "is not an address of one of your domains");
   const granted = stored === null ? [] : listOf(Reflect.get(stored, "send_as"));
   for (const [i, address] of listOf(input.send_as).entries())
