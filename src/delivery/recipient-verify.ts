@@ -10,8 +10,10 @@ import type { Log } from "../observe/log.ts";
 import { type ConnectionPool, createConnectionPool, type Link } from "./connection-pool.ts";
 import { createDeadlineWatch, type DeadlineWatch } from "./deadline-watch.ts";
 import { isUnsafeAddress } from "./envelope-commands.ts";
+import type { KnownRecipients } from "./known-recipients.ts";
 import { openSession, serverMark } from "./open-session.ts";
 import type { ProbeResult } from "./recipient-probe.ts";
+import { recipientVerdict } from "./recipient-verdict.ts";
 import type { RemoteReply } from "./remote-reply.ts";
 import { type Host, hostAddresses, resolveHosts, routeKeys } from "./resolve-hosts.ts";
 import type { Destination, Route } from "./route.ts";
@@ -27,7 +29,7 @@ export type RecipientKnown =
 export interface RecipientQuestion {
   readonly address: string;
   readonly routes: readonly Route[];
-  /** How long a yes is kept; a no and an "unsure" are kept shorter. */
+  /** How long a yes is kept before the server is asked again; a no and an "unsure" are kept shorter. */
   readonly cacheMs: number;
 }
 
@@ -55,7 +57,11 @@ const MAX_NO_MS = 300_000;
 const UNSURE_MS = 10_000;
 const BROKEN_TLS_MS = 1_800_000;
 const CATCH_ALL_MS = 3_600_000;
+const MAX_SILENT = 2000;
 const CACHE = { maxEntries: 20_000, maxBytes: 10_000_000, maxEntryBytes: 4000 } as const;
+/** An address that was confirmed before waits no longer for the server to say it again; the answer counts for the next time. */
+const PATIENCE_MS = 2000;
+const STANDS = "confirmed before; the mail server does not answer now";
 const TAKES_ALL = "the mail server takes every address of this domain";
 
 interface Parts {
@@ -72,17 +78,18 @@ interface Parts {
   readonly catchAll: AnswerCache<boolean>;
   /** Domains whose servers could not be reached a moment ago, with the words. */
   readonly unreachable: AnswerCache<string>;
+  /** Those that have not answered since. */
+  readonly silent: Set<string>;
   readonly gates: Map<string, Gate>;
+  /** Addresses, and `*@domain` where all are taken, that stay known while the server is away. */
+  readonly confirmed: KnownRecipients;
+  readonly onAlarm: (name: string, words: string | null) => void;
+  readonly onAnswer: () => void;
 }
 
 function verdictOf(reply: RemoteReply): RecipientKnown {
-  const code = reply.code ?? 0;
-  if (code >= 200 && code < 300) return { known: "yes", words: "" };
-  // A security or policy status (RFC 3463 X.7.*) speaks of us, not of the mailbox: a server that blocks us must not make
-  // every address look unknown.
-  const ofPolicy = reply.enhanced?.startsWith("5.7.") === true;
-  if (code >= 500 && !ofPolicy) return { known: "no", text: reply.text };
-  return { known: "unsure", text: reply.text };
+  const known = recipientVerdict(reply);
+  return known === "yes" ? { known, words: "" } : { known, text: reply.text };
 }
 
 /** An address nobody has: a server that takes it takes all. */
@@ -174,19 +181,43 @@ async function callOut(parts: Parts, address: string, destination: Destination):
   );
   if (typeof result === "string") {
     parts.unreachable.put(destination.key, result, { ttlMs: UNSURE_MS, bytes: result.length });
+    if (parts.silent.size < MAX_SILENT) parts.silent.add(destination.key);
     return { known: "unsure", text: result };
   }
+  if (parts.silent.delete(destination.key)) parts.onAnswer();
   const [reply, invented] = result.replies;
   if (reply === undefined || reply === null) return { known: "unsure", text: result.trouble ?? "no reply" };
   if (!isKnown && invented !== undefined && invented !== null) {
     const takesAll = verdictOf(invented).known === "yes";
     parts.catchAll.put(destination.key, takesAll, { ttlMs: CATCH_ALL_MS, bytes: 1 });
-    if (takesAll)
-      parts.log.warn({ domain }, "recipients cannot be verified: the mail server takes every address");
+    noteTakesAll(parts, domain, takesAll);
   }
   const verdict = verdictOf(reply);
   const takesAll = parts.catchAll.get(destination.key) === true;
+  // Where all are taken, an invented address must not fill the list.
+  if (verdict.known === "yes" && !takesAll) parts.confirmed.confirm(addressKey(address));
+  if (verdict.known === "no") parts.confirmed.refuse(addressKey(address));
   return verdict.known === "yes" && takesAll ? { known: "yes", words: TAKES_ALL } : verdict;
+}
+
+function noteTakesAll(parts: Parts, domain: string, takesAll: boolean): void {
+  const all = anyOf(domain);
+  if (takesAll) {
+    parts.log.warn({ domain }, "recipients cannot be verified: the mail server takes every address");
+    parts.confirmed.confirm(all);
+  } else {
+    parts.confirmed.refuse(all);
+  }
+  parts.onAlarm(
+    `call-out ${domain}`,
+    takesAll
+      ? `The mail server of ${domain} takes every address, so unknown recipients are not refused. Let it refuse them, or set how recipients of ${domain} are checked (a list, or catch-all).`
+      : null,
+  );
+}
+
+function anyOf(domain: string): string {
+  return `*@${domain}`;
 }
 
 function keepMs(verdict: RecipientKnown, cacheMs: number): number {
@@ -241,6 +272,11 @@ export function createRecipientVerifier(options: {
   readonly clock: Clock;
   readonly log: Log;
   readonly timeouts?: DeliveryTimeouts;
+  readonly confirmed: KnownRecipients;
+  /** Raises (words) or clears (null) an alarm. */
+  readonly onAlarm: (name: string, words: string | null) => void;
+  /** A mail server answered that had not for a while. */
+  readonly onAnswer: () => void;
 }): RecipientVerifier {
   const timeouts = options.timeouts ?? TIMEOUTS;
   const deadlines = createDeadlineWatch(Math.min(1000, ...Object.values(timeouts).map((ms) => ms / 4)));
@@ -260,6 +296,7 @@ export function createRecipientVerifier(options: {
     kept: createAnswerCache<RecipientKnown>({ clock, ...CACHE }),
     catchAll: createAnswerCache<boolean>(small),
     unreachable: createAnswerCache<string>(small),
+    silent: new Set(),
     gates: new Map(),
   };
   const underWay = new Map<string, Promise<RecipientKnown>>();
@@ -275,12 +312,30 @@ export function createRecipientVerifier(options: {
       const key = `${addressKey(address)}|${ways}`;
       const known = parts.kept.get(key);
       if (known !== undefined) return Promise.resolve(known);
-      const running = underWay.get(key);
-      if (running !== undefined) return running;
-      const answer = ask(parts, { question, key, destination }).finally(() => underWay.delete(key));
-      underWay.set(key, answer);
-      return answer;
+      let answer = underWay.get(key);
+      if (answer === undefined) {
+        answer = ask(parts, { question, key, destination }).finally(() => underWay.delete(key));
+        underWay.set(key, answer);
+      }
+      const { confirmed } = parts;
+      const isConfirmed = confirmed.has(addressKey(address)) || confirmed.has(anyOf(domain));
+      return isConfirmed ? stands(answer, clock) : answer;
     },
-    close: () => parts.pool.close(0),
+    async close() {
+      await parts.pool.close(0);
+      await parts.confirmed.close();
+    },
   };
+}
+
+/** The answer if one comes soon and says yes or no, else that it was confirmed before. */
+function stands(answer: Promise<RecipientKnown>, clock: Clock): Promise<RecipientKnown> {
+  const before: RecipientKnown = { known: "yes", words: STANDS };
+  return new Promise((resolve) => {
+    const cancel = clock.after(PATIENCE_MS, () => resolve(before));
+    void answer.then((fresh) => {
+      cancel();
+      resolve(fresh.known === "unsure" ? before : fresh);
+    });
+  });
 }

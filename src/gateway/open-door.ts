@@ -1,5 +1,6 @@
 // How mail comes in: the listeners and their sessions. Opened last, so that a start that fails has taken no mail.
 import type { GatewayChecks } from "../checks/create-checks.ts";
+import { createKnownRecipients } from "../delivery/known-recipients.ts";
 import { createRecipientVerifier } from "../delivery/recipient-verify.ts";
 import { verifiedName } from "../dns/verified-name.ts";
 import { createMailServerLogin } from "../hooks/mail-server-login.ts";
@@ -9,6 +10,7 @@ import { durationMs } from "../policy/duration.ts";
 import type { Settings } from "../policy/settings.ts";
 import type { Bans } from "../session/bans.ts";
 import { createCramPasswords } from "../session/cram-md5.ts";
+import { knownRecipientStatements, loadKnownRecipients } from "../store/known-recipient-rows.ts";
 import type { Ground } from "./ground.ts";
 import type { Delivery } from "./open-delivery.ts";
 import type { OutgoingControl } from "./open-outgoing.ts";
@@ -20,7 +22,7 @@ const LISTENER_GRACE_MS = 10_000;
 /** Binds the listeners; one that cannot be bound says so and the others are open. */
 export async function openDoor(
   ground: Ground,
-  stores: Pick<Stores, "applianceKey" | "spool">,
+  stores: Pick<Stores, "applianceKey" | "database" | "reader" | "spool">,
   rest: {
     readonly bans: Bans;
     readonly settings: Settings;
@@ -34,7 +36,26 @@ export async function openDoor(
   const { hostname } = config;
   const { settings, delivery, control, bans } = rest;
   const { resolver } = delivery;
-  const verifier = createRecipientVerifier({ resolver, hostname, clock, log });
+  const { database, reader } = stores;
+  const confirmed = await createKnownRecipients({
+    store: {
+      load: (limit) => loadKnownRecipients(reader, limit),
+      async save(changes) {
+        await database.commit(knownRecipientStatements(changes));
+      },
+    },
+    clock,
+    log,
+  });
+  const verifier = createRecipientVerifier({
+    resolver,
+    hostname,
+    clock,
+    log,
+    confirmed,
+    onAlarm: ground.alarms.set,
+    onAnswer: () => delivery.queue.lookForLife(),
+  });
   parts.defer(() => verifier.close());
   const listeners = await createListeners({
     settings,

@@ -93,6 +93,8 @@ export const domainSchema = z.strictObject({
       verify: z.enum(["callout", "list", "ldap", "catch-all"]).default("callout"),
       list: z.array(mailAddress).default([]),
       cache: duration.default("1h"),
+      /** For a recipient nobody has confirmed, while the server gives no clear answer: take the mail, or put it off with 450. */
+      when_down: z.enum(["accept", "tempfail"]).default("tempfail"),
     })
     .prefault({}),
   /** Like Postfix's: with "+", alice+x@ is alice's for lists of recipients, log-ins and send-as. "": nothing is cut off. */

@@ -42,6 +42,10 @@ export const BAN_LIMITS = {
   /** Waits before a login is judged: doubled with each failure of the client's network or, for strangers, of the account. */
   firstDelayMs: 100,
   maxDelayMs: 8000,
+  /** From this unknown recipient on each answer waits so much longer than the one before. */
+  slowUnknownFrom: 10,
+  unknownStepMs: 500,
+  maxUnknownDelayMs: 5000,
   /** How long an address that has logged in counts as known to the account. */
   knownMs: 30 * 24 * 3_600_000,
   loginsShown: 5,
@@ -69,6 +73,8 @@ export interface Bans {
   noteLogin(attempt: LoginAttempt): void;
   /** Counts a recipient that does not exist. True: the network is banned now. */
   noteUnknownRecipient(ip: string): boolean;
+  /** How long the answer about an unknown recipient waits: from the tenth of the client's network on, longer each time. */
+  unknownRecipientDelayMs(ip: string): number;
   /** Those in force, the newest first. */
   list(): readonly Ban[];
   /** Ends a ban and forgets what was counted. False: there is none. */

@@ -1,5 +1,5 @@
 // RCPT: may this client send to this address, and does the address exist? (RFC 5321 §4.1.1.3)
-import { addressKey, type MailAddress, parseAddress } from "../message/address.ts";
+import { addressKey, domainOf, type MailAddress, parseAddress } from "../message/address.ts";
 import type { EnvelopeRecipient, RecipientDsn } from "../message/envelope.ts";
 import { formatReply, type Reply } from "../policy/reply.ts";
 import type { PolicySnapshot } from "../policy/snapshot.ts";
@@ -54,9 +54,20 @@ export function rcpt(
 }
 
 /** An unknown recipient may be a guess of an outsider: so many shut its network out (requirement L4). */
-function countGuess(session: Session, given: Answer, services: SessionServices): Answer {
+function countGuess(
+  session: Session,
+  given: Answer,
+  { bans, clock }: SessionServices,
+): Answer | Promise<Answer> {
   if (given.reply.code !== 550 || session.client.login !== null) return given;
-  return services.bans.noteUnknownRecipient(session.client.ip) ? GUESSED_TOO_MUCH : given;
+  const { ip } = session.client;
+  if (bans.noteUnknownRecipient(ip)) return GUESSED_TOO_MUCH;
+  const delayMs = bans.unknownRecipientDelayMs(ip);
+  return delayMs === 0
+    ? given
+    : new Promise((resolve) => {
+        clock.after(delayMs, () => resolve(given));
+      });
 }
 
 const YES: RecipientAnswer = { known: "yes", text: "" };
@@ -68,7 +79,9 @@ function refuseMore({ party, writer, recipients }: Transaction, services: Sessio
 
 function settle(transaction: Transaction, recipient: EnvelopeRecipient, found: RecipientAnswer): Answer {
   // Our own users cannot try again as a mail server does, and a bounce can reach them: the queue waits for them.
-  const wait = found.known === "unsure" && recipient.direction === "internal";
+  const wait =
+    found.known === "unsure" &&
+    (recipient.direction === "internal" || isTakenWhenDown(transaction, recipient));
   if (found.known === "yes" || wait) {
     addRecipient(transaction, recipient, addressKey(recipient.address));
     return RECIPIENT_OK;
@@ -80,6 +93,10 @@ function settle(transaction: Transaction, recipient: EnvelopeRecipient, found: R
         recipient.address,
         answer(450, "1.1", "This address cannot be verified now, try again later", found.text).reply,
       );
+}
+
+function isTakenWhenDown({ snapshot }: Transaction, { address }: EnvelopeRecipient): boolean {
+  return snapshot.domain(domainOf(address))?.recipients.when_down === "accept";
 }
 
 function refuse(transaction: Transaction, address: MailAddress, reply: Reply): Answer {

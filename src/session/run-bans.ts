@@ -142,6 +142,13 @@ class RunningBans implements Bans {
     return this.#countHost(network, BAN_LIMITS.unknownRecipientPoints, now);
   }
 
+  unknownRecipientDelayMs(ip: string): number {
+    const network = clientNetwork(ip);
+    if (network === null || this.#spared(ip)) return 0;
+    const beyond = (this.#deeds.get(network.host)?.unknownRecipients ?? 0) - BAN_LIMITS.slowUnknownFrom + 1;
+    return Math.min(Math.max(0, beyond) * BAN_LIMITS.unknownStepMs, BAN_LIMITS.maxUnknownDelayMs);
+  }
+
   list(): readonly Ban[] {
     const found = this.#bans.keys().map((network) => this.#inForce(network));
     return found.filter((ban) => ban !== null).toSorted((a, b) => b.since - a.since);

@@ -6,6 +6,7 @@ import notices from "../../drizzle/gatepost/0004_notices.sql" with { type: "text
 import archive from "../../drizzle/gatepost/0005_archive.sql" with { type: "text" };
 import quarantineSender from "../../drizzle/gatepost/0006_quarantine_sender.sql" with { type: "text" };
 import undeliverable from "../../drizzle/gatepost/0007_undeliverable.sql" with { type: "text" };
+import knownRecipients from "../../drizzle/gatepost/0008_known_recipients.sql" with { type: "text" };
 import type { Migration } from "./migration.ts";
 
 export const gatepostMigrations: readonly Migration[] = [
@@ -16,4 +17,5 @@ export const gatepostMigrations: readonly Migration[] = [
   { name: "0005_archive", sql: archive },
   { name: "0006_quarantine_sender", sql: quarantineSender },
   { name: "0007_undeliverable", sql: undeliverable },
+  { name: "0008_known_recipients", sql: knownRecipients },
 ];

@@ -1,5 +1,6 @@
 // What the deliverer's tests share: attempts and a deliverer with short times.
 import type { Attempt, Deliverer } from "../../src/delivery/attempt.ts";
+import { createKnownRecipients, NO_STORE } from "../../src/delivery/known-recipients.ts";
 import type { Destination, Route } from "../../src/delivery/route.ts";
 import { createDeliverer, type DelivererOptions } from "../../src/delivery/run-deliverer.ts";
 import { DEFAULT_TIMEOUTS, type DeliveryTimeouts } from "../../src/delivery/timeouts.ts";
@@ -87,4 +88,10 @@ export function makeDeliverer(
     clock: systemClock,
     ...rest,
   });
+}
+
+/** What a recipient verifier needs besides, for tests in which nothing of it matters. */
+export async function withoutStore() {
+  const confirmed = await createKnownRecipients({ store: NO_STORE, clock: systemClock, log: silentLog });
+  return { confirmed, onAlarm: () => {}, onAnswer: () => {} };
 }

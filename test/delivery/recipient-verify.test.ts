@@ -4,7 +4,7 @@ import { createRecipientVerifier, type RecipientVerifier } from "../../src/deliv
 import type { Route } from "../../src/delivery/route.ts";
 import type { Clock } from "../../src/observe/clock.ts";
 import { silentLog } from "../../src/observe/log.ts";
-import { noDns, SHORT } from "./deliverer-fixture.ts";
+import { noDns, SHORT, withoutStore } from "./deliverer-fixture.ts";
 import {
   type Replies,
   type ScriptedPeer,
@@ -34,6 +34,7 @@ async function setUp(script: (talk: Talk) => Promise<void>): Promise<Fixture> {
   const clock: Clock = { now: () => Date.now() + skew, after: () => () => {} };
   const peer = await startScriptedPeer(script);
   const verifier = createRecipientVerifier({
+    ...(await withoutStore()),
     resolver: noDns,
     hostname: "gate.example.com",
     clock,

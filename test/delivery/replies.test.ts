@@ -4,7 +4,7 @@ import { createRecipientVerifier } from "../../src/delivery/recipient-verify.ts"
 import { parseReply, readReplyLine, replyClass, usualForm } from "../../src/delivery/remote-reply.ts";
 import { systemClock } from "../../src/observe/clock.ts";
 import { silentLog } from "../../src/observe/log.ts";
-import { attemptFor, makeDeliverer, noDns, routes, SHORT } from "./deliverer-fixture.ts";
+import { attemptFor, makeDeliverer, noDns, routes, SHORT, withoutStore } from "./deliverer-fixture.ts";
 import { type Replies, type ScriptedPeer, startScriptedPeer, usualServer } from "./scripted-peer.ts";
 
 let peers: ScriptedPeer[] = [];
@@ -119,6 +119,7 @@ describe("elsewhere in the dialogue", () => {
     );
     peers.push(peer);
     const verifier = createRecipientVerifier({
+      ...(await withoutStore()),
       resolver: noDns,
       hostname: "gate.example.com",
       clock: systemClock,

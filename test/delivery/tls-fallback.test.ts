@@ -9,7 +9,7 @@ import type { Destination, Login, TlsPolicy } from "../../src/delivery/route.ts"
 import { systemClock } from "../../src/observe/clock.ts";
 import { silentLog } from "../../src/observe/log.ts";
 import { makeCertificate, type TestCertificate } from "./certificate.ts";
-import { attemptFor, makeDeliverer, noDns, routes, SHORT } from "./deliverer-fixture.ts";
+import { attemptFor, makeDeliverer, noDns, routes, SHORT, withoutStore } from "./deliverer-fixture.ts";
 import { startScriptedPeer, type Talk, usualServer } from "./scripted-peer.ts";
 
 let certificate: TestCertificate;
@@ -194,6 +194,7 @@ describe("opportunistic TLS with a server that", () => {
   test.each([...BROKEN])("%s: a call-out falls back as well", async (_, start) => {
     const peer = await start();
     const verifier = createRecipientVerifier({
+      ...(await withoutStore()),
       resolver: noDns,
       hostname: "gate.example.com",
       clock: systemClock,

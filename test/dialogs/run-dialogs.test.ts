@@ -108,6 +108,12 @@ beforeAll(async () => {
         { name: "bücher.test", rules: [], recipients: { verify: "catch-all" } },
         { name: "asked.test", rules: [], routes: [{ host: "192.0.2.25" }] },
         {
+          name: "patient.test",
+          recipients: { when_down: "accept" },
+          rules: [],
+          routes: [{ host: "192.0.2.25" }],
+        },
+        {
           name: "strict.test",
           recipients: { verify: "list", list: ["carol@strict.test", "team@strict.test"] },
           rules: [],

@@ -202,7 +202,15 @@ describe("waits", () => {
 describe("harvesters", () => {
   test("a hundred unknown recipients ban, and add to failed logins", () => {
     const { bans, guess } = trial();
-    for (let i = 0; i < 99; i++) expect(bans.noteUnknownRecipient(GUESSER)).toBe(false);
+    const delays: number[] = [];
+    for (let i = 0; i < 99; i++) {
+      expect(bans.noteUnknownRecipient(GUESSER)).toBe(false);
+      delays.push(bans.unknownRecipientDelayMs(GUESSER));
+    }
+    // Slowed from the tenth on, long before the ban.
+    expect(delays.slice(0, 9)).toEqual(Array(9).fill(0));
+    expect(delays.slice(9, 12)).toEqual([500, 1000, 1500]);
+    expect(delays.at(-1)).toBe(5000);
     expect(bans.noteUnknownRecipient(GUESSER)).toBe(true);
     expect(bans.banned(GUESSER)?.words).toContain("100 unknown recipients");
     guess("198.51.100.7", 5);

@@ -17,6 +17,11 @@ import { counted } from "../words/amount.ts";
 import { itemRoutes } from "./policy-item-pages.tsx";
 import { ruleChoices } from "./rule-choices.ts";
 
+const WHEN_DOWN: readonly Option[] = [
+  { value: "tempfail", label: "Put the mail off: the sender tries again (450)" },
+  { value: "accept", label: "Take the mail and keep it until the server answers" },
+];
+
 const VERIFY: readonly Option[] = [
   { value: "callout", label: "Ask the mail server (call-out)" },
   { value: "list", label: "By the list below" },
@@ -90,6 +95,13 @@ function groups(c: ConsoleContext): readonly FieldGroup[] {
           name: "recipients.cache",
           label: "Remember answers for",
           help: "Like 30s, 10m, 4h or 5d.",
+        },
+        {
+          kind: "choice",
+          name: "recipients.when_down",
+          label: "While the mail server gives no clear answer",
+          options: WHEN_DOWN,
+          help: "For recipients it has not confirmed in the last weeks; those it has are always taken.",
         },
       ],
     },
