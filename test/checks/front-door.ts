@@ -35,6 +35,8 @@ export interface FrontDoor extends AsyncDisposable {
   readonly dns: DnsServer;
   readonly gateway: TrialGateway;
   send(letter: Letter): Promise<Received>;
+  /** New workers, which remember no answer. */
+  renewChecks(): Promise<void>;
 }
 
 /** Opens the door. `rules` are those of example.test, the domain all mail is for. */
@@ -50,7 +52,9 @@ export async function openFrontDoor(options: {
     timeoutMs: options.dnsTimeoutMs ?? 1500,
     keepAnswers: false,
   });
-  const checks = createChecks({ resolver, hostname: "gate.example.test", log: silentLog, hooks: [] });
+  const newChecks = () =>
+    createChecks({ resolver, hostname: "gate.example.test", log: silentLog, hooks: [] });
+  let checks = newChecks();
   const gateway = await openTrialGateway({
     policy: trialPolicy({
       listener: [{ name: "mx", listen: "127.0.0.1:0", greeting_delay: 0, proxy_from: ["127.0.0.0/8"] }],
@@ -64,7 +68,7 @@ export async function openFrontDoor(options: {
         },
       ],
     }),
-    checker: checks,
+    checker: { run: (input, wanted) => checks.run(input, wanted) },
   });
   return {
     dns,
@@ -83,6 +87,11 @@ export async function openFrontDoor(options: {
         state: record?.recipients[0]?.state ?? "",
         edits: record?.recipients[0]?.verdict?.edits ?? [],
       };
+    },
+    async renewChecks() {
+      const before = checks;
+      checks = newChecks();
+      await before.close();
     },
     async [Symbol.asyncDispose]() {
       await gateway[Symbol.asyncDispose]();

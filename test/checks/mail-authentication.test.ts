@@ -263,9 +263,14 @@ test("an ARC chain holds, and breaks when the message is changed", async () => {
     authResults: "relay.example.org; spf=pass",
   };
   const sealed = Buffer.concat([await sealMessage(raw, seal), raw]);
-  expect((await authenticate(sealed)).facts["arc.result"]).toBe("pass");
+  const good = await authenticate(sealed);
+  expect(good.facts).toMatchObject({ "arc.result": "pass", "arc.sealer": "example.org", "arc.instance": 1 });
+  expect(good.words).toContain("example.org sealed it last");
   const changed = Buffer.from(sealed.toString().replace("Forwarded", "Falsified"));
-  expect((await authenticate(changed)).facts["arc.result"]).toBe("fail");
+  expect((await authenticate(changed)).facts).toMatchObject({
+    "arc.result": "fail",
+    "arc.sealer": "example.org",
+  });
 });
 
 test("only what is wanted is found out", async () => {

@@ -75,6 +75,40 @@ test("the keyword says how it came (RFC 3848, RFC 6531)", () => {
   expect(keyword({ smtpUtf8: true, client: { ...client, tls } })).toBe("UTF8SMTPS");
 });
 
+test("each signature and the sealer are named; what cannot stand in a header is quoted or left out", () => {
+  const raw = message(["From: a@example.org"]);
+  const text = traced(raw, {
+    findings: [
+      { check: "dkim", fact: "dkim.result", value: "pass" },
+      {
+        check: "dkim",
+        fact: "dkim.signatures",
+        value: [
+          "pass example.org s1 rsa-sha256 AbCdEf12",
+          "fail example.org - ed25519-sha256 a/b+c=12",
+          "invalid - - - -",
+          "pass=evil x",
+          "",
+        ],
+      },
+      { check: "arc", fact: "arc.result", value: "pass" },
+      { check: "arc", fact: "arc.sealer", value: "lists.example.net" },
+      { check: "arc", fact: "arc.instance", value: 2 },
+    ],
+  });
+  const field = /Authentication-Results: [\s\S]*?\r\n(?=\S)/.exec(text)?.[0];
+  expect(field).toBe(
+    [
+      `Authentication-Results: ${HOST};`,
+      "\tdkim=pass header.d=example.org header.s=s1 header.a=rsa-sha256 header.b=AbCdEf12;",
+      '\tdkim=fail header.d=example.org header.a=ed25519-sha256 header.b="a/b+c=12";',
+      "\tdkim=permerror;",
+      "\tarc=pass (i=2) header.d=lists.example.net",
+      "",
+    ].join("\r\n"),
+  );
+});
+
 test("without results there is no Authentication-Results; invalid DKIM is a permanent error", () => {
   const raw = message(["From: a@example.org"]);
   expect(traced(raw, { findings: [{ check: "eicar", fact: "eicar.found", value: false }] })).not.toContain(
