@@ -3,6 +3,7 @@
 import type { ARCData, ARCResult } from "mailauth";
 import { arc } from "mailauth/lib/arc";
 import { eachField, type HeaderField, readHeaderBlock } from "../message/header-block.ts";
+import { summarise } from "../message/summary.ts";
 import type { Finding } from "../rules/fact.ts";
 import {
   arcFindings,
@@ -76,13 +77,14 @@ export async function authenticateMessage(
     wanted.has("spf") || wanted.has("dmarc") ? checkSpf(client, resolve) : null,
     verifyDkim(message.bytes, { resolve, sender: client.sender }),
   ]);
-  const fromFields = Math.max(dkim.fromFields, message.fromFields);
-  const headerFrom = [...dkim.headerFrom];
-  const author = authorDomain(fromFields, headerFrom);
+  const { fromAddresses: headerFrom, fromFlaw } = summarise(request.raw);
+  // What mailauth takes for a second From field counts as one, whatever we make of it.
+  const flaw = fromFlaw ?? (dkim.fromFields > 1 ? "stands in more than one field" : null);
+  const author = flaw === null ? authorDomain(headerFrom) : null;
   const signatures = [...dkim.results.map((row) => readSignature(row, message.counts)), ...message.oversized];
   const [chain, dmarc] = await Promise.all([
     wanted.has("arc") ? verifyChain(dkim.arc as ARCData | undefined, resolve) : null,
-    wanted.has("dmarc") ? judgeDmarc({ headerFrom, fromFields, spf, signatures, resolve }) : null,
+    wanted.has("dmarc") ? judgeDmarc({ headerFrom, flaw, spf, signatures, resolve }) : null,
   ]);
   const findings = new Map<AuthenticationCheck, readonly Finding[]>();
   if (wanted.has("spf") && spf !== null) findings.set("spf", spfFindings(spf, client.ip, author));
@@ -100,7 +102,6 @@ function verifyChain(data: ARCData | undefined, resolve: Resolve): Promise<ARCRe
 
 interface BoundedMessage {
   readonly bytes: Buffer;
-  readonly fromFields: number;
   /** How often each field stands that may stand once. */
   readonly counts: ReadonlyMap<string, number>;
   /** Signatures that are left out of what mailauth sees for their length. */
@@ -141,7 +142,7 @@ function boundedMessage(raw: Uint8Array): BoundedMessage {
   if (bodyStart > MAX_HEADER_BYTES || fields > MAX_FIELDS) {
     throw new Error(`a header of ${bodyStart} octets and ${fields} fields is too long to be authenticated`);
   }
-  const found = { fromFields: counts.get("from") ?? 0, counts, oversized, dropped };
+  const found = { counts, oversized, dropped };
   const whole = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength);
   if (surplus.length === 0) return { bytes: whole, ...found };
   const kept: Buffer[] = [];

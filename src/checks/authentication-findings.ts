@@ -1,6 +1,7 @@
 // What SPF, DKIM, DMARC and ARC came to, as findings with words for a mail administrator. No I/O.
 
 import type { ARCResult, DKIMResult } from "mailauth";
+import { domainKey } from "../message/address.ts";
 import { sameOrganisation } from "../message/organisation.ts";
 import type { Finding } from "../rules/fact.ts";
 import type { SpfOutcome, SpfVerdict } from "./check-spf.ts";
@@ -80,7 +81,7 @@ export function readSignature(row: DKIMResult, counts: ReadonlyMap<string, numbe
   const result = RESULT_OF[row.status.result] ?? "invalid";
   const doubt = result === "pass" ? doubtOf(row, counts) : null;
   return {
-    domain: (row.signingDomain ?? "").toLowerCase(),
+    domain: domainKey(row.signingDomain ?? ""),
     selector: row.selector ?? "",
     algorithm: row.algo ?? "",
     start: (row.signature ?? "").slice(0, 8),
@@ -111,7 +112,7 @@ export function oversizedSignature(field: string, bytes: number): Signature {
   const tag = (name: string): string =>
     new RegExp(`[;:\\s]${name}\\s*=\\s*([A-Za-z0-9._-]{1,253})`).exec(field)?.[1] ?? "";
   return {
-    domain: tag("d").toLowerCase(),
+    domain: domainKey(tag("d")),
     selector: tag("s"),
     algorithm: tag("a"),
     start: "",
@@ -182,7 +183,7 @@ export function arcFindings(result: ARCResult): readonly Finding[] {
   const said = result.status.result;
   const value = said === "pass" || said === "none" ? said : "fail";
   const signature = result.signature === false ? undefined : result.signature;
-  const sealer = value === "none" ? "" : (signature?.signingDomain ?? "").toLowerCase();
+  const sealer = value === "none" ? "" : domainKey(signature?.signingDomain ?? "");
   const words = {
     pass: `the forwarders' ARC chain holds; ${sealer || "nobody"} sealed it last`,
     none: "no forwarder left an ARC chain",
@@ -205,11 +206,11 @@ export function dmarcFindings(judgement: DmarcJudgement): readonly Finding[] {
   ];
 }
 
-/** The one domain of the author, or null when there is none or more than one. */
-export function authorDomain(fromFields: number, headerFrom: readonly string[]): string | null {
+/** The one domain of an author that is sound, or null when there is none or more than one. */
+export function authorDomain(headerFrom: readonly string[]): string | null {
   const domains = new Set(headerFrom.map(domainPart));
   const [only] = domains;
-  return fromFields === 1 && domains.size === 1 && only !== undefined && only !== "" ? only : null;
+  return domains.size === 1 && only !== undefined && only !== "" ? only : null;
 }
 
 function domainPart(address: string | undefined): string {

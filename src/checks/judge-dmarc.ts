@@ -18,7 +18,8 @@ export interface DmarcJudgement {
 
 export interface Evidence {
   readonly headerFrom: readonly string[];
-  readonly fromFields: number;
+  /** Why others may read another author (`message/author.ts`); null: From is sound. */
+  readonly flaw: string | null;
   readonly spf: SpfOutcome | null;
   readonly signatures: readonly Signature[];
   readonly resolve: Resolve;
@@ -32,9 +33,16 @@ const MAX_AUTHOR_DOMAINS = 10;
 
 /** Judges the author of a message. Rejects only when mailauth fails. */
 export async function judgeDmarc(evidence: Evidence): Promise<DmarcJudgement> {
+  if (evidence.flaw !== null) return failedAuthor(evidence, evidence.flaw);
   const proofs = proofsOf(evidence, "known");
   const { response, reason } = await evaluate(evidence, proofs);
-  if (response === false) return failedAuthor(evidence, reason ?? "");
+  if (response === false)
+    return failedAuthor(
+      evidence,
+      reason === "multiple-author-domains"
+        ? "has authors of several domains"
+        : "has no domain that can be judged",
+    );
   const domain = response.status.header?.from ?? domainPart(evidence.headerFrom[0]);
   const policy = policyOf(response, domain);
   const said = (result: DmarcJudgement["result"], words: string, undecided = false): DmarcJudgement => ({
@@ -73,7 +81,7 @@ export async function judgeDmarc(evidence: Evidence): Promise<DmarcJudgement> {
 function evaluate(evidence: Evidence, proofs: Proofs): ReturnType<typeof evaluateDmarc> {
   return evaluateDmarc({
     headerFrom: [...evidence.headerFrom],
-    fromFields: evidence.fromFields,
+    fromFields: 1,
     spfDomains: [...proofs.spf],
     dkimDomains: proofs.dkim.map((domain) => ({ domain })),
     // mailauth's own type leaves MX records out, which nobody asks for here.
@@ -117,7 +125,7 @@ function policyOf(response: DmarcResponse, domain: string): DmarcJudgement["poli
  * Without a usable From, or with more than one author, DMARC cannot be evaluated: that is a failure, never an absence, or two From lines
  * would get around every policy. The strictest policy of the domains named holds; where none of them has a record there is no policy.
  */
-async function failedAuthor(evidence: Evidence, reason: string): Promise<DmarcJudgement> {
+async function failedAuthor(evidence: Evidence, flaw: string): Promise<DmarcJudgement> {
   const { headerFrom } = evidence;
   const domains = [...new Set(headerFrom.map(domainPart))].filter((domain) => domain !== "");
   const domain = domains[0] ?? "";
@@ -127,10 +135,7 @@ async function failedAuthor(evidence: Evidence, reason: string): Promise<DmarcJu
     const words = "DMARC fails: the message has no usable From";
     return { result: "fail", policy: "quarantine", domain, undecided, words };
   }
-  const named =
-    reason === "multiple-from-fields"
-      ? "the message names its author in two From lines"
-      : "the message names authors of several domains or unreadable ones";
+  const named = `From ${flaw}`;
   const policies = await Promise.all(
     domains.slice(0, MAX_AUTHOR_DOMAINS).map((author) => publishedPolicy(evidence, author)),
   );
@@ -152,7 +157,7 @@ async function failedAuthor(evidence: Evidence, reason: string): Promise<DmarcJu
 }
 
 async function publishedPolicy(evidence: Evidence, domain: string): Promise<DmarcJudgement["policy"]> {
-  const alone = { ...evidence, headerFrom: [`author@${domain}`], fromFields: 1 };
+  const alone = { ...evidence, headerFrom: [`author@${domain}`], flaw: null };
   const { response } = await evaluate(alone, { spf: [], dkim: [] });
   return response === false ? "absent" : policyOf(response, domain);
 }

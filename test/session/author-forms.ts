@@ -126,7 +126,7 @@ const FAILED: readonly Row[] = [
     "From: {own}\r\nno field at all\r\nFrom: {other}",
     ["own", "other"],
   ],
-  ["Latin-1 in the domain", "From: ann@m\u00fcnchen.example", []],
+  ["Latin-1 in the domain", "From: ann@m\u00fcller.example", []],
   ["a wide at sign in the address", "From: <{otherLocal}\u00ef\u00bc\u00a0{otherDomain}>", ["other"]],
   ["no address at all", "From: MAILER-DAEMON", []],
 ];
