@@ -23,7 +23,7 @@ export async function verifyDkim(
 ): Promise<DkimVerification> {
   const verifier = new PatientVerifier({
     // mailauth's own type leaves MX records out, which nobody asks for here.
-    resolver: options.resolve as KeyLookup,
+    resolver: keysFirst(options.resolve as KeyLookup),
     sender: options.sender,
     strict: true,
   });
@@ -36,6 +36,16 @@ export async function verifyDkim(
   verifier.end();
   await done;
   return verifier;
+}
+
+/** mailauth reads the first record of a selector; what else stands there (a proof of ownership, mostly) must not hide the key. */
+function keysFirst(lookUp: KeyLookup): KeyLookup {
+  return async (name, rrtype) => {
+    const records = await lookUp(name, rrtype);
+    const isKey = (record: string | readonly string[]): boolean =>
+      /(?:^|;)\s*p\s*=/.test(typeof record === "string" ? record : record.join(""));
+    return [...records].sort((a, b) => Number(isKey(b)) - Number(isKey(a))) as typeof records;
+  };
 }
 
 class PatientVerifier extends DkimVerifier {

@@ -5,13 +5,13 @@ import { type Clock, systemClock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import { createAnswerCache } from "./answer-cache.ts";
 import { followChain, MAX_CNAME_HOPS } from "./answer-chain.ts";
-import { createGate } from "./gate.ts";
 import type { QueryType } from "./query-message.ts";
 import { ownAddresses, queryName, reverseName } from "./query-name.ts";
 import { addressValue, mxValue, nameValue, textValue } from "./record-value.ts";
 import type { DnsAnswer, DnsFailure, MxRecord, Resolver } from "./resolver.ts";
 import { dnsServers } from "./server-address.ts";
 import { createServerList, type ServerAnswer } from "./server-list.ts";
+import { createSlowLane } from "./slow-lane.ts";
 import type { NoAnswer } from "./udp-exchange.ts";
 
 /** The resolver with CNAME as well, which the DMARC tree walk asks for. */
@@ -22,6 +22,9 @@ export interface StubResolver extends Resolver {
 const DEFAULT_TIMEOUT_MS = 10_000;
 const MAX_IN_FLIGHT = 100;
 const MAX_WAITING = 2000;
+/** Most names answer in milliseconds; one that has not after its first try waits beside the others. */
+const SLOW_SHARE = 0.2;
+const MAX_SLOW = 1000;
 const MAX_TTL_S = 86_400;
 // RFC 2308 §5 suggests one to three hours as a maximum; new names should work sooner.
 const MAX_NEGATIVE_TTL_S = 900;
@@ -110,7 +113,12 @@ export function createResolver(options: {
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   const clock = options.clock ?? systemClock;
   const servers = createServerList({ servers: dnsServers(options.servers), timeoutMs, log: options.log });
-  const gate = createGate({ limit: MAX_IN_FLIGHT, maxWaiting: MAX_WAITING });
+  const lane = createSlowLane({
+    limit: MAX_IN_FLIGHT,
+    maxWaiting: MAX_WAITING,
+    slowAfterMs: SLOW_SHARE * timeoutMs,
+    maxSlow: MAX_SLOW,
+  });
 
   /** One record type with its cache and its questions under way. */
   function lookup<T>(wanted: Wanted<T>): (name: string) => Promise<DnsAnswer<T>> {
@@ -119,17 +127,14 @@ export function createResolver(options: {
 
     const ask = async (name: string): Promise<DnsAnswer<T>> => {
       const deadline = performance.now() + timeoutMs;
-      if (!(await gate.enter(timeoutMs))) {
+      const found = await lane.run(timeoutMs, () => askThrough(servers.ask, name, wanted, deadline));
+      if (found === null) {
         return no("servfail", `${wanted.type} of "${name}": too many DNS questions at once`, 0).answer;
       }
-      try {
-        const { answer, ttlS } = await askThrough(servers.ask, name, wanted, deadline);
-        if (options.keepAnswers !== false)
-          cache.put(name, answer, { ttlMs: ttlS * 1000, bytes: name.length + roughBytes(answer) });
-        return answer;
-      } finally {
-        gate.leave();
-      }
+      const { answer, ttlS } = found;
+      if (options.keepAnswers !== false)
+        cache.put(name, answer, { ttlMs: ttlS * 1000, bytes: name.length + roughBytes(answer) });
+      return answer;
     };
 
     return (text) => {

@@ -128,6 +128,14 @@ describe("names", () => {
     expect(await results(raw)).toContain(`header.d=${by.domain} header.s=${by.selector}`);
   });
 
+  test("another record beside the key does not hide it", async () => {
+    const raw = await signedWith(key, message(LETTER), OURS);
+    const records = ["site-verification=abc", key.record];
+    for (const shown of [records, [...records].reverse()]) {
+      expect(await judged(raw, { ...zone, "TXT k._domainkey.example.org": shown })).toMatchObject(PASSES);
+    }
+  });
+
   test("a selector that is no name stays unusable", async () => {
     const raw = (await signedWith(key, message(LETTER), OURS)).toString("latin1");
     const odd = Buffer.from(raw.replace(/\bs=k;/, "s=k!_x;"), "latin1");

@@ -240,6 +240,16 @@ test("MAIL FROM of dead name servers changes nothing for the spoof that comes ne
   expect(endingOf(spoof)).toBe("refused");
 }, 20_000);
 
+test.each([150, 600])("an SPF record behind %d others is found", async (count) => {
+  const domain = `many${count}.test`;
+  const others = Array.from({ length: count }, (_, n) => `verification=${n}-${"x".repeat(48)}`);
+  door.dns.set(domain, { TXT: [...others, "v=spf1 -all"] });
+  door.dns.set(`_dmarc.${domain}`, { TXT: [...others, "v=DMARC1; p=reject"] });
+  const received = await door.send({ ip: CLIENT, sender: `x@${domain}`, raw: letter(`ceo@${domain}`) });
+  expect(received.facts).toMatchObject({ "spf.result": "fail", "dmarc.result": "fail" });
+  expect(endingOf(received)).toBe("refused");
+});
+
 describe("the other rules", () => {
   const rows = [
     ["SPF of the author temporary", { spf: "temporary", dkim: "none", dmarc: "absent" }, "put off"],

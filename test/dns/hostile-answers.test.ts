@@ -202,6 +202,43 @@ describe("any bytes", () => {
     );
   });
 
+  test("the same over TCP, with as many records and pointers as may be", () => {
+    const head = packet.encode({
+      type: "response",
+      id: 4711,
+      questions: [{ name: "example.test", type: "TXT" }],
+    });
+    for (const [records, octet] of [
+      [4000, 0xc0],
+      [4000, 0x00],
+      [65_535, 0x00],
+      [4000, 0x3f],
+    ] as const) {
+      const message = Buffer.concat([head, Buffer.alloc(65_000, octet)]);
+      message.writeUInt16BE(records, 6);
+      const startedAt = performance.now();
+      readAnswer(message, query, "tcp");
+      expect(performance.now() - startedAt).toBeLessThan(500);
+    }
+    // The dearest that passes the bound: each of 400 names runs through a chain of ten thousand pointers.
+    const chain = Buffer.alloc(20_000);
+    for (let at = 0; at < chain.length; at += 2) {
+      chain.writeUInt16BE(0xc000 | (at === 0 ? 12 : (head.length + 11 + at - 2) & 0x3fff), at);
+    }
+    const wrapper = Buffer.alloc(11);
+    wrapper.writeUInt16BE(65_280, 1);
+    wrapper.writeUInt16BE(chain.length, 9);
+    const record = Buffer.alloc(16);
+    record.writeUInt16BE(0xc000 | (head.length + 11 + 8000 - 2), 0);
+    record.writeUInt16BE(1, 2);
+    record.writeUInt16BE(4, 10);
+    const message = Buffer.concat([head, wrapper, chain, ...Array.from({ length: 2000 }, () => record)]);
+    message.writeUInt16BE(2001, 6);
+    const startedAt = performance.now();
+    expect(readAnswer(message, query, "tcp")).toBeNull();
+    expect(performance.now() - startedAt).toBeLessThan(300);
+  });
+
   test("a long chain of pointers costs little", () => {
     const head = packet.encode({
       type: "response",

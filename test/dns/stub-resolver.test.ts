@@ -194,6 +194,17 @@ describe("keeping and sharing", () => {
   });
 });
 
+test("hundreds of questions about dead names do not keep others waiting for their whole time", async () => {
+  const { resolver, server } = await setUp({ timeoutMs: 2000 });
+  server.answerWith((query) => (query.questions?.[0]?.name.toLowerCase().includes("dead") ? [] : null));
+  const dead = Array.from({ length: 300 }, (_, n) => resolver.txt(`n${n}.dead.example.org`));
+  const startedAt = performance.now();
+  expect(await resolver.a("mail.example.test")).toMatchObject({ ok: true });
+  // Three hundred of them take a place for a fifth of their time, a hundred at once.
+  expect(performance.now() - startedAt).toBeLessThan(1800);
+  expect((await Promise.all(dead)).every((answer) => !answer.ok)).toBe(true);
+}, 20_000);
+
 describe("servers", () => {
   test("the second server is asked when the first is down or refuses", async () => {
     const good = await startDnsServer(ZONE);
