@@ -64,7 +64,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
   let listeners: Listeners | null = null;
   const certificate = await loadOrMakeCertificate(stores.keys, config.hostname);
   const bans = createBans({ clock: ground.clock, log, snapshot: () => settings.current() });
-  const setup = await createSetupCode(createAccounts(stores.database));
+  const setup = await createSetupCode(createAccounts(stores.database), ground.clock);
   const web = openConsole(ground, stores, {
     settings,
     delivery,

@@ -7,7 +7,7 @@ import { EXIT, type Terminal } from "./terminal.ts";
 export async function adminReset(config: Config, terminal: Terminal): Promise<number> {
   const { setupCode } = await askDaemon(config, "admin-reset", {});
   terminal.out(
-    `Set-up code: ${setupCode}\nOpen the console's /setup page and make a new administrator with it. It works once.`,
+    `Set-up code: ${setupCode}\nOpen the console's /setup page and make a new administrator with it. It works once, within an hour.`,
   );
   return EXIT.ok;
 }

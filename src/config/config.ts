@@ -4,6 +4,7 @@ import { hostname as machineName } from "node:os";
 import { dirname, resolve } from "node:path";
 import { parse as parseToml } from "smol-toml";
 import { z } from "zod";
+import { parseNetwork } from "../message/address.ts";
 
 const listenAddress = z
   .string()
@@ -12,6 +13,10 @@ const listenAddress = z
     'is not an address with a port; write it like "0.0.0.0:8443"',
   )
   .refine((text) => Number(text.slice(text.lastIndexOf(":") + 1)) <= 65_535, "has a port above 65535");
+
+const networkText = z
+  .string()
+  .refine((text) => parseNetwork(text).ok, "is not an address or network like 10.0.0.5 or 10.0.0.0/24");
 
 /** The boot file `gatepost.toml` (design.md). Everything has a default; unknown keys are refused, so that a typing error shows. */
 const bootFile = z.strictObject({
@@ -22,7 +27,13 @@ const bootFile = z.strictObject({
     .max(253)
     .regex(/^[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?$/, "is not a host name like gate.example.com")
     .optional(),
-  console: z.strictObject({ listen: listenAddress.default("0.0.0.0:8443") }).prefault({}),
+  console: z
+    .strictObject({
+      listen: listenAddress.default("0.0.0.0:8443"),
+      /** Reverse proxies in front of the console: their X-Forwarded-For or Forwarded says who is asking. */
+      trusted_proxies: z.array(networkText).default([]),
+    })
+    .prefault({}),
   /** Prometheus figures and health, for the machine itself; empty switches it off. */
   metrics: z
     .strictObject({ listen: z.union([listenAddress, z.literal("")]).default("127.0.0.1:9143") })
@@ -39,7 +50,7 @@ export interface Config {
   /** Absolute path of the data directory. */
   readonly data: string;
   readonly hostname: string;
-  readonly console: { readonly listen: string };
+  readonly console: { readonly listen: string; readonly trustedProxies: readonly string[] };
   readonly metrics: { readonly listen: string };
   readonly dns: { readonly servers: readonly string[] };
   readonly log: { readonly level: "debug" | "info" | "warn" | "error" | "silent" };
@@ -61,11 +72,15 @@ const VARIABLES = {
   GATEPOST_DATA: "data",
   GATEPOST_HOSTNAME: "hostname",
   GATEPOST_CONSOLE_LISTEN: "console.listen",
+  GATEPOST_CONSOLE_TRUSTED_PROXIES: "console.trusted_proxies",
   GATEPOST_METRICS_LISTEN: "metrics.listen",
   GATEPOST_DNS_SERVERS: "dns.servers",
   GATEPOST_LOG_LEVEL: "log.level",
   GATEPOST_FIRST_POLICY: "first_start.policy",
 } as const;
+
+/** Their variables name several, with commas between. */
+const LISTS: ReadonlySet<string> = new Set(["dns.servers", "console.trusted_proxies"]);
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -88,7 +103,7 @@ function overridden(raw: Readonly<Record<string, unknown>>, env: Environment): R
   for (const [variable, key] of Object.entries(VARIABLES)) {
     const text = env[variable];
     if (text === undefined || !isSet(variable, env)) continue;
-    const value = key === "dns.servers" ? text.split(/[,\s]+/).filter((server) => server !== "") : text;
+    const value = LISTS.has(key) ? text.split(/[,\s]+/).filter((server) => server !== "") : text;
     const [section = "", name] = key.split(".");
     const before = result[section];
     result[section] =
@@ -139,7 +154,7 @@ export function loadConfig(file: string | null, env: Environment = process.env):
   return Object.freeze({
     data: resolve(boot.data),
     hostname: (boot.hostname ?? machineName()).toLowerCase(),
-    console: boot.console,
+    console: { listen: boot.console.listen, trustedProxies: boot.console.trusted_proxies },
     metrics: boot.metrics,
     dns: boot.dns,
     log: boot.log,

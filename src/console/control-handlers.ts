@@ -102,7 +102,7 @@ export function createControlHandlers(parts: ControlParts): ControlHandlers {
       return result;
     },
     "admin-reset": async () => {
-      const setupCode = setup.renew();
+      const setupCode = await setup.renew();
       await audit("admin reset", "set-up code", "");
       return { setupCode };
     },

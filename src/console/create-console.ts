@@ -93,6 +93,13 @@ export function createConsole(services: ConsoleServices): ConsoleApp {
 
   app.use(responseHeaders());
   app.use(async (c, next) => {
+    // The Host field is part of it: what makes no address cannot be answered with links to it.
+    if (!URL.canParse(c.req.url))
+      return c.text("The Host of this request is not a host name. Nothing was done.", 400);
+    await next();
+    return undefined;
+  });
+  app.use(async (c, next) => {
     c.set("services", services);
     c.set("assets", assets);
     c.set("gatekeeper", gatekeeper);

@@ -1,5 +1,10 @@
-// The console's HTTPS socket. Owns the server and its certificate; knows nothing of pages.
+// The console's HTTPS server behind its front door. Owns the certificate, and who is really asking; knows nothing of pages.
+import { type FrontDoor, openFrontDoor } from "../listener/front-door.ts";
+import { TLS_SUITES } from "../listener/tls-suites.ts";
+import type { IpNetwork } from "../message/address.ts";
+import { inNetworks } from "../session/connect.ts";
 import type { ConsoleApp } from "./create-console.ts";
+import { realClient } from "./security/real-client.ts";
 
 export interface ConsoleTls {
   /** PEM. */
@@ -23,6 +28,10 @@ const IDLE_SECONDS = 20;
 /** Above what any route takes (`read-body.ts`), so that the route's own answer comes first. */
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
 
+const TLS_1_2 = 0x0303;
+/** Bun takes suites, which its types do not know. */
+type Tls = Bun.TLSOptions & { readonly ciphers: string; readonly minVersion: number };
+
 type Server = Bun.Server<undefined>;
 
 function splitListen(listen: string): { readonly hostname: string; readonly port: number } {
@@ -36,20 +45,19 @@ function splitListen(listen: string): { readonly hostname: string; readonly port
   return { hostname: match[1] ?? match[2] ?? "", port };
 }
 
-function start(
-  app: ConsoleApp,
-  at: { readonly hostname: string; readonly port: number },
-  tls: ConsoleTls,
-  reusePort: boolean,
-): Server {
+/** Asks the app on behalf of whoever is at the other end of the connection that came in at our port `port`. */
+type Answer = (request: Request, port: number) => Response | Promise<Response>;
+
+function start(answer: Answer, { key, cert }: ConsoleTls): Server {
+  const tls: Tls = { key, cert, ciphers: TLS_SUITES, minVersion: TLS_1_2 };
   return Bun.serve({
-    hostname: at.hostname,
-    port: at.port,
-    reusePort,
-    tls: { key: tls.key, cert: tls.cert },
+    // Only the front door comes in here.
+    hostname: "127.0.0.1",
+    port: 0,
+    tls,
     idleTimeout: IDLE_SECONDS,
     maxRequestBodySize: MAX_BODY_BYTES,
-    fetch: (request, server) => app.fetch(request, { clientIp: server.requestIP(request)?.address ?? "" }),
+    fetch: (request, server) => answer(request, server.requestIP(request)?.port ?? 0),
     error: () => new Response("Something broke here.", { status: 500 }),
   });
 }
@@ -67,36 +75,55 @@ function explain(listen: string, error: unknown): Error {
   return new Error(`console: cannot listen on ${listen}: ${reason}`, { cause: error });
 }
 
-/** Opens the console. Throws a readable error when the port is taken or the certificate cannot be used. */
-export function serveConsole(options: {
+export interface ServeConsoleOptions {
   readonly app: ConsoleApp;
   readonly listen: string;
   readonly tls: ConsoleTls;
-}): ConsoleServer {
-  const { app, listen } = options;
+  /** Reverse proxies whose word counts for who is asking. */
+  readonly proxies?: readonly IpNetwork[];
+  /** There were too many connections. */
+  readonly onCrowded?: () => void;
+}
+
+/** Opens the console. Throws a readable error when the port is taken or the certificate cannot be used. */
+export function serveConsole(options: ServeConsoleOptions): ConsoleServer {
+  const { app, listen, proxies = [], onCrowded } = options;
   const at = splitListen(listen);
+  let door: FrontDoor | null = null;
+  const answer: Answer = (request, port) => {
+    const peer = door?.peerOf(port) ?? "127.0.0.1";
+    return app.fetch(request, { clientIp: realClient(peer, request.headers, proxies) });
+  };
+  let started: Server | null = null;
   let server: Server;
   try {
-    // Shared ports would hide that another program has ours: ask for it alone first, then shared, for `reload`.
-    const probe = start(app, at, options.tls, false);
-    const port = probe.port ?? at.port;
-    probe.stop(true);
-    server = start(app, { hostname: at.hostname, port }, options.tls, true);
+    server = start(answer, options.tls);
+    started = server;
+    door = openFrontDoor({
+      ...at,
+      target: () => server.port ?? 0,
+      isProxy: (ip) => inNetworks(proxies, ip),
+      ...(onCrowded === undefined ? {} : { onCrowded }),
+    });
   } catch (error) {
+    started?.stop(true);
     throw explain(listen, error);
   }
-  const port = server.port ?? at.port;
+  const front = door;
   return {
-    port,
+    port: front.port,
     hostname: at.hostname,
     async reload(tls) {
-      // T11: Bun's own reload keeps the old certificate.
-      const next = start(app, { hostname: at.hostname, port }, tls, true);
+      // T11: Bun's own reload keeps the old certificate. New connections go to the new server, the old one finishes what it has.
       const before = server;
-      server = next;
+      server = start(answer, tls);
       await finish(before, 5000);
     },
-    close: (graceMs) => finish(server, graceMs),
+    async close(graceMs) {
+      front.stop();
+      await finish(server, graceMs);
+      front.cut();
+    },
   };
 }
 

@@ -8,6 +8,7 @@ import { serveControl } from "../console/serve-control.ts";
 import type { ConsoleServices, ListenerStatus } from "../console/services.ts";
 import type { SetupCode } from "../console/setup-code.ts";
 import type { Certificate } from "../listener/certificate.ts";
+import { type IpNetwork, parseNetwork } from "../message/address.ts";
 import { serveMetrics } from "../observe/serve-metrics.ts";
 import type { Settings } from "../policy/settings.ts";
 import type { Bans } from "../session/bans.ts";
@@ -25,6 +26,7 @@ export interface OpenConsole {
 }
 
 const CONSOLE_GRACE_MS = 2000;
+const CROWDED_QUIET_MS = 60_000;
 const METRICS_RETRY_MS = 10_000;
 
 /** Opens the console and the two local doors. Rejects when the console's address cannot be used. */
@@ -74,7 +76,13 @@ export function openConsole(
     }),
   };
   const { certificate } = rest;
-  const web = serveConsole({ app: createConsole(services), listen: config.console.listen, tls: certificate });
+  const web = serveConsole({
+    app: createConsole(services),
+    listen: config.console.listen,
+    tls: certificate,
+    proxies: networksOf(config.console.trustedProxies),
+    onCrowded: crowdedWarning(ground),
+  });
   parts.defer(() => web.close(CONSOLE_GRACE_MS));
   const handlers = createControlHandlers({ ...services, checks, setup, backUp: backingUp(ground, stores) });
   parts.defer(serveControl({ dataDir: config.data, handlers, log }));
@@ -95,6 +103,23 @@ function backingUp({ config, log, clock }: Ground, stores: Stores): ControlParts
       log,
       now: clock.now(),
     });
+}
+
+function networksOf(texts: readonly string[]): readonly IpNetwork[] {
+  return texts.flatMap((text) => {
+    const parsed = parseNetwork(text);
+    return parsed.ok ? [parsed.value] : [];
+  });
+}
+
+/** Told once a minute at most: whoever crowds the console must not fill the log as well. */
+function crowdedWarning({ clock, log }: Ground): () => void {
+  let quietUntil = 0;
+  return () => {
+    if (clock.now() < quietUntil) return;
+    quietUntil = clock.now() + CROWDED_QUIET_MS;
+    log.warn({}, "the console has more connections than it takes; silent ones are cut off");
+  };
 }
 
 /** /metrics and /healthz. A taken address is an alarm: mail does not depend on it. */

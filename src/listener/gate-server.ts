@@ -11,6 +11,7 @@ import type { Certificate } from "./certificate.ts";
 import type { ClientCounts } from "./client-counts.ts";
 import { Connection } from "./connection.ts";
 import { readHeaderFirst } from "./read-header-first.ts";
+import { TLS_SUITES } from "./tls-suites.ts";
 
 export interface GateServerOptions {
   readonly settings: ListenerSettings;
@@ -36,6 +37,7 @@ export class GateServer extends SMTPServer {
       key: certificate.key,
       cert: certificate.cert,
       minVersion: "TLSv1.2",
+      ciphers: TLS_SUITES,
       logger: false,
       // A client may close its side after its last command and still wants the answers.
       allowHalfOpen: true,

@@ -118,7 +118,11 @@ export function parseNetwork(text: string): Parsed<IpNetwork> {
     const host = bare.replace(/\/.*$/, "");
     if (!host.includes(":") && !ipaddr.IPv4.isValidFourPartDecimal(host)) throw new Error("not four numbers");
     if (bare.includes("/")) {
-      const [address, bits] = ipaddr.parseCIDR(bare);
+      const [given, length] = ipaddr.parseCIDR(bare);
+      // An IPv4 range in its IPv6 spelling: clients are compared as IPv4.
+      const mapped = given instanceof ipaddr.IPv6 && given.isIPv4MappedAddress() && length >= 96;
+      const address = mapped ? given.toIPv4Address() : given;
+      const bits = mapped ? length - 96 : length;
       const base =
         address.kind() === "ipv4"
           ? ipaddr.IPv4.networkAddressFromCIDR(`${address.toString()}/${bits}`)

@@ -4,6 +4,7 @@ import ipaddr from "ipaddr.js";
 import { type IpNetwork, parseNetwork } from "../message/address.ts";
 import { didYouMean } from "../rules/nearest-name.ts";
 import { SHIPPED_RULES } from "../rules/shipped-rules.ts";
+import { checkNames } from "./check-names.ts";
 import { checkSenders } from "./check-senders.ts";
 import { compileRule } from "./compile-rules.ts";
 import { type DocumentPaths, FoundProblems } from "./found-problems.ts";
@@ -95,6 +96,39 @@ function warnOfListener(listener: ListenerSettings, policy: Policy, findings: Fo
   }
 }
 
+/** Ranges of IPv6 behind which IPv4 addresses stand, and where in them. (RFC 6052, RFC 3056) */
+const EMBEDDING = [
+  { range: ipaddr.parseCIDR("64:ff9b::/96"), at: 96, name: "NAT64" },
+  { range: ipaddr.parseCIDR("2002::/16"), at: 16, name: "6to4" },
+] as const;
+/** Whoever has an IPv4 address has one of these, and chooses the rest. (RFC 4380, RFC 8215) */
+const EVERYBODYS = ["2001::/32", "64:ff9b:1::/48"].map((range) => ipaddr.parseCIDR(range));
+
+function overlaps(
+  network: [ipaddr.IPv4 | ipaddr.IPv6, number],
+  other: [ipaddr.IPv4 | ipaddr.IPv6, number],
+): boolean {
+  const [shorter, longer] = network[1] <= other[1] ? [network, other] : [other, network];
+  return shorter[0].kind() === longer[0].kind() && longer[0].match(shorter);
+}
+
+/** Why a range lets in everybody though it does not look like it, or null. */
+function translated(network: [ipaddr.IPv4 | ipaddr.IPv6, number]): string | null {
+  const [address, bits] = network;
+  for (const { range, at, name } of EMBEDDING) {
+    if (!overlaps(network, range)) continue;
+    const octets = address.toByteArray().slice(at / 8, at / 8 + 4);
+    const inner = Math.max(0, Math.min(32, bits - at));
+    const v4 = `${octets.join(".")}/${inner}` as IpNetwork;
+    const why = bits < at ? "wide" : openRelay(v4);
+    if (why !== null)
+      return `stands for ${bits <= at ? "every IPv4 address" : `the IPv4 addresses ${v4}`} (${name}); name the IPv4 networks you mean`;
+  }
+  return EVERYBODYS.some((range) => overlaps(network, range)) && bits < 64
+    ? "is open to everybody (Teredo or NAT64 addresses can be had by anyone); name your own networks only"
+    : null;
+}
+
 /** Why a range is too wide to be trusted with relaying, or null. (L2: never an open relay) */
 function openRelay(network: IpNetwork): string | null {
   const [address, bits] = ipaddr.parseCIDR(network);
@@ -108,6 +142,8 @@ function openRelay(network: IpNetwork): string | null {
   ) {
     return `"${network}" would let much of the Internet send mail through this gateway; name your own networks only`;
   }
+  const everybody = v4 ? null : translated([address, bits]);
+  if (everybody !== null) return `"${network}" ${everybody}`;
   return !local && bits < (v4 ? 16 : 32) ? "wide" : null;
 }
 
@@ -123,6 +159,10 @@ function checkNetworks(policy: Policy, findings: FoundProblems): void {
   for (const [i, network] of policy.networks.trusted.entries()) {
     check(network, { section: "networks", key: "" }, `.trusted[${i}]`);
   }
+  // Whoever may name the client's address may name a trusted one.
+  for (const { name, proxy_from } of policy.listener)
+    for (const [i, network] of proxy_from.entries())
+      check(network, { section: "listener", key: name }, `.proxy_from[${i}]`);
   for (const sender of policy.sender) {
     if (sender.range !== undefined) check(sender.range, { section: "sender", key: sender.range }, ".range");
   }
@@ -221,6 +261,7 @@ export function crossCheck(policy: Policy, paths: DocumentPaths): CrossCheck {
   checkNetworks(policy, findings);
   checkRules(policy, findings);
   checkSenders(policy, findings);
+  checkNames(policy, findings);
   warnOfDomains(policy, findings);
   warnOfSmarthost(policy, findings);
   return { problems: findings.problems, warnings: findings.warnings };

@@ -27,6 +27,16 @@ export interface AuditEntry {
   readonly detail: string;
 }
 
+/** An API token in the list of all. */
+export interface TokenLine {
+  readonly name: string;
+  readonly scope: "read" | "write";
+  readonly createdBy: string;
+  readonly createdAt: number;
+  /** Milliseconds UTC; null: it does not end by itself. */
+  readonly expiresAt: number | null;
+}
+
 /** Accounts, sessions and tokens; kept in gatepost.db. Secrets are stored as hashes only. */
 export interface Accounts {
   count(): Promise<number>;
@@ -36,9 +46,9 @@ export interface Accounts {
   /** By login, at most 1,000. */
   list(): Promise<readonly AccountLine[]>;
   byId(id: string): Promise<Account | null>;
-  /** Gives it another role or other domains and ends its sessions. Nothing is changed unless `done`. */
+  /** Gives it another role or other domains and ends its sessions; its tokens too unless it stays administrator. Nothing is changed unless `done`. */
   change(id: string, to: Pick<Account, "role" | "domains">): Promise<AccountChange>;
-  /** Removes it with its sessions. Nothing is changed unless `done`. */
+  /** Removes it with its sessions and tokens. Nothing is changed unless `done`. */
   remove(id: string): Promise<AccountChange>;
   createSession(session: {
     readonly tokenHash: string;
@@ -52,19 +62,16 @@ export interface Accounts {
   createToken(token: {
     readonly tokenHash: string;
     readonly name: string;
-    readonly scope: "read" | "write";
+    readonly scope: TokenLine["scope"];
     readonly createdBy: string;
     readonly createdAt: number;
+    /** The administrator it belongs to, and ends with. */
+    readonly accountId: string;
+    readonly expiresAt: number | null;
   }): Promise<void>;
-  token(tokenHash: string): Promise<{ readonly name: string; readonly scope: "read" | "write" } | null>;
-  tokens(): Promise<
-    readonly {
-      readonly name: string;
-      readonly scope: "read" | "write";
-      readonly createdBy: string;
-      readonly createdAt: number;
-    }[]
-  >;
+  /** The token, also one whose time is over; null: unknown, or its account is no administrator any more. */
+  token(tokenHash: string): Promise<Pick<TokenLine, "name" | "scope" | "expiresAt"> | null>;
+  tokens(): Promise<readonly TokenLine[]>;
   removeToken(name: string): Promise<boolean>;
   audit(entry: AuditEntry): Promise<void>;
   auditLog(options: { readonly limit: number; readonly before?: number }): Promise<readonly AuditEntry[]>;

@@ -7,6 +7,7 @@ import archive from "../../drizzle/gatepost/0005_archive.sql" with { type: "text
 import quarantineSender from "../../drizzle/gatepost/0006_quarantine_sender.sql" with { type: "text" };
 import undeliverable from "../../drizzle/gatepost/0007_undeliverable.sql" with { type: "text" };
 import knownRecipients from "../../drizzle/gatepost/0008_known_recipients.sql" with { type: "text" };
+import tokenEnd from "../../drizzle/gatepost/0009_token_end.sql" with { type: "text" };
 import type { Migration } from "./migration.ts";
 
 export const gatepostMigrations: readonly Migration[] = [
@@ -18,4 +19,5 @@ export const gatepostMigrations: readonly Migration[] = [
   { name: "0006_quarantine_sender", sql: quarantineSender },
   { name: "0007_undeliverable", sql: undeliverable },
   { name: "0008_known_recipients", sql: knownRecipients },
+  { name: "0009_token_end", sql: tokenEnd },
 ];

@@ -45,6 +45,10 @@ export const apiToken = sqliteTable("api_token", {
   scope: text("scope").$type<"read" | "write">().notNull(),
   createdBy: text("created_by").notNull(),
   createdAt: integer("created_at").notNull(),
+  /** Of the administrator it ends with. */
+  accountId: text("account_id").notNull(),
+  /** null: it does not end by itself. */
+  expiresAt: integer("expires_at"),
 });
 
 export const auditLog = sqliteTable("audit_log", {

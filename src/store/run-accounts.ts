@@ -19,6 +19,11 @@ const accountColumns = {
   domains: account.domains,
 };
 
+/** Tokens act as their account: those of one that is gone, or no administrator any more, are gone too. */
+const ENDED_TOKENS = sqlStatement(
+  sql`delete from api_token where account_id not in (select id from account where role = 'administrator')`,
+);
+
 /** Names that stand in the logs for somebody else than an account. */
 const RESERVED =
   /^(gatepost|command line|first start|self-service|one-time unlock link|guest|api token .*)$/i;
@@ -117,6 +122,7 @@ export function createAccounts(database: DatabaseWriter, now: () => number = Dat
         ),
         // Only what the account may do now counts: every page is asked for anew.
         sqlStatement(sql`delete from console_session where account_id = ${id} and changes() = 1`),
+        ENDED_TOKENS,
       ]);
       return outcome(id, changed);
     },
@@ -125,6 +131,7 @@ export function createAccounts(database: DatabaseWriter, now: () => number = Dat
       const [removed] = await database.commit([
         statement(sqlBuilder.delete(account).where(and(eq(account.id, id), anotherAdministrator(id)))),
         sqlStatement(sql`delete from console_session where account_id = ${id} and changes() = 1`),
+        ENDED_TOKENS,
       ]);
       return outcome(id, removed);
     },
@@ -164,9 +171,10 @@ export function createAccounts(database: DatabaseWriter, now: () => number = Dat
 
     async token(tokenHash) {
       const [row] = await read
-        .select({ name: apiToken.name, scope: apiToken.scope })
+        .select({ name: apiToken.name, scope: apiToken.scope, expiresAt: apiToken.expiresAt })
         .from(apiToken)
-        .where(eq(apiToken.tokenHash, tokenHash));
+        .innerJoin(account, eq(account.id, apiToken.accountId))
+        .where(and(eq(apiToken.tokenHash, tokenHash), eq(account.role, "administrator")));
       return row ?? null;
     },
 
@@ -177,6 +185,7 @@ export function createAccounts(database: DatabaseWriter, now: () => number = Dat
           scope: apiToken.scope,
           createdBy: apiToken.createdBy,
           createdAt: apiToken.createdAt,
+          expiresAt: apiToken.expiresAt,
         })
         .from(apiToken)
         .orderBy(apiToken.name),

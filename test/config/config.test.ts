@@ -31,7 +31,7 @@ test("an empty boot file has a default for everything", () => {
   expect(loadConfig(file, {})).toEqual({
     data: resolve("./data"),
     hostname: hostname().toLowerCase(),
-    console: { listen: "0.0.0.0:8443" },
+    console: { listen: "0.0.0.0:8443", trustedProxies: [] },
     metrics: { listen: "127.0.0.1:9143" },
     dns: { servers: [] },
     log: { level: "info" },
@@ -59,7 +59,7 @@ test("every key is read; the policy's path counts from the file, the host name i
   expect(loadConfig(file, {})).toEqual({
     data: "/var/lib/gatepost",
     hostname: "gate.example.test",
-    console: { listen: "[::]:443" },
+    console: { listen: "[::]:443", trustedProxies: [] },
     metrics: { listen: "127.0.0.1:1" },
     dns: { servers: ["192.0.2.53:53", "[2001:db8::53]:5353"] },
     log: { level: "warn" },
@@ -74,7 +74,10 @@ test("each variable overrides its key and leaves the others", () => {
   const cases = [
     [{ GATEPOST_DATA: "/srv/mail" }, { data: "/srv/mail" }],
     [{ GATEPOST_HOSTNAME: "other.example.test" }, { hostname: "other.example.test" }],
-    [{ GATEPOST_CONSOLE_LISTEN: "127.0.0.1:9443" }, { console: { listen: "127.0.0.1:9443" } }],
+    [
+      { GATEPOST_CONSOLE_LISTEN: "127.0.0.1:9443" },
+      { console: { listen: "127.0.0.1:9443", trustedProxies: [] } },
+    ],
     [{ GATEPOST_METRICS_LISTEN: "" }, { metrics: { listen: "" } }],
     [
       { GATEPOST_DNS_SERVERS: "192.0.2.1:53, 192.0.2.2:53," },

@@ -246,4 +246,31 @@ describe("tokens", () => {
     expect((await browser.post("/tokens/my%20script/remove")).status).toBe(303);
     expect((await call()).status).toBe(401);
   });
+
+  test("end at their time, and with the account that made them", async () => {
+    const { gateway, app, browser } = await apiOf("read");
+    const make = async (form: Record<string, string>) =>
+      /<code class="secret">(gp_[\w-]{43})<\/code>/.exec(
+        await (await browser.post("/tokens", form)).text(),
+      )?.[1] ?? "";
+    const call = (token: string) =>
+      app.request(`${ORIGIN}/api/v1/status`, { headers: { Authorization: `Bearer ${token}` } });
+    const day = await make({ name: "day", scope: "read", ends: "1d" });
+    const never = await make({ name: "never", scope: "read", ends: "never" });
+    expect((await browser.post("/tokens", { name: "odd", scope: "read", ends: "soon" })).status).toBe(422);
+    expect(await (await browser.get("/tokens")).text()).toContain("never by itself");
+    expect((await call(day)).status).toBe(200);
+    gateway.clock.set(gateway.clock.now() + 86_400_000);
+    const late = await call(day);
+    expect(late.status).toBe(401);
+    expect(await late.text()).toContain("The time of the token");
+    expect((await call(never)).status).toBe(200);
+    const account = gateway.accounts.findIndex(({ id }) => id === "account-1");
+    const maker = gateway.accounts[account];
+    if (maker === undefined) throw new Error("no account");
+    gateway.accounts[account] = { ...maker, role: "domain-administrator", domains: ["shop.example.test"] };
+    expect((await call(never)).status).toBe(401);
+    gateway.accounts.splice(account, 1);
+    expect((await call(never)).status).toBe(401);
+  });
 });

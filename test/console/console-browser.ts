@@ -86,6 +86,8 @@ export function apiToken(gateway: FakeGateway, scope: "read" | "write"): string 
     scope,
     createdBy: "admin@example.test",
     createdAt: 0,
+    accountId: "account-1",
+    expiresAt: null,
   });
   return token;
 }

@@ -1,7 +1,9 @@
 // Requests that other sites make a browser send (CSRF), and the headers that guard every page.
 import { describe, expect, test } from "bun:test";
 import { CONSOLE_ROUTES, createConsole } from "../../src/console/create-console.ts";
+import { realClient } from "../../src/console/security/real-client.ts";
 import { crossOriginReason } from "../../src/console/security/same-origin.ts";
+import { parseNetwork } from "../../src/message/address.ts";
 import { administratorAt, browserOf, ORIGIN } from "./console-browser.ts";
 import { fakeGateway, stateOf } from "./fake-services.ts";
 
@@ -22,7 +24,11 @@ describe("crossOriginReason", () => {
     ],
     ["plain HTTP of this host", { Origin: "http://gate.example.test:8443" }, false],
     ["a sandboxed frame", { Origin: "null", "Sec-Fetch-Site": "cross-site" }, false],
-    ["a forged Fetch header with a foreign Origin", { Origin: EVIL, "Sec-Fetch-Site": "same-origin" }, false],
+    [
+      "our page behind a proxy",
+      { Origin: "https://mail.example.test", "Sec-Fetch-Site": "same-origin" },
+      true,
+    ],
     ["the address bar", { "Sec-Fetch-Site": "none" }, false],
     ["neither header", {}, false],
   ] as const)("%s", (_name, headers, good) => {
@@ -55,6 +61,130 @@ describe("every unsafe page route refuses other origins", () => {
       expect(stateOf(gateway)).toBe(before);
     },
   );
+});
+
+describe("what is no form of a page", () => {
+  const POST = { method: "POST", headers: { Origin: ORIGIN, "Sec-Fetch-Site": "same-origin" } };
+  test.each([
+    "application/json",
+    "text/plain",
+    "text/plain;charset=UTF-8",
+    "multipart/form-data; boundary=x",
+    "application/x-www-form-urlencoded-not",
+    "application/xml",
+    "",
+  ])("of type %j is 415 on every route and changes nothing", async (type) => {
+    const gateway = await fakeGateway();
+    const { browser } = administratorAt(gateway);
+    const before = stateOf(gateway);
+    for (const path of [
+      "/queue/retry",
+      "/senders/carol%40example.test/remove",
+      "/settings/general",
+      "/login",
+      "/setup",
+      "/theme",
+    ]) {
+      const init = {
+        ...POST,
+        headers: { ...POST.headers, "Content-Type": type },
+        body: "confirmed=yes&scope=write",
+      };
+      expect([path, (await browser.send(path, init)).status]).toEqual([path, 415]);
+    }
+    expect(stateOf(gateway)).toBe(before);
+  });
+
+  test("a form in any spelling of its type is one, and so is a post without anything", async () => {
+    const gateway = await fakeGateway();
+    const { browser } = administratorAt(gateway);
+    for (const type of [
+      "application/x-www-form-urlencoded",
+      "Application/X-WWW-Form-Urlencoded; charset=utf-8",
+    ]) {
+      const headers = { ...POST.headers, "Content-Type": type };
+      expect((await browser.send("/theme", { ...POST, headers, body: "theme=dark&back=%2F" })).status).toBe(
+        303,
+      );
+    }
+    expect((await browser.send("/queue/retry", POST)).status).toBe(303);
+  });
+});
+
+describe("a Host that is no host", () => {
+  test.each(["[", ":::", "a.test:99999", "%00", "a b", "1.2.3.4.5", "x:y"])(
+    "%j is answered with 400",
+    async (host) => {
+      const gateway = await fakeGateway();
+      const app = createConsole(gateway.services);
+      for (const path of ["/", "/login", "/api/v1/status", "/assets/x.css", "/unlock/x", "/smtp-password"]) {
+        // What the server makes of such a field.
+        const request = Object.assign(new Request(`https://x.test${path}`), {});
+        Object.defineProperty(request, "url", { value: `https://${host}${path}` });
+        expect([path, (await app.fetch(request, { clientIp: "192.0.2.1" })).status]).toEqual([path, 400]);
+      }
+    },
+  );
+});
+
+describe("behind a reverse proxy", () => {
+  const proxies = ["10.0.0.0/24", "192.0.2.25/32", "2001:db8:9::/64"].map((text) => {
+    const parsed = parseNetwork(text);
+    if (!parsed.ok) throw new Error(parsed.reason);
+    return parsed.value;
+  });
+  const of = (peer: string, fields: Record<string, string>, known = proxies) =>
+    realClient(peer, new Headers(fields), known);
+
+  test.each([
+    ["10.0.0.1", { "X-Forwarded-For": "203.0.113.5" }, "203.0.113.5"],
+    ["::ffff:10.0.0.1", { "X-Forwarded-For": "203.0.113.5" }, "203.0.113.5"],
+    // What the client claimed stands before what the proxy saw.
+    ["10.0.0.1", { "X-Forwarded-For": "198.51.100.1, 203.0.113.5" }, "203.0.113.5"],
+    ["10.0.0.1", { "X-Forwarded-For": "198.51.100.1, 203.0.113.5, 192.0.2.25" }, "203.0.113.5"],
+    ["10.0.0.1", { "X-Forwarded-For": "203.0.113.5:4711" }, "203.0.113.5"],
+    ["10.0.0.1", { "X-Forwarded-For": "2001:db8::5" }, "2001:db8::5"],
+    ["10.0.0.1", { "X-Forwarded-For": "[2001:db8::5]:4711" }, "2001:db8::5"],
+    ["2001:db8:9::1", { "X-Forwarded-For": "::ffff:203.0.113.5" }, "203.0.113.5"],
+    ["10.0.0.1", { Forwarded: 'for="[2001:db8::5]:4711";proto=https;by=10.0.0.1' }, "2001:db8::5"],
+    ["10.0.0.1", { Forwarded: "for=198.51.100.1, For=203.0.113.5;host=x" }, "203.0.113.5"],
+    // One says this and the other that: the client wrote one of them.
+    ["10.0.0.1", { "X-Forwarded-For": "203.0.113.5", Forwarded: "for=198.51.100.1" }, "10.0.0.1"],
+    ["10.0.0.1", { "X-Forwarded-For": "203.0.113.5", Forwarded: "for=203.0.113.5" }, "203.0.113.5"],
+    ["10.0.0.1", { "X-Forwarded-For": "unknown" }, "10.0.0.1"],
+    ["10.0.0.1", { "X-Forwarded-For": "203.0.113.5, nonsense" }, "10.0.0.1"],
+    ["10.0.0.1", { "X-Forwarded-For": "203.0.113.5, nonsense, 192.0.2.25" }, "192.0.2.25"],
+    ["10.0.0.1", { "X-Forwarded-For": "" }, "10.0.0.1"],
+    ["10.0.0.1", {}, "10.0.0.1"],
+    // Whoever is no proxy of ours says what it likes.
+    ["203.0.113.9", { "X-Forwarded-For": "127.0.0.1", Forwarded: "for=127.0.0.1" }, "203.0.113.9"],
+  ] as const)("%s with %j is %s", (peer, fields, client) => {
+    expect(of(peer, fields)).toBe(client);
+    expect(of(peer, fields, [])).toBe(peer.replace("::ffff:", ""));
+  });
+
+  test("a form sent from the address people use is taken whatever Host the proxy sends; of others it is not", async () => {
+    const gateway = await fakeGateway();
+    const services = { ...gateway.services, consoleUrl: () => "https://mail.example.test/gate" };
+    const app = createConsole(services);
+    const post = async (headers: Record<string, string>) =>
+      (
+        await app.request("https://127.0.0.1:8443/login", {
+          method: "POST",
+          headers: { "Content-Type": "application/x-www-form-urlencoded", ...headers },
+          body: "login=a%40example.test&password=b",
+        })
+      ).status;
+    expect(await post({ Origin: "https://mail.example.test" })).toBe(401);
+    expect(await post({ Origin: "https://mail.example.test:9443", "Sec-Fetch-Site": "same-origin" })).toBe(
+      401,
+    );
+    expect(await post({ Origin: "https://mail.example.test", "Sec-Fetch-Site": "cross-site" })).toBe(403);
+    expect(await post({ Origin: "https://mail.example.test.evil.example.org" })).toBe(403);
+    expect(await post({ Origin: "http://mail.example.test" })).toBe(403);
+    expect(await post({ Origin: EVIL, "X-Forwarded-Host": "evil.example.org" })).toBe(403);
+    expect(await post({ Origin: "null" })).toBe(403);
+  });
 });
 
 describe("headers", () => {

@@ -6,7 +6,7 @@ import { silentLog } from "../../src/observe/log.ts";
 import { hashPassword } from "../../src/policy/password-hash.ts";
 import { createSettings } from "../../src/policy/run-settings.ts";
 import type { Settings } from "../../src/policy/settings.ts";
-import type { Account, Accounts, AuditEntry } from "../../src/store/accounts.ts";
+import type { Account, Accounts, AuditEntry, TokenLine } from "../../src/store/accounts.ts";
 import { fakeMessageLog, fakeQuarantine, fakeQueue, quarantineItems, queueEntries } from "./fake-mail.ts";
 import {
   type FakeOutgoingState,
@@ -35,10 +35,7 @@ export interface FakeGateway {
   readonly outgoing: FakeOutgoingState;
   readonly accounts: (Account & { passwordHash: string })[];
   readonly sessions: Map<string, { readonly accountId: string; readonly expiresAt: number }>;
-  readonly tokens: Map<
-    string,
-    { name: string; scope: "read" | "write"; createdBy: string; createdAt: number }
-  >;
+  readonly tokens: Map<string, TokenLine & { readonly accountId: string }>;
   setupCode: string | null;
 }
 
@@ -203,7 +200,11 @@ function fakeAccounts(
     createToken: async ({ tokenHash, ...token }) => {
       tokens.set(tokenHash, token);
     },
-    token: async (tokenHash) => tokens.get(tokenHash) ?? null,
+    token: async (tokenHash) => {
+      const token = tokens.get(tokenHash);
+      const role = accounts.find(({ id }) => id === token?.accountId)?.role;
+      return role === "administrator" ? (token ?? null) : null;
+    },
     tokens: async () => [...tokens.values()],
     removeToken: async (name) => {
       const found = [...tokens].find(([, token]) => token.name === name);

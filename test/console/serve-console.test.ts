@@ -4,6 +4,7 @@ import { connect } from "node:tls";
 import { createConsole } from "../../src/console/create-console.ts";
 import { readBounded } from "../../src/console/security/read-body.ts";
 import { type ConsoleServer, type ConsoleTls, serveConsole } from "../../src/console/serve-console.ts";
+import { openFrontDoor } from "../../src/listener/front-door.ts";
 import { fakeGateway } from "./fake-services.ts";
 import { selfSigned } from "./self-signed.ts";
 
@@ -87,6 +88,114 @@ describe("serveConsole", () => {
     await server.close(1000);
     const again = await serve(`127.0.0.1:${server.port}`);
     expect(again.port).toBe(server.port);
+  });
+});
+
+describe("a crowd", () => {
+  const get = (port: number) =>
+    fetch(`https://127.0.0.1:${port}/login`, { tls: { rejectUnauthorized: false }, keepalive: false });
+
+  test("of silent connections from one address costs a few places, and everybody is still answered", async () => {
+    const { port } = await serve();
+    const silent: Awaited<ReturnType<typeof Bun.connect>>[] = [];
+    let closed = 0;
+    for (let i = 0; i < 600; i++) {
+      const one = await Bun.connect({
+        hostname: "127.0.0.1",
+        port,
+        // Half of them begin a handshake and never go on.
+        socket: {
+          data: () => undefined,
+          open: (socket) => {
+            if (i % 2 === 0) socket.write("\x16");
+          },
+          close: () => {
+            closed++;
+          },
+          error: () => undefined,
+        },
+      });
+      silent.push(one);
+      if (i % 100 !== 99) continue;
+      const started = performance.now();
+      expect((await get(port)).status).toBe(200);
+      expect(performance.now() - started).toBeLessThan(3000);
+    }
+    expect(closed).toBeGreaterThan(500);
+    for (const one of silent) one.terminate();
+  }, 60_000);
+
+  test("that says nothing is cut off by itself", async () => {
+    const door = openFrontDoor({
+      hostname: "127.0.0.1",
+      port: 0,
+      target: () => 1,
+      isProxy: () => false,
+      limits: { all: 10, perClient: 10, silentSeconds: 1, restingMs: 100 },
+    });
+    const gone = Promise.withResolvers<void>();
+    await Bun.connect({
+      hostname: "127.0.0.1",
+      port: door.port,
+      socket: { data: () => undefined, close: () => gone.resolve() },
+    });
+    await gone.promise;
+    expect(door.connections()).toBe(0);
+    door.cut();
+  });
+
+  test("leaves a large answer to a slow reader whole, and tells whose connection it is", async () => {
+    const large = Buffer.alloc(8_000_000, "x");
+    const behind = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch: (request, server) => {
+        const peer = door.peerOf(server.requestIP(request)?.port ?? 0);
+        return new Response(large, { headers: { "X-Peer": peer ?? "nobody" } });
+      },
+    });
+    const door = openFrontDoor({
+      hostname: "127.0.0.1",
+      port: 0,
+      target: () => behind.port ?? 0,
+      isProxy: () => false,
+    });
+    const answer = await fetch(`http://127.0.0.1:${door.port}/`, {
+      method: "POST",
+      body: Buffer.alloc(3_000_000, "y"),
+    });
+    expect(answer.headers.get("X-Peer")).toBe("127.0.0.1");
+    await Bun.sleep(200);
+    expect(Buffer.from(await answer.arrayBuffer()).equals(large)).toBe(true);
+    door.cut();
+    await behind.stop(true);
+  });
+});
+
+describe("TLS", () => {
+  const suites = (port: number, options: object) =>
+    new Promise<string>((done) => {
+      const socket = connect({ port, host: "127.0.0.1", rejectUnauthorized: false, ...options }, () => {
+        done(`${socket.getProtocol()} ${socket.getCipher().name}`);
+        socket.destroy();
+      });
+      socket.on("error", () => done("refused"));
+    });
+
+  test("is 1.2 or 1.3 with authenticated encryption, nothing older", async () => {
+    const { port } = await serve();
+    const old = { maxVersion: "TLSv1.2" };
+    expect(await suites(port, {})).toStartWith("TLSv1.3 ");
+    expect(await suites(port, old)).toMatch(/^TLSv1.2 ECDHE-.*(GCM|CHACHA20)/);
+    for (const ciphers of [
+      "ECDHE-RSA-AES128-SHA",
+      "ECDHE-ECDSA-AES128-SHA",
+      "ECDHE-ECDSA-AES256-SHA",
+      "AES128-SHA",
+      "AES256-SHA",
+    ])
+      expect(await suites(port, { ...old, ciphers })).toBe("refused");
+    expect(await suites(port, { minVersion: "TLSv1", maxVersion: "TLSv1.1" })).toBe("refused");
   });
 });
 

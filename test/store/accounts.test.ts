@@ -67,17 +67,44 @@ test("API tokens", async () => {
   await using directory = temporaryDirectory();
   const database = await openBooks(directory.path);
   const accounts = createAccounts(database);
-  const token = { tokenHash: "t1", name: "ci", scope: "read", createdBy: "admin", createdAt: 5 } as const;
+  const admin = await accounts.create({ ...alice, role: "administrator", domains: [] });
+  const shown = { name: "ci", scope: "read", createdBy: "admin", createdAt: 5, expiresAt: null } as const;
+  const token = { ...shown, tokenHash: "t1", accountId: admin.id };
   await accounts.createToken(token);
-  expect(await accounts.token("t1")).toEqual({ name: "ci", scope: "read" });
+  expect(await accounts.token("t1")).toEqual({ name: "ci", scope: "read", expiresAt: null });
   expect(await accounts.token("t2")).toBeNull();
   expect((await failureOf(accounts.createToken({ ...token, tokenHash: "t2" }))).message).toContain(
     'a token "ci" already',
   );
-  expect(await accounts.tokens()).toEqual([{ name: "ci", scope: "read", createdBy: "admin", createdAt: 5 }]);
+  expect(await accounts.tokens()).toEqual([shown]);
   expect(await accounts.removeToken("ci")).toBe(true);
   expect(await accounts.removeToken("ci")).toBe(false);
   expect(await accounts.token("t1")).toBeNull();
+
+  // They end with the account that made them: when it is removed, and when it is no administrator any more.
+  const other = await accounts.create({ ...alice, login: "bob", role: "administrator", domains: [] });
+  for (const n of [1, 2])
+    await accounts.createToken({
+      ...token,
+      tokenHash: `b${n}`,
+      name: `of bob ${n}`,
+      accountId: other.id,
+      expiresAt: 99,
+    });
+  await accounts.createToken(token);
+  expect(await accounts.change(other.id, { role: "administrator", domains: [] })).toBe("done");
+  expect(await accounts.token("b1")).toEqual({ name: "of bob 1", scope: "read", expiresAt: 99 });
+  expect(await accounts.change(other.id, { role: "domain-administrator", domains: ["example.test"] })).toBe(
+    "done",
+  );
+  expect(await accounts.token("b1")).toBeNull();
+  // It does not come back with the rights.
+  expect(await accounts.change(other.id, { role: "administrator", domains: [] })).toBe("done");
+  expect(await accounts.token("b2")).toBeNull();
+  await accounts.createToken({ ...token, tokenHash: "b3", name: "third", accountId: other.id });
+  expect(await accounts.remove(other.id)).toBe("done");
+  expect(await accounts.token("b3")).toBeNull();
+  expect((await accounts.tokens()).map(({ name }) => name)).toEqual(["ci"]);
   await database.close();
 });
 

@@ -1,4 +1,5 @@
 // API tokens: made here, shown once, stored as hashes, taken back here.
+import type { TokenLine } from "../../store/accounts.ts";
 import { audit } from "../actor.ts";
 import { accountOf, type ConsoleContext } from "../console-env.ts";
 import { Badge } from "../parts/badge.tsx";
@@ -11,18 +12,28 @@ import { Icon } from "../parts/icon.tsx";
 import { Moment } from "../parts/moment.tsx";
 import { leaveNotice, Notice } from "../parts/notice.tsx";
 import { Card, PageHeader } from "../parts/page-header.tsx";
+import { useView } from "../parts/view-context.tsx";
 import { forAdministrator, type Route } from "../route.ts";
 import { hashToken, newToken } from "../security/sessions.ts";
 import { errorPage } from "./error-page.tsx";
 
-interface Token {
-  readonly name: string;
-  readonly scope: "read" | "write";
-  readonly createdBy: string;
-  readonly createdAt: number;
+/** How long a new token may hold: the days by the name in the form. */
+const ENDS: readonly { readonly value: string; readonly days: number | null; readonly label: string }[] = [
+  { value: "1d", days: 1, label: "in a day" },
+  { value: "30d", days: 30, label: "in 30 days" },
+  { value: "365d", days: 365, label: "in a year" },
+  { value: "never", days: null, label: "never by itself" },
+];
+const DAY_MS = 86_400_000;
+
+function End({ token }: { readonly token: TokenLine }) {
+  const { nowMs } = useView();
+  if (token.expiresAt === null) return <span class="muted">never by itself</span>;
+  if (token.expiresAt <= nowMs) return <Badge tone="bad">has ended</Badge>;
+  return <Moment at={token.expiresAt} style="full" />;
 }
 
-const COLUMNS: readonly Column<Token>[] = [
+const COLUMNS: readonly Column<TokenLine>[] = [
   { label: "Name", kind: "main", cell: (token) => <strong>{token.name}</strong> },
   {
     label: "May",
@@ -32,6 +43,7 @@ const COLUMNS: readonly Column<Token>[] = [
   },
   { label: "Made by", cell: (token) => <Foreign text={token.createdBy} max={80} /> },
   { label: "Made", kind: "tight", cell: (token) => <Moment at={token.createdAt} style="full" /> },
+  { label: "Ends", kind: "tight", cell: (token) => <End token={token} /> },
   {
     label: "Actions",
     kind: "actions",
@@ -79,7 +91,8 @@ async function showTokens(c: ConsoleContext, shown: Shown = {}): Promise<Respons
       {shown.made && <NewToken token={shown.made.token} origin={new URL(c.req.url).origin} />}
       {tokens.length === 0 ? (
         <EmptyState icon="token" title="No token yet">
-          Make one below for a script, a monitor or a ticket system. Give it no more than it needs.
+          Make one below for a script, a monitor or a ticket system. Give it no more than it needs. It ends
+          with your account at the latest.
         </EmptyState>
       ) : (
         <DataTable
@@ -116,6 +129,16 @@ async function showTokens(c: ConsoleContext, shown: Shown = {}): Promise<Respons
               <option value="write">read and write</option>
             </select>
           </div>
+          <div class="field">
+            <label for="ends">Ends</label>
+            <select id="ends" name="ends">
+              {ENDS.map(({ value, label }) => (
+                <option value={value} selected={value === "365d"}>
+                  {label}
+                </option>
+              ))}
+            </select>
+          </div>
           <button type="submit">Make token</button>
         </form>
       </Card>
@@ -128,6 +151,10 @@ async function postToken(c: ConsoleContext): Promise<Response> {
   const name = (form.get("name") ?? "").trim().slice(0, 100);
   const scope = form.get("scope") === "write" ? "write" : "read";
   const { accounts, clock } = c.get("services");
+  const end = ENDS.find(({ value }) => value === (form.get("ends") ?? "never"));
+  if (end === undefined) return showTokens(c, { typed: name, problem: "Choose when it ends." });
+  const createdAt = clock.now();
+  const expiresAt = end.days === null ? null : createdAt + end.days * DAY_MS;
   if (!/^[A-Za-z0-9][A-Za-z0-9._ -]{0,62}$/.test(name)) {
     return showTokens(c, { typed: name, problem: "Use 1 to 63 letters, digits, spaces, dots and dashes." });
   }
@@ -140,9 +167,11 @@ async function postToken(c: ConsoleContext): Promise<Response> {
     name,
     scope,
     createdBy: accountOf(c).login,
-    createdAt: clock.now(),
+    createdAt,
+    accountId: accountOf(c).id,
+    expiresAt,
   });
-  await audit(c, { action: "api token created", subject: name, detail: `scope ${scope}` });
+  await audit(c, { action: "api token created", subject: name, detail: `scope ${scope}, ends ${end.label}` });
   return showTokens(c, { made: { name, token } });
 }
 

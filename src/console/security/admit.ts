@@ -64,8 +64,14 @@ async function refuseToken(c: ConsoleContext, scope: TokenScope): Promise<Respon
   const known = await c.get("services").accounts.token(hashToken(token));
   if (known === null) {
     c.header("WWW-Authenticate", 'Bearer realm="gatepost", error="invalid_token"');
-    const detail = "It was removed, or mistyped. Make a new one in the console under API tokens.";
+    const detail =
+      "It was removed, its account is no administrator any more, or it is mistyped. Make a new one in the console under API tokens.";
     return problem(c, { status: 401, title: "The API token is not known", detail });
+  }
+  if (known.expiresAt !== null && known.expiresAt <= c.get("services").clock.now()) {
+    c.header("WWW-Authenticate", 'Bearer realm="gatepost", error="invalid_token"');
+    const detail = `The time of the token "${known.name}" is over. Make a new one in the console under API tokens.`;
+    return problem(c, { status: 401, title: "The API token has ended", detail });
   }
   if (scope === "write" && known.scope !== "write") {
     const detail = `The token "${known.name}" may only read. Use a token with the scope write.`;

@@ -6,6 +6,7 @@ import { errorPage } from "../pages/error-page.tsx";
 const MAX_FORM_BYTES = 256 * 1024;
 /** A policy document of a large installation (thousands of domains) fits. */
 const MAX_JSON_BYTES = 4 * 1024 * 1024;
+const FORM_TYPE = /^application\/x-www-form-urlencoded\s*(;|$)/i;
 const MAX_FIELDS = 20_000;
 const BODY_TIMEOUT_MS = 15_000;
 
@@ -58,7 +59,17 @@ export async function readBody(c: ConsoleContext): Promise<Response | null> {
       : errorPage(c, result.status, title, detail);
   }
   c.set("body", result.bytes);
-  if ((c.req.header("Content-Type") ?? "").startsWith("application/x-www-form-urlencoded")) {
+  const type = c.req.header("Content-Type");
+  const isForm = type !== undefined && FORM_TYPE.test(type);
+  // What is no form would be read as an empty one, and an empty form means something on many pages.
+  if (!api && !isForm && (type !== undefined || result.bytes.length > 0))
+    return errorPage(
+      c,
+      415,
+      "This is not a form",
+      "A page takes forms only (application/x-www-form-urlencoded). Nothing was changed.",
+    );
+  if (isForm) {
     const form = new URLSearchParams(new TextDecoder().decode(result.bytes));
     if (form.size > MAX_FIELDS)
       return errorPage(c, 413, "The form has too many fields", "Nothing was changed.");

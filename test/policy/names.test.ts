@@ -1,0 +1,172 @@
+// Names and ranges in settings that stand for more than they look like: refused with words that say what to write.
+import { describe, expect, test } from "bun:test";
+import { draftChange } from "../../src/policy/draft-change.ts";
+import { DEFAULT_ITEMS, itemId } from "../../src/policy/policy-document.ts";
+import { settingsSchema } from "../../src/policy/schema.ts";
+import { snapshotOf } from "./policy-fixtures.ts";
+
+async function refusals(document: object): Promise<readonly string[]> {
+  const draft = await draftChange(DEFAULT_ITEMS, document, { prune: false, hash: false, wholeFile: false });
+  return draft.ok ? [] : draft.problems.map(({ path, message }) => `${path}: ${message}`);
+}
+
+describe("networks that let in everybody", () => {
+  const everybody = [
+    "0.0.0.0/0",
+    "::/0",
+    "::/1",
+    "2000::/3",
+    "::ffff:0:0/96",
+    "::ffff:0.0.0.0/97",
+    "64:ff9b::/96",
+    "64:ff9b::/64",
+    "64:ff9b::/32",
+    "64::/16",
+    "64:ff9b::8.0.0.0/100",
+    "64:ff9b:1::/48",
+    "2002::/16",
+    "2002:800::/21",
+    "2001::/32",
+    "2001:0:1::/48",
+    "2001::/23",
+  ];
+  test.each(everybody)("%s is nobody's own", async (network) => {
+    const found = await refusals({ networks: { trusted: ["10.0.0.0/8", network] } });
+    expect(found.map((line) => line.split(":")[0])).toEqual(["networks.trusted[1]"]);
+    expect(found[0]).toMatch(/name (the IPv4 networks you mean|your own networks only)/);
+    const range = { kind: "ip", range: network, domain: "example.test" };
+    expect(await refusals({ domain: [{ name: "example.test" }], sender: [range] })).toHaveLength(1);
+    const listener = { name: "mx", listen: "127.0.0.1:2525", proxy_from: [network] };
+    expect((await refusals({ listener: [listener] }))[0]).toStartWith("listener[0].proxy_from[0]: ");
+  });
+
+  test.each([
+    "10.0.0.0/8",
+    "fd00::/8",
+    "fe80::/10",
+    "2001:db8:1::/48",
+    "::ffff:10.0.0.0/104",
+    "64:ff9b::192.0.2.0/120",
+    "64:ff9b::10.1.2.3",
+    "2002:c000:201::/48",
+    "::1",
+  ])("%s may be", async (network) => {
+    expect(await refusals({ networks: { trusted: [network] } })).toEqual([]);
+  });
+
+  test("an IPv4 range in its IPv6 spelling is that IPv4 range", async () => {
+    const snapshot = await snapshotOf({ networks: { trusted: ["::ffff:10.0.0.0/104", "::ffff:192.0.2.7"] } });
+    for (const ip of ["10.1.2.3", "::ffff:10.1.2.3", "192.0.2.7", "::ffff:c000:207"])
+      expect(snapshot.trustedNetwork(ip)).not.toBeNull();
+    for (const ip of ["11.0.0.1", "::ffff:11.0.0.1", "192.0.2.8", "64:ff9b::10.1.2.3"])
+      expect(snapshot.trustedNetwork(ip)).toBeNull();
+  });
+});
+
+describe("a host", () => {
+  const route = (host: string) => ({ domain: [{ name: "example.test", routes: [{ host }] }] });
+  test.each([
+    "mail.example.test",
+    "mail",
+    "192.0.2.1",
+    "2001:db8::1",
+    "[2001:db8::1]",
+    "_mail.example.test",
+    "mail.example.test.",
+  ])("%s is one", async (host) => expect(await refusals(route(host))).toEqual([]));
+  test.each([
+    ["mx:example.test", "goes to the MX of the domain"],
+    ["MX:example.test", "goes to the MX of the domain"],
+    ["mail.example.test:2525", 'write host = "mail.example.test" and port = 2525'],
+    ["192.0.2.1:25", "and port = 25"],
+    ["smtp:mail.example.test", "is not a host"],
+    ["smtp://mail.example.test", "is not a host"],
+    ["[2001:db8::1]:25", "is not a host"],
+    ["[mail.example.test]", "is not a host"],
+    ["[192.0.2.1", "is not a host"],
+    ["mail example", "is not a host"],
+    ["user@mail.example.test", "is not a host"],
+    ["::::", "is not a host"],
+  ])("%s is none", async (host, words) => {
+    const [found = ""] = await refusals(route(host));
+    expect(found).toContain(words);
+    expect(found).toStartWith("domain[0].routes[0].host: ");
+    expect((await refusals({ delivery: { smarthost: { host } } }))[0]).toStartWith(
+      "delivery.smarthost.host: ",
+    );
+    const judge = { outgoing: { password_server: { protocol: "imap", host } } };
+    expect(await refusals({ domain: [{ name: "example.test", ...judge }] })).toHaveLength(1);
+  });
+});
+
+describe("header fields", () => {
+  const OWN = [
+    "From",
+    "To",
+    "Cc",
+    "Bcc",
+    "Subject",
+    "Date",
+    "Message-ID",
+    "Received",
+    "DKIM-Signature",
+    "Sender",
+    "Reply-To",
+  ];
+  const MORE = [
+    "References",
+    "Return-Path",
+    "MIME-Version",
+    "Content-Type",
+    "Content-Transfer-Encoding",
+    "Resent-From",
+    "ARC-Seal",
+  ];
+  const TRACES = ["Authentication-Results", "List-Id", "Received-SPF", "fRoM", "In-Reply-To", "Delivered-To"];
+  test.each([...OWN, ...MORE, ...TRACES])("%s is neither our note nor taken out", async (name) => {
+    expect((await refusals({ settings: { note_header: name } }))[0]).toStartWith("settings.note_header: ");
+    const sender = (identify_by: object) => ({
+      kind: "ip",
+      range: "192.0.2.0/28",
+      domain: "example.test",
+      identify_by,
+    });
+    const with_ = (by: object) => refusals({ domain: [{ name: "example.test" }], sender: [sender(by)] });
+    expect((await with_({ header: name, remove: true }))[0]).toStartWith("sender[0].identify_by.header: ");
+    expect((await with_([{ header: "X-A" }, { header: name, remove: true }]))[0]).toStartWith(
+      "sender[0].identify_by[1]",
+    );
+    // It may be looked at.
+    expect(await with_({ header: name })).toEqual([]);
+  });
+  test.each(["X-Gatepost", "X-Client-ID", "X-From", "Spam-Note", "User-Agent"])("%s may be", async (name) => {
+    expect(await refusals({ settings: { note_header: name } })).toEqual([]);
+  });
+});
+
+describe("the address of the console", () => {
+  test.each([
+    "https://gate.example.test\r\nBcc: x@example.test",
+    "https://gate.example.test\n",
+    "https://gate.example.test\t/x",
+    "https://gate.example.test/a b",
+    "https://gate.example.test/\u0000",
+    "https://gate.example.test/\u2028x",
+    "https://gate.example.test/\u200b",
+  ])("%j is none", async (console_url) =>
+    expect((await refusals({ settings: { console_url } }))[0]).toStartWith("settings.console_url"),
+  );
+  test("that was stored before is still read, with all other settings", async () => {
+    const value = settingsSchema.parse({ note_header: "From", log_keep: "7d" });
+    const items = new Map([
+      ...DEFAULT_ITEMS,
+      [itemId("settings", ""), { section: "settings", key: "", value } as const],
+    ]);
+    const draft = await draftChange(
+      items,
+      { domain: [{ name: "example.test" }] },
+      { prune: false, hash: false, wholeFile: false },
+    );
+    expect(draft.ok && draft.warnings.some((words) => words.includes("note_header"))).toBe(true);
+  });
+});
