@@ -15,7 +15,7 @@ export interface FrontDoorLimits {
   readonly restingMs: number;
 }
 
-export const FRONT_DOOR_LIMITS: FrontDoorLimits = {
+const FRONT_DOOR_LIMITS: FrontDoorLimits = {
   all: 240,
   perClient: 48,
   silentSeconds: 10,

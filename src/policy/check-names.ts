@@ -10,12 +10,12 @@ const OWN_MEANING =
   /^(?:from|sender|reply-to|to|cc|bcc|subject|date|message-id|in-reply-to|references|comments|keywords|received|return-path|delivered-to|mime-version|content-.*|resent-.*|list-.*|arc-.*|dkim-signature|domainkey-signature|authentication-results|original-authentication-results|received-spf|autocrypt|disposition-notification-to|auto-submitted)$/i;
 
 /** Has the header field a meaning of its own, so that it can be neither our note nor taken out? */
-export function hasOwnMeaning(name: string): boolean {
+function hasOwnMeaning(name: string): boolean {
   return OWN_MEANING.test(name.trim());
 }
 
 /** Why the text is no host, or null. `schema-fields.ts` has checked its characters. */
-export function hostProblem(text: string): string | null {
+function hostProblem(text: string): string | null {
   const bare = text.startsWith("[") && text.endsWith("]") ? text.slice(1, -1) : text;
   if (isIPv6(bare.replace(/^ipv6:/i, ""))) return null;
   const colon = text.lastIndexOf(":");
