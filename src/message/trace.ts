@@ -21,9 +21,16 @@ export interface TraceOptions {
   readonly verdictWords: string;
   /** Name of the note header. Default `X-Gatepost`, which is always cleared of forgeries. */
   readonly noteHeader?: string;
+  /** Whole fields that stand below ours, on top of the original's. Left out: none. */
+  readonly added?: string;
+  /** Lower-case names of fields that are taken out, in whatever spelling. Left out: none. */
+  readonly without?: ReadonlySet<string>;
+  /** Neither the client nor what we found is named: the mail leaves our house. */
+  readonly discreet?: boolean;
 }
 
 const MAX_NOTE = 800;
+const NOTHING: ReadonlySet<string> = new Set();
 /** Octets of an international name in Authentication-Results that is compared with ours. */
 const MAX_RESULTS_NAME = 300;
 
@@ -35,14 +42,20 @@ const MAX_RESULTS_NAME = 300;
  */
 export function addTraceHeaders(options: TraceOptions): MessageBody {
   const noteName = options.noteHeader ?? "X-Gatepost";
+  const told =
+    options.discreet === true
+      ? ""
+      : authenticationResults(options.findings, options.hostname, options.envelope.reversePath === null) +
+        noteField(noteName, options);
   const ours = Buffer.from(
-    receivedField(options) +
-      authenticationResults(options.findings, options.hostname, options.envelope.reversePath === null) +
-      noteField(noteName, options) +
-      (isBareBody(headOf(options.raw)) ? "\r\n" : ""),
+    receivedField(options) + told + (options.added ?? "") + (isBareBody(headOf(options.raw)) ? "\r\n" : ""),
   );
   const head = headOf(options.raw);
-  const forged = forgedFields(head, options.hostname, noteName.toLowerCase());
+  const forged = fieldsTakenOut(head, {
+    hostname: options.hostname,
+    noteName: noteName.toLowerCase(),
+    without: options.without ?? NOTHING,
+  });
   if (forged.length === 0) return withHead(options.raw, Buffer.concat([ours, head]));
   const kept: Uint8Array[] = [ours];
   let from = 0;
@@ -60,7 +73,7 @@ function noteField(name: string, { envelope, verdictWords }: TraceOptions): stri
 }
 
 /** RFC 5321 §4.4. The login is not named: it is nobody's business but ours. */
-function receivedField({ envelope, hostname, recipient }: TraceOptions): string {
+function receivedField({ envelope, hostname, recipient, discreet }: TraceOptions): string {
   const { client } = envelope;
   const ip = client.ip.includes(":") ? `IPv6:${client.ip}` : client.ip;
   const reverse = client.hostname === null ? "" : `${plainName(client.hostname)} `;
@@ -69,7 +82,12 @@ function receivedField({ envelope, hostname, recipient }: TraceOptions): string 
       ? ""
       : `\r\n\t(${plainName(client.tls.protocol)} cipher ${plainName(client.tls.cipher)})`;
   const addressee = recipient === null ? "" : forClause(recipient, envelope.smtpUtf8);
-  return `Received: from ${plainName(client.helo) || "unknown"} (${reverse}[${plainName(ip)}])\r\n\tby ${hostname} (Gatepost) with ${protocolOf(envelope)} id ${envelope.id}${tls}${addressee};\r\n\t${mailDate(envelope.receivedAt)}\r\n`;
+  // Where people sit and what they call their machines is theirs to tell.
+  const from =
+    discreet === true
+      ? ""
+      : `from ${plainName(client.helo) || "unknown"} (${reverse}[${plainName(ip)}])\r\n\t`;
+  return `Received: ${from}by ${hostname} (Gatepost) with ${protocolOf(envelope)} id ${envelope.id}${tls}${addressee};\r\n\t${mailDate(envelope.receivedAt)}\r\n`;
 }
 
 /** RFC 3848 and RFC 6531 §4.3. A client that said HELO is shown as ESMTP too: the envelope does not tell them apart. */
@@ -93,7 +111,7 @@ let dateSecond = -1;
 let dateText = "";
 
 /** RFC 5322 §3.3, always in UTC. */
-function mailDate(timeMs: number): string {
+export function mailDate(timeMs: number): string {
   const second = Math.floor(timeMs / 1000);
   if (second !== dateSecond) {
     dateText = new Date(second * 1000).toUTCString().replace("GMT", "+0000");
@@ -108,19 +126,23 @@ function valueBehindColon(text: string, field: HeaderField): string {
   return whole.slice(whole.indexOf(":") + 1).replaceAll("\r\n", "");
 }
 
-/** The fields that claim to be ours: the results of our authserv-id, and every note (RFC 8601 §5). */
-function forgedFields(raw: Uint8Array, hostname: string, noteName: string): readonly HeaderField[] {
+/** The fields that claim to be ours: the results of our authserv-id, and every note (RFC 8601 §5); and those that go no further. */
+function fieldsTakenOut(
+  raw: Uint8Array,
+  ours: { readonly hostname: string; readonly noteName: string; readonly without: ReadonlySet<string> },
+): readonly HeaderField[] {
   const { text } = readHeaderBlock(raw);
-  const forged: HeaderField[] = [];
+  const out: HeaderField[] = [];
   eachField(text, (field) => {
     // Folded before its colon, with controls or blanks in it: some programs take it for the field all the same.
     const name = disguisedName(text, field) || field.name;
     if (name === "authentication-results") {
-      if (claimsToBe(hostname, valueBehindColon(text, field))) forged.push(field);
-    } else if (name.startsWith("x-gatepost") || name === noteName) forged.push(field);
+      if (claimsToBe(ours.hostname, valueBehindColon(text, field))) out.push(field);
+    } else if (name.startsWith("x-gatepost") || name === ours.noteName || ours.without.has(name))
+      out.push(field);
     return undefined;
   });
-  return forged;
+  return out;
 }
 
 /**

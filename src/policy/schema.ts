@@ -65,6 +65,8 @@ export const listenerSchema = z.strictObject({
   nul: z.enum(["keep", "refuse"]).default("keep"),
   /** Control characters in the header of a stranger's message. What is kept is shown as signs. */
   header_controls: z.enum(["refuse", "keep"]).default("refuse"),
+  /** Whose address and machine name do not stand in the mail they hand in here, nor our notes. "all": also those of trusted networks. */
+  hide_clients: z.enum(["nobody", "log-ins", "all"]).default("log-ins"),
   /** How long a strange client waits for the greeting, so that early talkers show themselves; not where auth is required. */
   greeting_delay: z.number().int().min(0).max(30_000).default(100),
   enabled: z.boolean().default(true),

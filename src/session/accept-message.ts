@@ -1,9 +1,10 @@
 // Carries out the verdicts: what the queue gets, what the log says, what the client is told.
 import { domainOf, type MailAddress } from "../message/address.ts";
-import type { MessageBody } from "../message/body.ts";
+import { headOf, type MessageBody } from "../message/body.ts";
 import type { Envelope } from "../message/envelope.ts";
 import type { SignOrder } from "../message/sign-order.ts";
-import { addTraceHeaders } from "../message/trace.ts";
+import { missingFields, NOT_PASSED_ON } from "../message/submission.ts";
+import { addTraceHeaders, mailDate, type TraceOptions } from "../message/trace.ts";
 import { formatReply, reply } from "../policy/reply.ts";
 import { type Finding, factsOf } from "../rules/fact.ts";
 import type { Verdict } from "../rules/verdict.ts";
@@ -29,6 +30,10 @@ export interface JudgedMessage {
   readonly sign: SignOrder | null;
   /** Who wrote it, for mail from outside: writing back to them is not bulk. */
   readonly author: MailAddress | null;
+  /** It was written here, by one of our people or machines: what is missing in its header is added (RFC 6409 §8). */
+  readonly submitted: boolean;
+  /** Neither the client nor our notes are named in it. */
+  readonly discreet: boolean;
 }
 
 /** Answers the message. Rejects with StoreError when the queue could not keep it; then nothing is kept. */
@@ -69,6 +74,7 @@ async function carryOut(
   }
   const only = transaction.recipients.length === 1 ? transaction.recipients[0] : undefined;
   const archive = archiveOf(message, combined);
+  const trace = traceOf(message, services.hostname);
   await services.queue.accept({
     envelope: message.bare,
     recipients: plan.accepted,
@@ -80,9 +86,11 @@ async function carryOut(
       findings,
       verdictWords: verdicts.length === 1 ? (verdicts[0]?.words ?? "") : "",
       noteHeader: transaction.snapshot.policy.settings.note_header,
+      ...trace.options,
     }),
     record: {
       ...details,
+      headerMessageId: trace.messageId ?? details.headerMessageId,
       id: transaction.id,
       envelope: message.bare,
       recipients: plan.records,
@@ -95,6 +103,22 @@ async function carryOut(
   services.metrics.message(combined.refusal === null ? "accepted" : "refused");
   noteAuthor(message, combined, services);
   return { reply: final };
+}
+
+/** What our own people's mail gets and loses on its way, and the Message-ID it was given; null: none. */
+function traceOf(
+  { submitted, discreet, raw, transaction: { id, startedAt } }: JudgedMessage,
+  hostname: string,
+): {
+  readonly options: Pick<TraceOptions, "added" | "without" | "discreet">;
+  readonly messageId: string | null;
+} {
+  if (!submitted) return { options: { discreet }, messageId: null };
+  const { text, messageId } = missingFields(headOf(raw), {
+    date: mailDate(startedAt),
+    messageId: `<${id}@${hostname}>`,
+  });
+  return { options: { added: text, without: NOT_PASSED_ON, discreet }, messageId };
 }
 
 /** Requirement O7: what a sender with `archive` sends is kept for its domain. What is stopped was not sent. */

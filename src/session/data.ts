@@ -24,6 +24,7 @@ import type { Session, Transaction } from "./session.ts";
 import { shareUser } from "./share-user.ts";
 import { signOrder } from "./sign-order.ts";
 import { bodyStrictness, isOwnClient } from "./strictness.ts";
+import { isDiscreet, isSubmission } from "./submission.ts";
 
 /** RFC 5321 §6.3: more hops than this are a loop. */
 const MAX_RECEIVED_FIELDS = 50;
@@ -236,7 +237,19 @@ async function decideOn(
     sent === null && summary.fromFlaw === null ? (summary.fromAddresses[0] ?? transaction.reversePath) : null;
   return acceptMessage(
     session,
-    { transaction, raw, bare, details, findings, verdicts, sent, sign, author },
+    {
+      transaction,
+      raw,
+      bare,
+      details,
+      findings,
+      verdicts,
+      sent,
+      sign,
+      author,
+      submitted: isSubmission(session, transaction, summary),
+      discreet: isDiscreet(session, transaction),
+    },
     services,
   );
 }

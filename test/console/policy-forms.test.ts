@@ -51,6 +51,7 @@ describe("adding", () => {
       "recipients.verify": "list",
       "recipients.list": "a@neue-post.example.test\r\n b@neue-post.example.test ,\r\n",
       "recipients.cache": "2h",
+      "recipients.when_down": "tempfail",
       rules_from: "chosen",
       rules: ["virus", "no-ads"],
     });

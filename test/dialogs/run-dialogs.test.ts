@@ -41,6 +41,7 @@ beforeAll(async () => {
         {
           name: "plain",
           listen,
+          hide_clients: "nobody",
           tls: "none",
           auth: "optional",
           auth_without_tls: true,
@@ -77,6 +78,7 @@ beforeAll(async () => {
           strict_syntax: "everybody",
           bare_lf_trusted: "refuse",
           nul: "refuse",
+          hide_clients: "all",
           ...quick,
         },
         { name: "lax", listen, relay, strict_syntax: "nobody", bare_lf: "normalise", ...quick },

@@ -206,6 +206,7 @@ test("the schema's defaults", () => {
     bare_lf_trusted: "normalise",
     nul: "keep",
     header_controls: "refuse",
+    hide_clients: "log-ins",
     greeting_delay: 100,
     enabled: true,
   });
@@ -213,7 +214,7 @@ test("the schema's defaults", () => {
   expect(domainSchema.parse({ name: "a.test", routes: [{ host: "x" }] }) as object).toEqual({
     name: "a.test",
     routes: [{ host: "x", port: 25, priority: 10, tls: "opportunistic" }],
-    recipients: { verify: "callout", list: [], cache: "1h" },
+    recipients: { verify: "callout", list: [], cache: "1h", when_down: "tempfail" },
     recipient_delimiter: "",
     rules: null,
     outgoing: {

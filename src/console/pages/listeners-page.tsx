@@ -52,6 +52,12 @@ const HEADER_CONTROLS: readonly Option[] = [
   { value: "keep", label: "Keep them; they are shown as signs" },
 ];
 
+const HIDDEN: readonly Option[] = [
+  { value: "log-ins", label: "Of those who log in" },
+  { value: "all", label: "Of those who log in and of trusted networks" },
+  { value: "nobody", label: "Never" },
+];
+
 const GROUPS: readonly FieldGroup[] = [
   {
     title: "Listener",
@@ -120,7 +126,7 @@ const GROUPS: readonly FieldGroup[] = [
     ],
   },
   {
-    title: "Strictness",
+    title: "Strictness and privacy",
     folded: true,
     help: "What is taken of clients that do not keep to the standards",
     fields: [
@@ -144,6 +150,13 @@ const GROUPS: readonly FieldGroup[] = [
         name: "header_controls",
         label: "Control characters in a stranger's header",
         options: HEADER_CONTROLS,
+      },
+      {
+        kind: "choice",
+        name: "hide_clients",
+        label: "Hide where mail was written",
+        options: HIDDEN,
+        help: "The address and name of the machine, and the gateway's notes, are then not in the mail; the log has them.",
       },
     ],
   },
