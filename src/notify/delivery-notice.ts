@@ -8,6 +8,7 @@ import { deliveryStatus } from "./delivery-status.ts";
 import { headerPart } from "./header-part.ts";
 import { mailDate, newBoundary, textPart } from "./mime-text.ts";
 import { noticeText } from "./notice-text.ts";
+import type { NoticeWay } from "./reply-cause.ts";
 
 export type NoticeKind = "failed" | "delayed" | "relayed";
 
@@ -17,6 +18,8 @@ export interface NoticeRecipient {
   readonly orcpt: string | null;
   /** What the last attempt brought; null when there was none. */
   readonly outcome: Outcome | null;
+  /** Which way it went, so that the advice fits who can do something about it; left out: to the recipient's own mail server. */
+  readonly via?: NoticeWay;
 }
 
 export interface Notice {

@@ -41,16 +41,16 @@ export function noticeText(notice: Notice, subject: string): string {
   return `${lines.join("\n")}\n`;
 }
 
-function recipientLines(kind: NoticeKind, { address, outcome }: NoticeRecipient): readonly string[] {
+function recipientLines(kind: NoticeKind, { address, outcome, via }: NoticeRecipient): readonly string[] {
   const lines = [`Recipient: ${oneLine(address, 320)}`];
   if (outcome === null) return lines;
   if (outcome.server !== null) lines.push(`  Server:     ${oneLine(outcome.server, 200)}`);
   lines.push(
-    outcome.code === null ? "  What happened:" : "  Its answer:",
+    via === "rule" ? "  The reason:" : outcome.code === null ? "  What happened:" : "  Its answer:",
     wrap(replyWords(outcome), WIDTH, "    "),
   );
   if (kind === "relayed") return lines;
-  const explanation = explainReply(outcome);
+  const explanation = explainReply({ ...outcome, via });
   lines.push("  What it means:", wrap(explanation.meaning, WIDTH, "    "));
   if (kind === "failed") lines.push("  What you can do:", wrap(explanation.advice, WIDTH, "    "));
   return lines;

@@ -59,8 +59,9 @@ export function createQuarantineFiler(parts: {
       const { reversePath } = message.envelope;
       const { receivedAt } = message;
       const about = { messageId: message.id, n, recipient: address, reversePath, receivedAt };
-      const { subject = header?.subject ?? "", headerFrom = header?.headerFrom ?? "" } = detail.quarantine;
-      return [{ ...about, ...detail.quarantine, subject, headerFrom, message: body }];
+      const { tell: _, ...why } = detail.quarantine;
+      const { subject = header?.subject ?? "", headerFrom = header?.headerFrom ?? "" } = why;
+      return [{ ...about, ...why, subject, headerFrom, message: body }];
     });
     // The first one stores the body; the others then share the commits of their rows.
     if (first !== undefined) await file(first);

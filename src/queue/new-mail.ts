@@ -77,9 +77,10 @@ function detailOf(
       return { destination, edits, sign, dsn, mayBounce, quarantine: null, origin: originFor(n, record) };
     }
     case "quarantine": {
-      const { destination, rule, words } = disposition;
+      const { destination, rule, words, tell } = disposition;
       const { headerFrom, subject } = record;
-      const quarantine = { rule, words, headerFrom, subject, ...originFor(n, record) };
+      const about = { rule, words, headerFrom, subject, ...originFor(n, record) };
+      const quarantine = tell === undefined ? about : { ...about, tell };
       return { destination, edits: [], sign: null, dsn, mayBounce, quarantine };
     }
     case "discard":

@@ -115,9 +115,10 @@ export function createNotices(parts: {
       ret: message.envelope.dsnRet,
       original: original === null ? null : headOf(original).subarray(0, MAX_RETURNED_BYTES),
       originalSize: message.size,
-      recipients: recipients.map(({ recipient, outcome }) => ({
+      recipients: recipients.map(({ recipient, outcome, stopped = false }) => ({
         address: recipient.address,
         orcpt: recipient.detail.dsn?.orcpt ?? null,
+        via: stopped ? "rule" : recipient.detail.destination.kind,
         // Where our mail servers stand is nobody's business but ours.
         outcome: originOf(recipient.detail).direction === "inbound" ? { ...outcome, server: null } : outcome,
       })),

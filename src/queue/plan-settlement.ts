@@ -15,6 +15,8 @@ export interface Reported {
   /** As it goes to the quarantine, if it does. */
   readonly recipient: SpooledRecipient;
   readonly outcome: Outcome;
+  /** A rule of ours stopped it; no server was asked. */
+  readonly stopped?: true;
 }
 
 export interface SettlementPlan {

@@ -22,6 +22,8 @@ export type Disposition =
       readonly destination: Destination;
       readonly rule: string;
       readonly words: string;
+      /** Why, for the sender, who is to be told because others of the message were accepted; left out: nobody is told. */
+      readonly tell?: string;
     }
   | { readonly kind: "discard" };
 

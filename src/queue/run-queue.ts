@@ -25,7 +25,7 @@ import type { Queue } from "./queue.ts";
 import type { QueueSettings } from "./queue-settings.ts";
 import { recoverInterrupted } from "./recover-interrupted.ts";
 import { createRefusalLog } from "./refusal-log.ts";
-import { createFailureReports } from "./report-failures.ts";
+import { createFailureReports, type FailureReports } from "./report-failures.ts";
 import { createSettling } from "./settle-attempt.ts";
 import { createSettlementWriter } from "./settlement-writer.ts";
 import { createSigning, type Sign } from "./sign-copy.ts";
@@ -228,10 +228,11 @@ function assemble(options: QueueOptions) {
     settings,
     onQuarantine: () => quarantine.wake(),
     onArchive: () => archive.wake(),
+    onOwed: (message, at) => reports.note(message, at),
   });
   const prepareNotice = createNotices({ takeIn, clock, hostname, log, destinationFor, onAlarm });
   const onQuarantine = () => quarantine.wake();
-  const reports = createFailureReports({
+  const reports: FailureReports = createFailureReports({
     spool,
     writer,
     dispatcher: () => dispatcher,

@@ -10,7 +10,9 @@ import type {
   SpooledEnvelope,
   SpooledMessage,
   SpooledRecipient,
+  UnreportedEntry,
 } from "../store/spool-entry.ts";
+import { insertUnreported } from "../store/spool-unreported.ts";
 import { insertArchiveCopy, insertMessage, insertRecipient } from "../store/spool-writing.ts";
 import type { Dispatcher } from "./dispatch.ts";
 import type { QueueSettings } from "./queue-settings.ts";
@@ -52,6 +54,8 @@ export function createTakeIn(parts: {
   readonly settings: () => QueueSettings;
   readonly onQuarantine: () => void;
   readonly onArchive: () => void;
+  /** The sender of the message is to be told of recipients that were stopped. */
+  readonly onOwed: (message: SpooledMessage, at: number) => void;
 }): TakeIn {
   const { spool, dispatcher, clock, settings, onQuarantine, onArchive } = parts;
   return async (mail) => {
@@ -85,10 +89,12 @@ export function createTakeIn(parts: {
         for (const recipient of work.recipients) rows.push({ ...recipient, state: "queued" });
       }
     }
+    const owed = rows.flatMap((row) => stoppedEntry(envelope, row, now) ?? []);
     return {
       statements: [
         insertMessage(message, kept === null ? inMemory(mail.body) : kept.inRow),
         ...rows.map((row) => insertRecipient(seq, row, row.state === "active" ? now : null)),
+        ...owed.map((entry) => insertUnreported(seq, entry)),
         ...(mail.archive === null ? [] : [insertArchiveCopy(seq, mail.archive)]),
       ],
       stored() {
@@ -96,12 +102,31 @@ export function createTakeIn(parts: {
         for (const key of waitsAt) dispatcher.noteDue(key, now);
         if (rows.some(({ state }) => state === "quarantine")) onQuarantine();
         if (mail.archive !== null) onArchive();
+        if (owed.length > 0) parts.onOwed(message, now);
       },
       abandoned() {
         for (const work of atOnce) dispatcher.release(work.destination.key, size);
         if (bodyFile !== null) void spool.abandonBody(bodyFile, seq);
       },
     };
+  };
+}
+
+/** A copy that a rule stopped while others were accepted: its sender is told, if he wants to be (O11). */
+function stoppedEntry(
+  envelope: SpooledEnvelope,
+  recipient: SpooledRecipient,
+  failedAt: number,
+): UnreportedEntry | null {
+  const tell = recipient.detail.quarantine?.tell;
+  if (tell === undefined || !mayReport(envelope, recipient, "FAILURE")) return null;
+  const { n } = recipient;
+  const nobody = { code: null, server: null, tls: null };
+  return {
+    recipient,
+    outcome: { n, result: "failed", enhanced: "5.7.1", text: tell, ...nobody },
+    stopped: true,
+    failedAt,
   };
 }
 

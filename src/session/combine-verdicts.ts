@@ -15,7 +15,7 @@ export interface Combined {
 }
 
 /** Would this verdict alone be answered with 5xx? */
-function refuses(verdict: Verdict): boolean {
+export function refuses(verdict: Verdict): boolean {
   return verdict.action === "reject" || (verdict.action === "quarantine" && verdict.replyCode >= 500);
 }
 

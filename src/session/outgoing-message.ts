@@ -19,6 +19,8 @@ export interface SentMessage {
   readonly header: Uint8Array;
 }
 
+/** What the client hears of outgoing mail in the quarantine when the rule has no words of its own. */
+export const HELD_IN_QUARANTINE = "Message refused: it is held in quarantine";
 const NO_HEADER = new Uint8Array(0);
 /** Octets of a stopped message's header that are told on, for the abuse report. */
 const MAX_TOLD_HEADER = 65_536;
@@ -79,7 +81,7 @@ export function answeredAsSet(
     if (sender.quarantine_response === "accepted")
       return { ...verdict, replyCode: 250, replyText: "Message accepted" };
     if (verdict.replyCode >= 500) return verdict;
-    return { ...verdict, replyCode: 550, replyText: "Message refused: it is held in quarantine" };
+    return { ...verdict, replyCode: 550, replyText: HELD_IN_QUARANTINE };
   });
 }
 

@@ -8,8 +8,8 @@ import type { Verdict } from "../rules/verdict.ts";
 import type { RecipientRecord, RecipientState } from "../store/log-record.ts";
 import type { JudgedMessage } from "./accept-message.ts";
 import { needsTls } from "./admit-sender.ts";
-import type { Combined, Fate } from "./combine-verdicts.ts";
-import type { SentMessage } from "./outgoing-message.ts";
+import { type Combined, type Fate, refuses } from "./combine-verdicts.ts";
+import { HELD_IN_QUARANTINE, type SentMessage } from "./outgoing-message.ts";
 import { isProvenSender } from "./proven-sender.ts";
 import { RECIPIENT_OK_TEXT } from "./rcpt.ts";
 import { refusedRecords } from "./record-refusal.ts";
@@ -39,7 +39,8 @@ export function planRecipients(message: JudgedMessage, combined: Combined): Plan
     const fate = combined.fates[n];
     if (verdict === undefined || fate === undefined) throw new Error(`recipient ${n} has no verdict`);
     plan.records.push(recordOf(recipient, n, { state: STATES[fate], verdict }));
-    const disposition = dispositionOf(message, recipient, { fate, verdict });
+    const others = combined.refusal === null;
+    const disposition = dispositionOf(message, recipient, { fate, verdict, others });
     if (disposition === null) return;
     const moved = disposition.kind === "deliver" && verdict.redirectTo !== null;
     const address = moved && verdict.redirectTo !== null ? verdict.redirectTo : recipient.address;
@@ -75,7 +76,16 @@ function recordOf(
 function dispositionOf(
   message: JudgedMessage,
   recipient: EnvelopeRecipient,
-  { fate, verdict }: { readonly fate: Fate; readonly verdict: Verdict },
+  {
+    fate,
+    verdict,
+    others,
+  }: {
+    readonly fate: Fate;
+    readonly verdict: Verdict;
+    /** The message as a whole was accepted: the client hears nothing of this recipient. */
+    readonly others: boolean;
+  },
 ): Disposition | null {
   switch (fate) {
     case "deliver": {
@@ -88,12 +98,24 @@ function dispositionOf(
         destination: message.transaction.snapshot.destination(recipient.address),
         rule: verdict.rule ?? "",
         words: verdict.words,
+        ...(others && recipient.direction !== "inbound" && refuses(verdict)
+          ? { tell: stopWords(verdict) }
+          : {}),
       };
     case "discard":
       return { kind: "discard" };
     case "refused":
       return null;
   }
+}
+
+/** Replies that say nothing of the reason: the verdict's own words are told instead. */
+const BARE_REPLIES = new Set(["", "Message accepted", "Message refused by policy", HELD_IN_QUARANTINE]);
+
+/** Why the message does not go to this recipient, for its sender, who is one of our people. */
+function stopWords({ rule, words, replyText }: Verdict): string {
+  if (BARE_REPLIES.has(replyText)) return words;
+  return rule === null ? replyText : `${replyText} (rule ${rule})`;
 }
 
 /** Mail that we send on for our own people is signed, and leaves without the fields that named its identity. */

@@ -38,6 +38,8 @@ export interface QuarantineDetail extends Origin {
   readonly subject?: string;
   /** It could not be delivered; left out: a rule put it there. */
   readonly undeliverable?: UndeliverableDetail;
+  /** Why, for the sender, who is told that this recipient does not get it while others do; left out: the sender is not told. */
+  readonly tell?: string;
 }
 
 /** Which way a message goes, and who is behind it. */
@@ -63,6 +65,8 @@ export interface UndeliverableDetail {
 export interface UnreportedEntry {
   readonly recipient: SpooledRecipient;
   readonly outcome: Outcome;
+  /** A rule of ours stopped it; no server was asked. */
+  readonly stopped?: true;
   /** Milliseconds UTC. */
   readonly failedAt: number;
 }

@@ -76,13 +76,13 @@ export function unreportedReader(database: DatabaseReader): UnreportedReader {
 /** The sender is still to be told of a recipient that is settled. */
 export function insertUnreported(
   seq: number,
-  { recipient: entry, outcome, failedAt }: UnreportedEntry,
+  { recipient: entry, outcome, stopped, failedAt }: UnreportedEntry,
 ): Statement {
   return insertUnreportedRow({
     seq,
     n: entry.n,
     failedAt,
-    entry: JSON.stringify({ recipient: entry, outcome }),
+    entry: JSON.stringify({ recipient: entry, outcome, stopped }),
   });
 }
 

@@ -4,6 +4,7 @@ import { connect as connectTls } from "node:tls";
 import { reply } from "../../src/policy/reply.ts";
 import type { TrialGateway } from "../listener/trial-gateway.ts";
 import { small } from "../message/small-body.ts";
+import { toldWords } from "./told-words.ts";
 
 const REPLY_MS = 8000;
 
@@ -317,6 +318,8 @@ class Player {
         return same(last?.recipients.length, Number(rest));
       case "FATES":
         return same(last?.recipients.map((one) => one.disposition.kind).join(","), rest);
+      case "TOLD":
+        return same(last?.recipients.flatMap(toldWords).join("; ") || "nobody", rest);
       case "SENDER":
         return same(last === undefined ? undefined : (last.envelope.reversePath ?? "<>"), rest);
       case "RECORDS":

@@ -299,3 +299,64 @@ describe("one notice for a message", () => {
     expect(lastWords().at(-1)).toContain("the notice to the sender could not be written");
   });
 });
+
+describe("recipients that a rule stopped while others were accepted", () => {
+  const MIXED = ["bob@example.org", "eve@two.example", "dan@three.example"];
+  const stopped = (tell: string | null, options: MailOptions = {}) =>
+    mail({
+      id: "m1",
+      to: MIXED,
+      disposition: (address) => {
+        const domain = address.slice(address.indexOf("@") + 1);
+        const destination = { kind: "mx" as const, key: `mx:${domain}`, domain };
+        const held = { kind: "quarantine" as const, destination, rule: "macros", words: "macros found" };
+        if (address === MIXED[0]) return tell === null ? held : { ...held, tell };
+        return { kind: "deliver", destination, edits: [] };
+      },
+      ...options,
+    });
+
+  test("one notice with those that failed, in words a person understands", async () => {
+    const queue = await bench.start();
+    bench.deliverer.script = (attempt, now) =>
+      attempt.destination.key === "mx:three.example" ? refuses(attempt, now) : takes(attempt, now);
+    await queue.accept(stopped("Message refused: an attachment has macros (rule macros)"));
+    await bench.run(60_000);
+    expect(notices()).toHaveLength(1);
+    const said = small(notices()[0]?.attempt.message).toString().replace(/\s+/g, " ");
+    expect(said).toContain(
+      "Recipient: bob@example.org The reason: Message refused: an attachment has macros",
+    );
+    expect(said).toContain("A rule of this mail gateway stopped the message for this recipient");
+    expect(said).toContain("Recipient: dan@three.example");
+    expect(said).toContain("Final-Recipient: rfc822; bob@example.org Action: failed Status: 5.7.1");
+    expect(said).not.toContain("eve@two.example");
+    expect(bench.filed.map(({ recipient, rule, undeliverable }) => [recipient, rule, undeliverable])).toEqual(
+      [["bob@example.org", "macros", undefined]],
+    );
+    expect(await bench.spool.unreported()).toEqual([]);
+  });
+
+  test("nothing is told where it is to be silent, by NOTIFY=NEVER, or to nobody", async () => {
+    const queue = await bench.start();
+    await queue.accept(stopped(null));
+    await queue.accept({ ...stopped("x", { id: "m2", dsn: { notify: ["NEVER"], orcpt: null } }) });
+    await queue.accept(stopped("x", { id: "m3", from: null }));
+    await bench.run(60_000);
+    expect(notices().filter(({ attempt }) => !["m1", "m2", "m3"].includes(attempt.messageId))).toEqual([]);
+    expect(bench.filed).toHaveLength(3);
+  });
+
+  test("told after a crash right after 250", async () => {
+    const queue = await bench.start();
+    bench.deliverer.script = () => new Promise(() => {});
+    await queue.accept(stopped("because"));
+    await bench.busy.rest();
+    expect(notices()).toHaveLength(0);
+    await bench.crash();
+    bench.deliverer.script = takes;
+    await bench.start();
+    await bench.run(60_000);
+    expect(notices()).toHaveLength(1);
+  });
+});

@@ -1,0 +1,8 @@
+// Of which recipients the sender of an accepted message is told, as a dialogue writes it.
+import type { AcceptedRecipient } from "../../src/queue/queue.ts";
+
+/** `address: why` when its sender is told that a rule stopped it. */
+export function toldWords({ address, disposition }: AcceptedRecipient): readonly string[] {
+  const tell = disposition.kind === "quarantine" ? disposition.tell : undefined;
+  return tell === undefined ? [] : [`${address}: ${tell}`];
+}
