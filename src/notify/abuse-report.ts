@@ -116,6 +116,7 @@ function feedbackType(kind: StoppedMessage["kind"]): string {
       return "abuse";
     case "virus":
       return "virus";
+    case "program":
     case null:
       return "other";
   }

@@ -99,12 +99,20 @@ const HAPPENED: Readonly<Record<AlertKind, string>> = {
   spam: "as spam",
   virus: "because of a virus",
   bulk: "as unsolicited bulk mail",
+  program: "because of a program or macros in it",
 };
-const NAMES: Readonly<Record<AlertKind, string>> = { spam: "Spam", virus: "Virus", bulk: "Bulk mail" };
+const NAMES: Readonly<Record<AlertKind, string>> = {
+  spam: "Spam",
+  virus: "Virus",
+  bulk: "Bulk mail",
+  program: "Programs",
+};
 const ADVICE: Readonly<Record<AlertKind, string>> = {
   spam: "Look at the senders below: change the password of everybody who did not send this on purpose, and repair the program or web form behind it.",
   virus:
     "Take the computers of the senders below off the network until they are examined, and change the passwords used on them.",
+  program:
+    "Ask the senders below whether they meant to send programs. Who did not has a password that others know, or a computer that others use: change the one and have the other examined.",
   bulk: "Ask the senders below whether the recipients agreed to this mail. What is wanted can be released from the quarantine.",
 };
 

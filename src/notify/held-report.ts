@@ -28,7 +28,7 @@ const keptSchema = z.object({
       domain: z.string(),
       sender: z.string(),
       identity: z.string().nullable(),
-      kind: z.enum(["spam", "virus", "bulk"]).nullable(),
+      kind: z.enum(["spam", "virus", "bulk", "program"]).nullable(),
       quarantined: z.boolean(),
       rule: z.string(),
       words: z.string(),

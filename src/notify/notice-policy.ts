@@ -2,7 +2,7 @@
 import type { Domain, MailAddress } from "../message/address.ts";
 
 /** Kinds of stopped mail that give alerts. */
-export type AlertKind = "spam" | "virus" | "bulk";
+export type AlertKind = "spam" | "virus" | "bulk" | "program";
 
 export interface AlertContacts {
   readonly mail: readonly MailAddress[];

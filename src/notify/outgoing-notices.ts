@@ -8,7 +8,7 @@ export interface StoppedMessage {
   readonly domain: string;
   readonly sender: string;
   readonly identity: string | null;
-  readonly kind: "spam" | "virus" | "bulk" | null;
+  readonly kind: "spam" | "virus" | "bulk" | "program" | null;
   /** It is in the quarantine. */
   readonly quarantined: boolean;
   readonly rule: string;

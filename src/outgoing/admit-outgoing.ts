@@ -55,7 +55,7 @@ export function createAdmission(parts: OutgoingParts): Admission {
         refuseUnknown(message, plan) ??
         refuseLocked(parts, who) ??
         refuseCount(who, plan, recipients.length) ??
-        (who.identity === null || who.identity.waiting === null
+        (who.identity === null || who.identity.waiting === null || !plan.slowed
           ? null
           : refuseWhileWaiting(who.identity, countNew(who.identity, recipients, isCorrespondent), who.now)) ??
         admitConnection(parts, who, { plan, connection });

@@ -33,7 +33,7 @@ export interface OutgoingResult {
   readonly spam: boolean;
   /** A rule says: lock the identity now. */
   readonly lock: boolean;
-  readonly kind: "spam" | "virus" | "bulk" | null;
+  readonly kind: "spam" | "virus" | "bulk" | "program" | null;
   /** The deciding rule and its words, for the lock's history and alerts. */
   readonly rule: string | null;
   readonly words: string;

@@ -53,6 +53,8 @@ export interface SendingPlan {
   readonly identity: LimitPlan;
   readonly lock: LockPlan;
   readonly barred: boolean;
+  /** Bulk recognition slows it: new recipients wait their turn. */
+  readonly slowed: boolean;
   readonly knownIdentitiesOnly: boolean;
   readonly identifyBy: "envelope-sender" | "authenticated-user" | readonly CompiledHeader[];
   /** As they are written in the settings. */
@@ -115,6 +117,7 @@ export function planOf(party: Pick<OutgoingParty, "sender" | "domain">): Sending
     identity: limitPlan(identityLimits(party)),
     lock: lockPlan(sender, parts?.lockIdentities ?? false),
     barred: domain?.outgoing.barred ?? false,
+    slowed: !sender.except_rules.includes("bulk-slow"),
     knownIdentitiesOnly: parts?.knownIdentitiesOnly ?? false,
     identifyBy: typeof sender.identify_by === "string" ? sender.identify_by : headers.map(compileHeader),
     headerNames: headers.map(({ header }) => header),

@@ -36,7 +36,12 @@ function warnOfPassword(
   { domain, findings }: { readonly domain: DomainSettings | undefined; readonly findings: FoundProblems },
 ): void {
   const warn = (words: string): unknown => findings.warnings.push(`sender ${key}: ${words}`);
-  if (domain === undefined) warn(`${sender.domain} is not a domain of this gateway`);
+  if (domain === undefined)
+    warn(`${sender.domain} is not a domain of this gateway, so it can neither log in nor send`);
+  else if (sender.enabled && !domain.enabled)
+    warn(`its domain ${domain.name} is switched off, so it can neither log in nor send`);
+  if (sender.forwards === "allow")
+    warn('forwards is "allow": its servers may send in the name of anybody outside, signed or not');
   if (sender.verify === "mail-server" && domain !== undefined && domain.outgoing.password_server === null)
     warn(
       `its password is checked at the mail server, but domain ${domain.name} has no outgoing.password_server: it cannot log in`,

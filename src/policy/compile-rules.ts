@@ -3,8 +3,9 @@ import { addressKey } from "../message/address.ts";
 import type { Direction } from "../message/envelope.ts";
 import type { HeaderEdit } from "../message/header-edit.ts";
 import { compareRules } from "../rules/decide.ts";
+import { factsNamed } from "../rules/evaluate.ts";
 import { parseExpression } from "../rules/expression.ts";
-import type { Rule, RuleScope } from "../rules/rule.ts";
+import type { Rule, RuleKind, RuleScope } from "../rules/rule.ts";
 import { rulesOfShipped, SHIPPED_RULES, type ShippedRule, shippedRule } from "../rules/shipped-rules.ts";
 import type { RuleAction } from "../rules/verdict.ts";
 import type { Policy, RuleSettings } from "./schema.ts";
@@ -115,6 +116,7 @@ function ownRule(settings: RuleSettings): CompiledRule {
     name: settings.name,
     description: settings.description,
     shipped: false,
+    kind: kindOf(factsNamed(when.value)),
     mode: settings.mode,
     priority: settings.priority,
     scope: scopeOf(settings, settings.scope.directions),
@@ -185,6 +187,35 @@ function changedShipped(shipped: ShippedRule, settings: RuleSettings, noteHeader
   return { ok: true, rules: parts.filter((part) => part !== null) };
 }
 
+/** Facts that find something, and are no malware. */
+const HARMLESS_FOUND = new Set(["gtube.found", "identity.found"]);
+
+/** Is that what a virus check says, whatever engine it asks? */
+export function isVirusFact(fact: string): boolean {
+  return fact.endsWith(".found") && !HARMLESS_FOUND.has(fact);
+}
+
+/** What a rule of one's own finds, by the facts it names. */
+function kindOf(facts: ReadonlySet<string>): RuleKind | null {
+  const named = [...facts];
+  if (named.some(isVirusFact)) return "virus";
+  if (facts.has("attachments.dangerous") || facts.has("attachments.macros")) return "program";
+  return named.some((fact) => fact.startsWith("bulk.")) ? "bulk" : null;
+}
+
+/**
+ * The rule of the product where a [[rule]] of its name does not hold: what is switched off or changed for some stays as it is for all
+ * others.
+ */
+function elsewhere(settings: RuleSettings, noteHeader: string): readonly Rule[] {
+  const shipped = shippedRule(settings.name);
+  const { directions, domains, addresses, senders } = settings.scope;
+  if (shipped === null || directions.length + domains.length + addresses.length + senders.length === 0)
+    return [];
+  const except = scopeOf(settings, directions);
+  return rulesOfShipped(shipped, noteHeader).map((part) => ({ ...part, except }));
+}
+
 /** Compiles one [[rule]]. A shipped rule gives as many rules as it has parts. */
 export function compileRule(settings: RuleSettings, noteHeader: string): CompiledRule {
   const shipped = shippedRule(settings.name);
@@ -200,7 +231,7 @@ export function compileRules(policy: Policy): readonly Rule[] {
     const compiled = compileRule(settings, noteHeader);
     if (!compiled.ok) continue;
     changed.add(settings.name);
-    rules.push(...compiled.rules);
+    rules.push(...compiled.rules, ...elsewhere(settings, noteHeader));
   }
   for (const shipped of SHIPPED_RULES) {
     if (!changed.has(shipped.name)) rules.push(...rulesOfShipped(shipped, noteHeader));

@@ -3,13 +3,13 @@
 import ipaddr from "ipaddr.js";
 import { type IpNetwork, parseNetwork } from "../message/address.ts";
 import { didYouMean } from "../rules/nearest-name.ts";
-import { SHIPPED_RULES } from "../rules/shipped-rules.ts";
+import { SHIPPED_RULES, shippedRule } from "../rules/shipped-rules.ts";
 import { checkNames } from "./check-names.ts";
 import { checkSenders } from "./check-senders.ts";
 import { compileRule } from "./compile-rules.ts";
 import { type DocumentPaths, FoundProblems } from "./found-problems.ts";
 import { itemKey } from "./policy-document.ts";
-import type { ListenerSettings, Policy } from "./schema.ts";
+import type { ListenerSettings, Policy, SenderSettings } from "./schema.ts";
 import type { PolicyProblem, PolicySection } from "./settings.ts";
 
 export interface CrossCheck {
@@ -163,10 +163,32 @@ function checkNetworks(policy: Policy, findings: FoundProblems): void {
   for (const { name, proxy_from } of policy.listener)
     for (const [i, network] of proxy_from.entries())
       check(network, { section: "listener", key: name }, `.proxy_from[${i}]`);
+  checkExcepted(policy, findings);
   for (const sender of policy.sender) {
     if (sender.range !== undefined) check(sender.range, { section: "sender", key: sender.range }, ".range");
   }
   warnOfNestedRanges(policy, findings);
+}
+
+/** Networks outside outgoing control: part of a trusted one, and told every time. */
+function checkExcepted({ networks }: Policy, findings: FoundProblems): void {
+  for (const [i, network] of networks.excepted.entries()) {
+    const [address, bits] = ipaddr.parseCIDR(network);
+    const within = networks.trusted.some((trusted) => {
+      const range = ipaddr.parseCIDR(trusted);
+      return range[0].kind() === address.kind() && range[1] <= bits && address.match(range);
+    });
+    if (!within)
+      findings.problem(
+        { section: "networks", key: "" },
+        `.excepted[${i}]`,
+        `"${network}" lies in no trusted network; name it in trusted as well, or leave it out`,
+      );
+    else
+      findings.warnings.push(
+        `networks: ${network} is excepted from outgoing control: its mail is not counted, limited, locked or reported, whoever sends it`,
+      );
+  }
 }
 
 function warnOfNestedRanges(policy: Policy, findings: FoundProblems): void {
@@ -205,11 +227,28 @@ function checkRules(policy: Policy, findings: FoundProblems): void {
   for (const sender of policy.sender) {
     for (const [i, name] of sender.rules.entries())
       known(name, { section: "sender", key: itemKey("sender", sender) }, i);
+    checkExceptions(sender, names, findings);
   }
   if (policy.rule.some((rule) => rule.name === "check-failed" && rule.mode !== "enforce")) {
     findings.warnings.push(
       "rule check-failed is not enforced: mail passes unchecked while a check is broken",
     );
+  }
+}
+
+/** Rules a sender is excepted from: they must exist, and what protects others from a broken check cannot be left out. */
+function checkExceptions(sender: SenderSettings, names: ReadonlySet<string>, findings: FoundProblems): void {
+  const item = { section: "sender", key: itemKey("sender", sender) } as const;
+  for (const [i, name] of sender.except_rules.entries()) {
+    const field = `.except_rules[${i}]`;
+    if (!names.has(name))
+      findings.problem(item, field, `there is no rule "${name}"${didYouMean(name, names)}`);
+    else if (shippedRule(name)?.switchedOn === "always")
+      findings.problem(item, field, `"${name}" holds for everybody; nobody can be excepted from it`);
+    else if (shippedRule(name)?.kind === "virus" || shippedRule(name)?.kind === "spam")
+      findings.warnings.push(
+        `sender ${item.key}: is excepted from the rule ${name}: what it sends is not stopped by it`,
+      );
   }
 }
 

@@ -29,8 +29,10 @@ function wantedOf(rule: Rule): ReadonlySet<string> {
   return new Set([...factsNamed(rule.condition)].filter((fact) => !GIVEN.has(fact)));
 }
 
-function anywhere(rule: Rule): Rule {
-  return { ...rule, scope: { ...rule.scope, addresses: [] } };
+/** Without what single addresses bring: that is left to `decide`. */
+function anywhere({ except, ...rule }: Rule): Pick<Rule, "scope" | "except"> {
+  const scope = { ...rule.scope, addresses: [] };
+  return except === undefined || except.addresses.length > 0 ? { scope } : { scope, except };
 }
 
 /** Names switched on by somebody: a rule of one's own that nobody names holds wherever its scope says. */
@@ -42,7 +44,8 @@ function holdsByScope(rule: Rule, named: ReadonlySet<string>): boolean {
   const shipped = shippedRule(rule.name);
   if (shipped === null) return !named.has(rule.name);
   if (shipped.switchedOn === "always") return true;
-  // A shipped rule is switched on by a [[rule]] that says where.
+  // A shipped rule is switched on by a [[rule]] that says where; what it leaves is switched on as always.
+  if (rule.except !== undefined) return false;
   return rule.scope.domains.length > 0 || rule.scope.addresses.length > 0 || rule.scope.senders.length > 0;
 }
 
@@ -53,7 +56,7 @@ export function ruleSets(
 ): (subject: RuleSubject) => RuleSet {
   const rules = compileRules(policy).filter((rule) => rule.mode !== "off");
   const named = namedRules(policy);
-  const byScope = new Set(rules.filter((rule) => holdsByScope(rule, named)).map((rule) => rule.name));
+  const byScope = new Set(rules.filter((rule) => holdsByScope(rule, named)));
   const ofDomain = new Map<string, readonly string[]>(
     policy.domain.filter((d) => d.enabled).map((d) => [d.name, d.rules ?? DEFAULT_RULES]),
   );
@@ -64,7 +67,10 @@ export function ruleSets(
       // `block` of a sender names outgoing rules of the product (requirement O8).
       ...senders(subject).flatMap((sender) => [...sender.rules, ...sender.block]),
     ]);
-    const switchedOn = rules.filter((rule) => on.has(rule.name) || byScope.has(rule.name));
+    const not = new Set(senders(subject).flatMap((sender) => sender.except_rules));
+    const switchedOn = rules.filter(
+      (rule) => (on.has(rule.name) || byScope.has(rule)) && !not.has(rule.name),
+    );
     const own = switchedOn.filter((rule) => inScope(anywhere(rule), subject));
     // Internal mail is looked at as inbound mail is, so that the log can tell how well our own mail is proven.
     const seen =
@@ -85,7 +91,7 @@ export function ruleSets(
   const domains = new Set<string>([
     ...ofDomain.keys(),
     ...policy.sender.map((sender) => sender.domain),
-    ...rules.flatMap((rule) => rule.scope.domains),
+    ...rules.flatMap((rule) => [...rule.scope.domains, ...(rule.except?.domains ?? [])]),
   ]);
   const known: Readonly<Record<Direction, Map<string, Map<string, RuleSet>>>> = {
     inbound: new Map(),

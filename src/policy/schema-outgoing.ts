@@ -30,6 +30,8 @@ const alertsSchema = z.strictObject({
       spam: z.number().int().min(1).max(100_000).nullable().default(5),
       virus: z.number().int().min(1).max(100_000).nullable().default(1),
       bulk: z.number().int().min(1).max(100_000).nullable().default(1),
+      /** Programs, scripts and macros. */
+      program: z.number().int().min(1).max(100_000).nullable().default(5),
       /** Accepted mail for or from the domain that no server takes; a list of it comes once a day in any case. */
       undeliverable: z.number().int().min(1).max(100_000).nullable().default(10),
       window: durationWithin("1s", "31d").default("1h"),

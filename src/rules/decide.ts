@@ -7,7 +7,7 @@ import { evaluate, holds } from "./evaluate.ts";
 import type { Facts } from "./fact.ts";
 import { valueWords } from "./fact-words.ts";
 import { knownFact } from "./known-facts.ts";
-import type { Rule } from "./rule.ts";
+import type { Rule, RuleScope } from "./rule.ts";
 import type { FinalAction, RuleAction, RuleOutcome, Verdict } from "./verdict.ts";
 
 /** The recipient's copy that is judged. */
@@ -52,8 +52,11 @@ export function ruleDomain(subject: RuleSubject): string | null {
 }
 
 /** Is the subject in the rule's scope? Empty lists of the scope mean everywhere. */
-export function inScope(rule: Rule, subject: RuleSubject): boolean {
-  const { directions, domains, addresses, senders } = rule.scope;
+export function inScope({ scope, except }: Pick<Rule, "scope" | "except">, subject: RuleSubject): boolean {
+  return within(scope, subject) && (except === undefined || !within(except, subject));
+}
+
+function within({ directions, domains, addresses, senders }: RuleScope, subject: RuleSubject): boolean {
   if (directions.length > 0 && !directions.includes(subject.direction)) return false;
   if (domains.length > 0) {
     const domain = ruleDomain(subject);
@@ -141,6 +144,7 @@ function verdictOf(progress: Progress, outcomes: readonly RuleOutcome[]): Verdic
     copyTo: progress.copyTo,
     ...(final?.rule.countsAsSpam === true ? { spam: true } : {}),
     ...(final?.rule.locks === true ? { lock: true } : {}),
+    ...(final === null || final.rule.kind === null ? {} : { kind: final.rule.kind }),
     outcomes,
   };
 }

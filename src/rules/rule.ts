@@ -5,6 +5,9 @@ import type { HeaderEdit } from "../message/header-edit.ts";
 import type { Expression } from "./expression.ts";
 import type { RuleAction } from "./verdict.ts";
 
+/** What a rule finds in mail, where that is one of the kinds alerts tell apart. */
+export type RuleKind = "virus" | "spam" | "bulk" | "program";
+
 /** Where a rule holds. Empty lists mean everywhere. */
 export interface RuleScope {
   readonly directions: readonly Direction[];
@@ -22,10 +25,13 @@ export interface Rule {
   readonly description: string;
   /** True for the rules that come with the product. */
   readonly shipped: boolean;
+  readonly kind: RuleKind | null;
   readonly mode: "enforce" | "observe" | "off";
   /** Lower runs first; shipped rules leave gaps of 100. */
   readonly priority: number;
   readonly scope: RuleScope;
+  /** Where it does not hold though `scope` says so: there the settings say something else of the rule. */
+  readonly except?: RuleScope;
   /** The condition as written, for people. */
   readonly when: string;
   readonly condition: Expression;

@@ -2,7 +2,7 @@
 // They are ordinary rules: switched on by name per domain or sender, and changed by a [[rule]] of the same name.
 import type { Direction } from "../message/envelope.ts";
 import { type Expression, parseExpression } from "./expression.ts";
-import type { Rule } from "./rule.ts";
+import type { Rule, RuleKind } from "./rule.ts";
 import { SUBJECT_MARKS } from "./subject-marks.ts";
 import type { RuleAction } from "./verdict.ts";
 
@@ -25,6 +25,8 @@ export interface ShippedPart {
 
 export interface ShippedRule {
   readonly name: string;
+  /** What it finds, for alerts and locks; left out: none of these. */
+  readonly kind?: RuleKind;
   readonly description: string;
   readonly mode: "enforce" | "observe";
   readonly priority: number;
@@ -57,6 +59,7 @@ export const SHIPPED_RULES: readonly ShippedRule[] = [
   },
   {
     name: "virus",
+    kind: "virus",
     description: "Refuses mail with malware and keeps it in quarantine",
     mode: "enforce",
     priority: 200,
@@ -74,6 +77,7 @@ export const SHIPPED_RULES: readonly ShippedRule[] = [
   },
   {
     name: "spam",
+    kind: "spam",
     description: "Keeps spam in quarantine; a sender of ours is told that it was refused",
     mode: "enforce",
     priority: 300,
@@ -162,6 +166,7 @@ export const SHIPPED_RULES: readonly ShippedRule[] = [
   },
   {
     name: "dangerous-attachments",
+    kind: "program",
     description: "Keeps mail with programs and scripts in quarantine; the own sender of such mail is told",
     mode: "enforce",
     priority: 600,
@@ -173,6 +178,7 @@ export const SHIPPED_RULES: readonly ShippedRule[] = [
         action: "quarantine",
         replyCode: 250,
         replyText: "Message accepted",
+        countsAsSpam: true,
       },
       {
         directions: ["outbound"],
@@ -180,12 +186,14 @@ export const SHIPPED_RULES: readonly ShippedRule[] = [
         action: "quarantine",
         replyCode: 550,
         replyText: "Message refused: an attachment is of a dangerous kind",
+        countsAsSpam: true,
       },
     ],
   },
   {
     // Requirement O8; switched on by `block` of a sender.
     name: "macros",
+    kind: "program",
     description: "Refuses outgoing mail with a document that has macros",
     mode: "enforce",
     priority: 610,
@@ -197,11 +205,13 @@ export const SHIPPED_RULES: readonly ShippedRule[] = [
         action: "quarantine",
         replyCode: 550,
         replyText: "Message refused: an attachment has macros",
+        countsAsSpam: true,
       },
     ],
   },
   {
     name: "unwanted-attachments",
+    kind: "program",
     description:
       "Refuses outgoing mail with attachments that can run, are locked or pretend to be something else",
     mode: "enforce",
@@ -210,7 +220,16 @@ export const SHIPPED_RULES: readonly ShippedRule[] = [
     parts: [
       {
         directions: SENT,
-        when: "attachments.dangerous or attachments.mismatched or attachments.encrypted",
+        when: "attachments.dangerous",
+        action: "quarantine",
+        replyCode: 550,
+        replyText: "Message refused: an attachment is of an unwanted kind",
+        countsAsSpam: true,
+      },
+      {
+        // A locked archive is unwanted here, and no sign that somebody else uses the account.
+        directions: SENT,
+        when: "attachments.mismatched or attachments.encrypted",
         action: "quarantine",
         replyCode: 550,
         replyText: "Message refused: an attachment is of an unwanted kind",
@@ -236,6 +255,7 @@ export const SHIPPED_RULES: readonly ShippedRule[] = [
   {
     // Requirement O12. `bulk.level` grows with what is unusual for the identity; `bulk.waited` says that it has waited as told.
     name: "bulk-lock",
+    kind: "bulk",
     description: "Stops an identity at once whose mail is unsolicited bulk beyond doubt",
     mode: "enforce",
     priority: 640,
@@ -254,6 +274,7 @@ export const SHIPPED_RULES: readonly ShippedRule[] = [
   },
   {
     name: "bulk-hold",
+    kind: "bulk",
     description: "Holds mail in quarantine that looks like unsolicited bulk of one identity",
     mode: "enforce",
     priority: 650,
@@ -261,7 +282,8 @@ export const SHIPPED_RULES: readonly ShippedRule[] = [
     parts: [
       {
         directions: SENT,
-        when: "bulk.level == 2",
+        // Level 3 is held as well where bulk-lock is off or only observes.
+        when: "bulk.level >= 2",
         action: "quarantine",
         replyCode: 250,
         replyText: "Message accepted",
@@ -270,6 +292,7 @@ export const SHIPPED_RULES: readonly ShippedRule[] = [
   },
   {
     name: "bulk-slow",
+    kind: "bulk",
     description: "Slows an identity that sends to unusually many new recipients",
     mode: "enforce",
     priority: 660,
@@ -277,7 +300,7 @@ export const SHIPPED_RULES: readonly ShippedRule[] = [
     parts: [
       {
         directions: SENT,
-        when: "bulk.level == 1 and not bulk.waited",
+        when: "bulk.level >= 1 and not bulk.waited",
         action: "tempfail",
         replyCode: 450,
         replyText: "Unusually many new recipients, please try again later",
@@ -340,6 +363,7 @@ export function rulesOfShipped(shipped: ShippedRule, noteHeader: string): readon
     name: shipped.name,
     description: shipped.description,
     shipped: true,
+    kind: shipped.kind ?? null,
     mode: shipped.mode,
     priority: shipped.priority,
     scope: { directions: part.directions, domains: [], addresses: [], senders: [] },

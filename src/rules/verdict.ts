@@ -1,5 +1,6 @@
 // What is done with one recipient's copy of a message, and why, as plain data.
 import type { HeaderEdit } from "../message/header-edit.ts";
+import type { RuleKind } from "./rule.ts";
 
 /** Final actions end the evaluation; `mark`, `redirect` and `copy` change the copy and evaluation goes on. */
 export type FinalAction = "accept" | "quarantine" | "reject" | "tempfail" | "discard";
@@ -35,6 +36,8 @@ export interface Verdict {
   readonly copyTo: readonly string[];
   /** The deciding rule counts the message toward the sender's and identity's lock. Left out in old records: no. */
   readonly spam?: boolean;
+  /** What the deciding rule finds. Left out: none of these. */
+  readonly kind?: RuleKind;
   /** The deciding rule locks the identity. */
   readonly lock?: boolean;
   /** Every rule that matched, in order. */

@@ -17,6 +17,7 @@ import { isTrusted } from "./connect.ts";
 import { decideAll, decisionSubjects } from "./decide-all.ts";
 import { answeredAsSet, identifySent, type SentMessage, whoFindings } from "./outgoing-message.ts";
 import { refuseHeaderSenders } from "./own-addresses.ts";
+import { provenAuthor } from "./proven-author.ts";
 import { bareEnvelope, recordRefusedMessage } from "./record-refusal.ts";
 import { refuseUnsigned, refuseWithdrawn, withAuthor } from "./server-transaction.ts";
 import type { SessionServices } from "./services.ts";
@@ -233,8 +234,7 @@ async function decideOn(
   const decided = await decideAll(snapshot, subjects, findings);
   const verdicts = sent === null ? decided : answeredAsSet(decided, sent.party, snapshot);
   const sign = signOrder(session, transaction, summary);
-  const author =
-    sent === null && summary.fromFlaw === null ? (summary.fromAddresses[0] ?? transaction.reversePath) : null;
+  const author = sent === null ? provenAuthor(summary, findings) : null;
   return acceptMessage(
     session,
     {

@@ -2,6 +2,7 @@
 // Asks `outgoing`, decides nothing itself.
 import type { MailAddress } from "../message/address.ts";
 import type { OutgoingMessage, OutgoingResult } from "../outgoing/outgoing.ts";
+import { isVirusFact } from "../policy/compile-rules.ts";
 import type { OutgoingParty, PolicySnapshot } from "../policy/snapshot.ts";
 import type { Facts, Finding } from "../rules/fact.ts";
 import type { Verdict } from "../rules/verdict.ts";
@@ -95,10 +96,11 @@ function tellingVerdict(verdicts: readonly Verdict[]): Verdict | null {
   );
 }
 
-function kindOf({ rule, spam }: Verdict, facts: Facts): OutgoingResult["kind"] {
-  if (rule?.startsWith("bulk-") === true) return "bulk";
-  if (facts["eicar.found"] === true || facts["clamd.found"] === true) return "virus";
-  return spam === true ? "spam" : null;
+function kindOf({ kind, spam }: Verdict, facts: Facts): OutgoingResult["kind"] {
+  if (kind === "bulk") return "bulk";
+  // Whatever rule decided: malware is malware, whichever engine found it.
+  if (Object.keys(facts).some((fact) => facts[fact] === true && isVirusFact(fact))) return "virus";
+  return kind ?? (spam === true ? "spam" : null);
 }
 
 /** What `settleSent` looks at. */

@@ -162,7 +162,9 @@ describe("what does not fit together", () => {
     });
     const result = await settings.plan({ networks: { trusted: ["198.51.0.0/12"] } }, keep);
     if (!result.ok) throw new Error("refused");
-    expect(result.warnings).toContain("sender a@a.test: nowhere.test is not a domain of this gateway");
+    expect(result.warnings).toContain(
+      "sender a@a.test: nowhere.test is not a domain of this gateway, so it can neither log in nor send",
+    );
     expect(result.warnings).toContain("sender a@a.test: has no password, so it cannot log in");
     expect(result.warnings.join()).toContain("is a wide public range");
   });

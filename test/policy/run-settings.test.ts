@@ -232,7 +232,7 @@ test("the schema's defaults", () => {
         mail: [],
         webhook: null,
         sms: null,
-        thresholds: { spam: 5, virus: 1, bulk: 1, undeliverable: 10, window: "1h" },
+        thresholds: { spam: 5, virus: 1, bulk: 1, program: 5, undeliverable: 10, window: "1h" },
       },
       report: { every: "off", hour: 7, weekday: "monday", timezone: "UTC", to: [] },
       password_server: null,

@@ -115,8 +115,17 @@ describe("kinds", () => {
     ["what only is unwanted", verdict("quarantine"), {}, null],
     ["the virus rule", verdict("quarantine", { rule: "virus", ...spam }), { "clamd.found": true }, "virus"],
     ["a virus stopped by another rule", verdict("reject"), { "eicar.found": true }, "virus"],
-    ["bulk", verdict("quarantine", { rule: "bulk-lock", ...spam }), {}, "bulk"],
-    ["bulk that has a virus", verdict("quarantine", { rule: "bulk-hold" }), { "clamd.found": true }, "bulk"],
+    ["a virus of any engine", verdict("reject"), { "icap.found": true }, "virus"],
+    ["the test line of spam is none", verdict("quarantine", spam), { "gtube.found": true }, "spam"],
+    ["a program", verdict("quarantine", { kind: "program", ...spam }), {}, "program"],
+    ["a program with a virus", verdict("quarantine", { kind: "program" }), { "avscan.found": true }, "virus"],
+    ["bulk", verdict("quarantine", { rule: "bulk-lock", kind: "bulk", ...spam }), {}, "bulk"],
+    [
+      "bulk that has a virus",
+      verdict("quarantine", { rule: "bulk-hold", kind: "bulk" }),
+      { "clamd.found": true },
+      "bulk",
+    ],
   ];
   test.each(cases)("%s", (_, one, facts, kind) => {
     const { result, stopped } = told([one], { facts });
@@ -129,7 +138,7 @@ describe("kinds", () => {
 
 test("what is put off is counted for nothing and told to nobody", () => {
   const { result, stopped, combined } = told([
-    verdict("tempfail", { rule: "bulk-slow" }),
+    verdict("tempfail", { rule: "bulk-slow", kind: "bulk" }),
     verdict("quarantine", { ...spam, lock: true }),
   ]);
   expect(result).toMatchObject({ spam: false, lock: false, kind: "bulk", rule: "bulk-slow", counted: [] });

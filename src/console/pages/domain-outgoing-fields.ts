@@ -101,6 +101,12 @@ const ALERTS: FieldGroup = {
       help: "Accepted mail for or from this domain that no server takes. A list of it comes once a day in any case.",
     },
     {
+      kind: "number",
+      name: "outgoing.alerts.thresholds.program",
+      label: "After so many messages with programs or macros",
+      optional: true,
+    },
+    {
       kind: "duration",
       name: "outgoing.alerts.thresholds.window",
       label: "Within",

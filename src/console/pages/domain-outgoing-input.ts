@@ -48,7 +48,7 @@ export function finishOutgoing(
   outgoing.dkim_selector ??= null;
   const alerts = tableAt(outgoing, "alerts");
   const thresholds = tableAt(alerts, "thresholds");
-  for (const kind of ["spam", "virus", "bulk", "undeliverable"]) thresholds[kind] ??= null;
+  for (const kind of ["spam", "virus", "bulk", "program", "undeliverable"]) thresholds[kind] ??= null;
   const webhook = tableAt(alerts, "webhook");
   const kept = stored.alerts.webhook;
   if (!filledIn(webhook.url)) alerts.webhook = null;

@@ -1,5 +1,6 @@
 // The form of an outgoing sender as data: who it is first, everything else folded with what is set in it.
 import type { SenderSettings } from "../../policy/schema.ts";
+import { SHIPPED_RULES } from "../../rules/shipped-rules.ts";
 import type { ConsoleContext } from "../console-env.ts";
 import { ownDomains } from "../domain-scope.ts";
 import type { Field, FieldGroup, Option } from "../forms/field.ts";
@@ -38,16 +39,18 @@ export function senderGroups(c: ConsoleContext, stored: object | null): readonly
   if (stored === null) return [who];
   // What the settings hold came through the schema.
   const sender = stored as SenderSettings;
+  // What widens a sender's rights is for administrators of the gateway; what a form does not show stays as it is.
+  const operator = ownDomains(c) === null;
   return [
     who,
     identityGroup(sender),
     lockGroup(c, sender),
     limitsGroup(sender),
-    sendAsGroup(sender),
-    stoppedGroup(sender),
+    sendAsGroup(sender, operator),
+    stoppedGroup(sender, operator),
     keepingGroup(sender),
     ...(kind === "ip" ? [] : [cramGroup(sender)]),
-    ...(ownDomains(c) === null ? [rulesGroup(c, sender)] : []),
+    ...(operator ? [rulesGroup(c, sender)] : []),
   ];
 }
 
@@ -254,8 +257,40 @@ function limitsGroup(sender: SenderSettings): FieldGroup {
   };
 }
 
-function sendAsGroup(sender: SenderSettings): FieldGroup {
-  const own = sender.kind === "domain" ? "all addresses of its domain" : "its own address";
+const FORWARDS: readonly Option[] = [
+  { value: "", label: "Take what its author’s domain has signed (DKIM)" },
+  { value: "allow", label: "Take it, whoever is in From" },
+  { value: "refuse", label: "Refuse it" },
+];
+
+/** What the servers of a range write: their domains, and what they send on for their users. */
+function serverFields(): readonly Field[] {
+  return [
+    {
+      kind: "lines",
+      name: "domains",
+      label: "Further domains its servers write for",
+      placeholder: "example.net\nexample.org",
+      help: "One per line, besides the domain above and the hosts below each. Each is signed with its own DKIM key. Other domains of this gateway are always refused.",
+    },
+    {
+      kind: "choice",
+      name: "forwards",
+      label: "Mail from other authors, as the server’s users forward it",
+      options: FORWARDS,
+      optional: true,
+      help: "Mail whose From is of no domain of this gateway. Notices of the server itself (bounces) pass in any case.",
+    },
+  ];
+}
+
+function sendAsGroup(sender: SenderSettings, operator: boolean): FieldGroup {
+  const own =
+    sender.kind === "user"
+      ? "its own address"
+      : sender.kind === "domain"
+        ? "all addresses of its domain"
+        : `all addresses of ${listed([sender.domain, ...sender.domains], 3)}`;
   const reauthentication: Field =
     sender.kind === "ip"
       ? {
@@ -278,6 +313,7 @@ function sendAsGroup(sender: SenderSettings): FieldGroup {
     summary: sender.send_as.length === 0 ? `Only ${own}` : `Also ${listed(sender.send_as, 3)}`,
     help: "Which From addresses it may use",
     fields: [
+      ...(sender.kind === "ip" && operator ? serverFields() : []),
       {
         kind: "lines",
         name: "send_as",
@@ -290,7 +326,24 @@ function sendAsGroup(sender: SenderSettings): FieldGroup {
   };
 }
 
-function stoppedGroup(sender: SenderSettings): FieldGroup {
+/** The rules a sender can be excepted from here: those of bulk recognition, and what it is excepted from already. */
+function exceptionField({ except_rules }: SenderSettings): Field {
+  const bulk = SHIPPED_RULES.filter(({ kind }) => kind === "bulk").map(({ name, description }) => ({
+    value: name,
+    label: name,
+    help: description,
+  }));
+  const others = except_rules.filter((name) => !bulk.some(({ value }) => value === name));
+  return {
+    kind: "choices",
+    name: "except_rules",
+    label: "Not for this sender",
+    options: [...bulk, ...others.map((name) => ({ value: name, label: name }))],
+    help: "For newsletters and other mail to many that is wanted. Locks and limits go on holding.",
+  };
+}
+
+function stoppedGroup(sender: SenderSettings, operator: boolean): FieldGroup {
   return {
     title: "What is stopped",
     folded: true,
@@ -307,6 +360,7 @@ function stoppedGroup(sender: SenderSettings): FieldGroup {
         ],
       },
       { kind: "choices", name: "block", label: "Also stop", options: BLOCKS },
+      ...(operator ? [exceptionField(sender)] : []),
     ],
   };
 }

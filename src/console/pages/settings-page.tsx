@@ -26,7 +26,7 @@ const NETWORKS: ObjectPage = {
   groups: [
     {
       title: "Trusted networks",
-      help: "Your own servers and LAN. Clients in them may send to anybody without logging in, so name nothing you do not run.",
+      help: "Your own servers and LAN. Clients in them may send to anybody without logging in, so name nothing you do not run. What they send counts for the domain that its envelope and From name, and is limited, locked and reported at the person who wrote it.",
       fields: [
         {
           kind: "lines",
@@ -35,6 +35,25 @@ const NETWORKS: ObjectPage = {
           rows: 6,
           placeholder: "10.0.0.0/8\n192.0.2.25",
           help: "One per line, IPv4 or IPv6.",
+        },
+        {
+          kind: "choice",
+          name: "forwards",
+          label: "Mail from other authors",
+          options: [
+            { value: "allow", label: "Take it" },
+            { value: "signed", label: "Take what its author’s domain has signed (DKIM)" },
+            { value: "refuse", label: "Refuse it" },
+          ],
+          help: "Mail whose From is of no domain of this gateway: what mail servers forward for their users, and mail of the system itself.",
+        },
+        {
+          kind: "lines",
+          name: "excepted",
+          label: "Excepted from outgoing control",
+          rows: 2,
+          placeholder: "10.0.0.25",
+          help: "Parts of the networks above. Nothing from there is counted, limited, locked or reported: a hacked account behind such a server sends as much as it likes.",
         },
       ],
     },
