@@ -1,7 +1,7 @@
 // Findings about attachments: names, kinds by content, what can run, what is locked, what pretends. Decides nothing.
 import type { Finding } from "../rules/fact.ts";
 import { type ContentKind, contentKind, isMismatch, newDetectionBudget } from "./content-kind.ts";
-import { extensionOf, extensionsOf, isDangerousExtension, savedName } from "./file-name.ts";
+import { extensionOf, extensionsOf, isDangerousExtension, isNameOfPlace, savedName } from "./file-name.ts";
 import type { ScanItem } from "./scan-items.ts";
 
 /** Collects findings while the items of one message are visited. */
@@ -120,8 +120,13 @@ function listFinding(fact: string, value: readonly string[], words: string): Fin
 
 /** Why the item can do harm, as the end of a sentence that starts with its name; null when it seems it cannot. */
 function dangerOf(item: ScanItem, content: ContentKind): string | null {
-  const extension = item.names.map(extensionOf).find(isDangerousExtension);
-  if (extension !== undefined) return `can run (.${extension})`;
+  const isText = content.kind === "" && content.mediaType === "text/plain";
+  const name = item.names.find(
+    (one) =>
+      isDangerousExtension(extensionOf(one)) &&
+      (content.runs || !isNameOfPlace(one, { text: isText, known: content.kind !== "" })),
+  );
+  if (name !== undefined) return `can run (.${extensionOf(name)})`;
   if (content.runs) return `is a program by its content (${content.kind})`;
   return item.problem;
 }

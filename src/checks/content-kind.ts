@@ -52,7 +52,8 @@ async function detect(bytes: Uint8Array): Promise<{ readonly ext: string; readon
 function ownKind(head: Uint8Array): ContentKind | null {
   const a = head[0];
   const b = head[1];
-  if (a === 0x4d && b === 0x5a) return program("exe", "application/x-msdownload");
+  // The header of a program has zeros in it; "MZ 2026" begins a letter.
+  if (a === 0x4d && b === 0x5a && !looksLikeText(head)) return program("exe", "application/x-msdownload");
   if (a === 0x23 && b === 0x21) return program("sh", "text/x-script");
   if (a === 0x7f && b === 0x45 && head[2] === 0x4c && head[3] === 0x46) {
     return program("elf", "application/x-elf");

@@ -69,6 +69,27 @@ const DANGEROUS: ReadonlySet<string> = new Set(
   ).split(" "),
 );
 
+/** Extensions of programs that are top-level domains too: a name may end in a site or an address. */
+const DOMAINS_TOO: ReadonlySet<string> = new Set("com pl py sh app run one website cab".split(" "));
+/** The last word is an address, or a host of three labels and more. */
+const ENDS_IN_PLACE =
+  /(?:^|[\s"'(<[,;])(?:[^\s@]{1,64}@(?:[\p{L}\p{N}-]{1,63}\.)+|(?:[\p{L}\p{N}-]{1,63}\.){2,})\p{L}{2,}$/u;
+
+/**
+ * May a name with a dangerous extension be that of a harmless file, `www.example.com`? Then its content decides: `text` says that it is
+ * nothing but text, `known` that it is of a kind that does not run. `invoice.pdf.com` is a disguise whatever is in it.
+ */
+export function isNameOfPlace(
+  name: string,
+  content: { readonly text: boolean; readonly known: boolean },
+): boolean {
+  const extension = extensionOf(name);
+  if (!DOMAINS_TOO.has(extension) || extensionsOf(name).length > 1) return false;
+  if (!content.text && !content.known) return false;
+  // Text never is a .com program that runs today; the others are scripts, or documents with a life of their own.
+  return extension === "com" || ENDS_IN_PLACE.test(savedName(name));
+}
+
 /** True when a file of this extension can run or start something at a double click. */
 export function isDangerousExtension(extension: string): boolean {
   return DANGEROUS.has(extension);

@@ -94,6 +94,71 @@ test.each(contents)("%s by its content", async (name, bytes, dangerous, mismatch
   ]);
 });
 
+const PNG = Buffer.from([0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10, 0, 0, 0, 13, 0x49, 0x48, 0x44, 0x52]);
+const COM = Buffer.from([0xb8, 0x00, 0x4c, 0xcd, 0x21]);
+
+test.each([
+  ["www.example.com", "plain text"],
+  ["Order from shop.example.com", "plain text"],
+  ["bob@example.com", "plain text"],
+  ["Your visit to www.example.pl", "plain text"],
+  ["ann@example.py", "plain text"],
+  ["photo of www.example.com", PNG],
+  ["statement from bank.example.com", Buffer.from("%PDF-1.4\n%%EOF")],
+  ["notes.com", "nothing but text"],
+  ["empty.com", ""],
+  ["docs.example.app", "plain text"],
+  ["meeting.ics", "BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n"],
+  ["card.vcf", "BEGIN:VCARD\r\nEND:VCARD\r\n"],
+  ["smime.p7s", Buffer.from("0\x82xxxx", "latin1")],
+  ["signature.asc", "-----BEGIN PGP SIGNATURE-----"],
+  ["mail from bob@example.com.eml", "From: a@b.test\r\n\r\nx"],
+  ["MZ 2026.txt", "MZ 2026: minutes of the meeting"],
+])("%s is no program", async (name, bytes) => {
+  const facts = await factsOfPart(attached(name, Buffer.from(bytes as string)));
+  expect(facts["attachments.dangerous"]).toEqual([]);
+});
+
+test.each([
+  ["www.example.com", PROGRAM],
+  ["www.example.com", COM],
+  ["bob@example.com", Buffer.from("#!/bin/sh\nrm -rf /\n")],
+  ["setup.com", PROGRAM],
+  ["setup.com", COM],
+  ["invoice.pdf.com", "plain text"],
+  ["update.pl", "print 1;"],
+  ["update.py", "print(1)"],
+  ["www.example.bat", "del *.*"],
+  ["www.example.js", "x()"],
+  ["www.example.pl", Buffer.from("#!/usr/bin/perl\n")],
+  ["notes.one", PNG],
+  ["a.exe", "plain text"],
+  ["www.example.one", Buffer.from([0xe4, 0x52, 0x5c, 0x7b, 0x8c, 0xd8, 0, 0, 0, 1])],
+])("%s still is one", async (name, bytes) => {
+  const facts = await factsOfPart(attached(name, Buffer.from(bytes as string)));
+  expect(facts["attachments.dangerous"]).toEqual([name]);
+});
+
+test("forwarded mail named after its subject, and archives of documents, are no programs", async () => {
+  const forwarded = multipart([
+    {
+      header: [
+        "Content-Type: message/rfc822",
+        'Content-Disposition: attachment; filename="Your visit to www.example.com"',
+      ],
+      body: "From: a@b.test\r\nSubject: Your visit to www.example.com\r\n\r\nhello",
+    },
+  ]);
+  expect((await factsFrom(forwarded))["attachments.dangerous"]).toEqual([]);
+  const data = Buffer.from("numbers");
+  const archive = zip([
+    { name: "report.txt", data },
+    { name: "www.example.com/index.html", data },
+    { name: "www.example.com", data },
+  ]);
+  expect((await factsOfPart(attached("docs.zip", archive)))["attachments.dangerous"]).toEqual([]);
+});
+
 test("a program without a name, called text and shown inline, is found", async () => {
   const facts = await factsFrom(
     multipart([
