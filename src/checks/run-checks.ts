@@ -1,8 +1,12 @@
 // Runs the checks a message needs, side by side, each under its own deadline. A check that breaks becomes findings; nothing is thrown.
 
+import { isLarge } from "../message/body.ts";
 import type { Log } from "../observe/log.ts";
 import type { Finding } from "../rules/fact.ts";
 import type { Check, Checker, CheckInput } from "./check.ts";
+
+/** Within the time a client waits for the answer to its message: 10 minutes. (RFC 5321 §4.5.3.2.6) */
+const LARGE_EXTRA_MS = 300_000;
 
 export interface CheckerOptions {
   readonly checks: readonly Check[];
@@ -88,11 +92,13 @@ function failureFindings(failures: readonly Failure[]): readonly Finding[] {
 async function withinDeadline(check: Check, input: Omit<CheckInput, "signal">): Promise<readonly Finding[]> {
   const controller = new AbortController();
   const late = Promise.withResolvers<never>();
+  // Large messages wait for each other, and take longer.
+  const timeoutMs = check.timeoutMs + (isLarge(input.raw) ? LARGE_EXTRA_MS : 0);
   const timer = setTimeout(() => {
-    const error = new Error(`no answer within ${check.timeoutMs} ms`);
+    const error = new Error(`no answer within ${timeoutMs} ms`);
     controller.abort(error);
     late.reject(error);
-  }, check.timeoutMs);
+  }, timeoutMs);
   try {
     const answer = check.run({ envelope: input.envelope, raw: input.raw, signal: controller.signal });
     return await Promise.race([answer, late.promise]);

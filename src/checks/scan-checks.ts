@@ -2,6 +2,9 @@
 // to a worker together, in one round trip.
 
 import type { MessageBody } from "../message/body.ts";
+import { neighbourhood } from "../message/client-network.ts";
+import type { Envelope } from "../message/envelope.ts";
+import type { ShareUser } from "../observe/shares.ts";
 import type { Finding } from "../rules/fact.ts";
 import { ATTACHMENT_FACTS } from "./attachments.ts";
 import { AUTHENTICATION_FACTS, type AuthenticationCheck } from "./authenticate-message.ts";
@@ -83,13 +86,21 @@ export function createMessageScan({ pool, hostname, timeoutMs = 75_000 }: ScanCh
         open.delete(raw);
         const { ip, helo } = envelope.client;
         const client = { ip, helo, sender: envelope.reversePath ?? "", hostname };
-        return pool.scan({ raw, content, authentication: wanted.length === 0 ? null : { client, wanted } });
+        const authentication = wanted.length === 0 ? null : { client, wanted };
+        return pool.scan({ user: userOf(envelope), raw, content, authentication });
       });
       const batch = { content, wanted, answer };
       open.set(raw, batch);
       return batch;
     },
   };
+}
+
+/** Who proved to be ours has a share of its own; strangers have one with their neighbours. */
+function userOf({ client, recipients }: Envelope): ShareUser {
+  if (client.login !== null) return { key: `login ${client.login}`, known: true };
+  const known = recipients.some(({ direction }) => direction !== "inbound");
+  return { key: known ? client.ip : neighbourhood(client.ip), known };
 }
 
 function findingsOf(byCheck: FindingsByCheck, name: string): readonly Finding[] {

@@ -1,11 +1,14 @@
 // One message on its way through the scan pool, with the promises its asker waits on. No I/O.
-import type { MessageBody } from "../message/body.ts";
+import { MAX_BODY_IN_MEMORY, type MessageBody } from "../message/body.ts";
+import type { ShareUser } from "../observe/shares.ts";
 import type { AuthenticationCheck, AuthenticationClient } from "./authenticate-message.ts";
 import type { MessageView } from "./message-view.ts";
 import type { ContentCheck } from "./scan-message.ts";
 import type { FindingsByCheck, ScanOrder } from "./scan-protocol.ts";
 
 export interface ScanRequest {
+  /** Whose message it is. */
+  readonly user: ShareUser;
   readonly raw: MessageBody;
   readonly content: readonly ContentCheck[];
   /** null: nothing of the sender is to be proven. */
@@ -20,6 +23,9 @@ export interface ScanJob {
   readonly raw: MessageBody;
   /** null: a view is wanted. */
   readonly request: Omit<ScanRequest, "raw"> | null;
+  readonly user: ShareUser;
+  /** Too large for memory otherwise: one at a time is scanned. */
+  readonly large: boolean;
   readonly queuedAt: number;
   readonly parsed: PromiseWithResolvers<FindingsByCheck>;
   readonly authenticated: PromiseWithResolvers<FindingsByCheck>;
@@ -28,11 +34,16 @@ export interface ScanJob {
   parseDone: boolean;
 }
 
+/** Who looks at a message in the console. */
+const VIEWER: ShareUser = { key: "viewer", known: true };
+
 export function newScanJob(id: number, raw: MessageBody, request: Omit<ScanRequest, "raw"> | null): ScanJob {
   const job: ScanJob = {
     id,
     raw,
     request,
+    user: request?.user ?? VIEWER,
+    large: raw.length > MAX_BODY_IN_MEMORY,
     queuedAt: performance.now(),
     parsed: Promise.withResolvers(),
     authenticated: Promise.withResolvers(),

@@ -1,9 +1,12 @@
 // The pool of scan workers. A message is handed to a worker once and all wanted checks answer from there. When a worker hangs or dies, the
-// messages it had are tried once more, each alone, so that only the one that breaks workers fails.
+// messages it had are tried once more, each alone, so that only the one that breaks workers fails. Users take turns, and large messages pass
+// one after the other through one worker, while the others serve the small ones.
 
 import type { MessageBody } from "../message/body.ts";
 import type { Log } from "../observe/log.ts";
+import { createShares } from "../observe/shares.ts";
 import type { Resolve } from "./authenticate-message.ts";
+import { FairQueue } from "./fair-queue.ts";
 import type { MessageView } from "./message-view.ts";
 import { failJob, newScanJob, type ScanJob, type ScanRequest } from "./scan-job.ts";
 import type { FindingsByCheck } from "./scan-protocol.ts";
@@ -34,9 +37,11 @@ export interface ScanPoolOptions {
   readonly authenticationBudgetMs?: number;
   /** How long a message may wait for a worker. Default 15 s. */
   readonly maxWaitMs?: number;
-  /** Octets of messages in the workers at a time, where each is a copy; a larger message is scanned alone. Default 128 MB. */
+  /** The same for a large one, whose turn comes after the other large ones. Default 4 minutes: its client waits 10 (RFC 5321 §4.5.3.2.6). */
+  readonly maxLargeWaitMs?: number;
+  /** Octets of small messages in the workers at a time, where each is a copy. Default 128 MB. */
   readonly maxBytes?: number;
-  /** Messages that may wait; more are refused. Default 5000. */
+  /** Messages that may wait, in shares; more are refused. Default 5000. */
   readonly maxQueued?: number;
   /** Another worker that speaks the same protocol; for tests. */
   readonly newWorker?: () => Worker;
@@ -47,15 +52,22 @@ function newScanWorker(): Worker {
   return new Worker("./src/checks/scan.worker.ts");
 }
 
+/** Of the places to wait in, for log-ins and trusted hosts. */
+const RESERVE = 0.25;
+
 /** Makes the pool; its workers start with the first message, which waits for them a fraction of a second. */
 export function createScanPool(options: ScanPoolOptions): ScanPool {
   const maxWaitMs = options.maxWaitMs ?? 15_000;
   const maxBytes = options.maxBytes ?? 134_217_728;
+  const maxLargeWaitMs = options.maxLargeWaitMs ?? 240_000;
   const maxQueued = options.maxQueued ?? 5000;
-  const queue: ScanJob[] = [];
+  const waiting = createShares({ limit: () => maxQueued, reserve: RESERVE });
+  const small = new FairQueue<ScanJob>();
+  const large = new FairQueue<ScanJob>();
   /** Jobs that shared a worker when it broke: tried again in the first seat, with nothing beside them. */
   const suspects: ScanJob[] = [];
   let bytesInWork = 0;
+  let largeInWork = 0;
   let lastId = 0;
   let closed = false;
 
@@ -79,14 +91,12 @@ export function createScanPool(options: ScanPoolOptions): ScanPool {
 
   function submit(raw: MessageBody, request: Omit<ScanRequest, "raw"> | null): ScanJob {
     const job = newScanJob(++lastId, raw, request);
-    if (closed || queue.length >= maxQueued) {
-      failJob(
-        job,
-        new Error(closed ? "the gateway is stopping" : "too many messages are waiting to be scanned"),
-      );
+    if (closed || !waiting.take(job.user, 1)) {
+      const words = closed ? "the gateway is stopping" : "too many messages from there wait to be scanned";
+      failJob(job, new Error(words));
       return job;
     }
-    queue.push(job);
+    (job.large ? large : small).push(job.user.key, job);
     if (seats.length === 0) startWorkers();
     dispatch();
     return job;
@@ -98,28 +108,34 @@ export function createScanPool(options: ScanPoolOptions): ScanPool {
         const suspect = seat.empty ? suspects.shift() : undefined;
         if (suspect !== undefined) seat.start(suspect);
       } else if (seat.idle) {
-        const job = nextThatFits();
-        if (job === undefined) return;
+        const takesLarge = index === seats.length - 1 && largeInWork === 0 && seat.free;
+        const job = (takesLarge ? nextThatFits(large) : undefined) ?? nextThatFits(small);
+        if (job === undefined) continue;
         bytesInWork += job.raw.length;
+        if (job.large) largeInWork++;
         seat.start(job);
       }
     }
   }
 
-  function nextThatFits(): ScanJob | undefined {
+  function nextThatFits(queue: FairQueue<ScanJob>): ScanJob | undefined {
     for (;;) {
-      const job = queue[0];
+      const job = queue.first();
       if (job === undefined) return undefined;
-      const late = performance.now() - job.queuedAt > maxWaitMs;
-      if (!late && bytesInWork > 0 && bytesInWork + job.raw.length > maxBytes) return undefined;
+      const mayWaitMs = job.large ? maxLargeWaitMs : maxWaitMs;
+      const late = performance.now() - job.queuedAt > mayWaitMs;
+      // A large one passes beside the small ones: there is only one.
+      if (!late && !job.large && bytesInWork > 0 && bytesInWork + job.raw.length > maxBytes) return undefined;
       queue.shift();
+      waiting.give(job.user, 1);
       if (!late) return job;
-      failJob(job, new Error(`no scan worker was free for ${maxWaitMs} ms`));
+      failJob(job, new Error(`no scan worker was free for ${mayWaitMs} ms`));
     }
   }
 
   function release(job: ScanJob): void {
     bytesInWork -= job.raw.length;
+    if (job.large) largeInWork--;
   }
 
   function onBroken(jobs: readonly ScanJob[], reason: string): void {
@@ -132,8 +148,8 @@ export function createScanPool(options: ScanPoolOptions): ScanPool {
   }
 
   return {
-    scan({ raw, content, authentication }) {
-      const job = submit(raw, { content, authentication });
+    scan({ raw, ...request }) {
+      const job = submit(raw, request);
       return { parsed: job.parsed.promise, authenticated: job.authenticated.promise };
     },
     view(raw) {
@@ -141,7 +157,12 @@ export function createScanPool(options: ScanPoolOptions): ScanPool {
     },
     async close() {
       closed = true;
-      const left = [...queue.splice(0), ...suspects.splice(0), ...seats.flatMap((seat) => seat.close())];
+      const left = [
+        ...small.drain(),
+        ...large.drain(),
+        ...suspects.splice(0),
+        ...seats.flatMap((seat) => seat.close()),
+      ];
       for (const job of left) failJob(job, new Error("the gateway is stopping"));
     },
   };

@@ -24,6 +24,7 @@ export interface ScanSeatOptions {
 const MAX_HANDED_OVER = 2;
 const RESTART_DELAY_MS = 1000;
 const PING_BUDGET_MS = 2000;
+const LARGE_MS_PER_MEGABYTE = 1000;
 /** The id of a ping; jobs count from 1. */
 const PING = 0;
 
@@ -47,7 +48,15 @@ export class ScanSeat {
 
   /** Can take a job: loaded, none waits there behind the one it parses, and there is no doubt whether it is stuck. */
   get idle(): boolean {
-    return this.#ready && this.#parsing.length < MAX_HANDED_OVER && this.#parsing[0] !== "ping";
+    if (!this.#ready || this.#parsing.length >= MAX_HANDED_OVER) return false;
+    const [first] = this.#parsing;
+    // What waits behind a large message waits long.
+    return first === undefined || (first !== "ping" && !first.large);
+  }
+
+  /** Parses nothing: a large message may begin. */
+  get free(): boolean {
+    return this.#ready && this.#parsing.length === 0;
   }
 
   /** Has nothing at all to do, also nothing that waits for DNS. */
@@ -66,7 +75,8 @@ export class ScanSeat {
 
   /** The budget is that of the job in front: the worker begins the next one when it has answered for this. */
   #startClock(): void {
-    const { parseBudgetMs } = this.#options;
+    const [first] = this.#parsing;
+    const parseBudgetMs = budgetFor(first, this.#options.parseBudgetMs);
     this.#parseTimer = setTimeout(
       () => this.#broke(`it took longer than ${parseBudgetMs} ms`),
       parseBudgetMs,
@@ -130,7 +140,7 @@ export class ScanSeat {
       else {
         const timer = setTimeout(
           () => this.#authenticationTimedOut(job),
-          this.#options.authenticationBudgetMs,
+          budgetFor(job, this.#options.authenticationBudgetMs),
         );
         this.#authenticating.set(job.id, { job, timer });
       }
@@ -210,6 +220,12 @@ export class ScanSeat {
     worker?.terminate();
     return jobs;
   }
+}
+
+/** A large message may take longer. */
+function budgetFor(job: ScanJob | "ping" | undefined, budgetMs: number): number {
+  if (job === undefined || job === "ping" || !job.large) return budgetMs;
+  return budgetMs + (job.raw.length / 1_048_576) * LARGE_MS_PER_MEGABYTE;
 }
 
 /** Of what the runtime prints for an uncaught error (source lines, then the error, then a trace) the line that says it. */

@@ -1,7 +1,7 @@
 // The console's own port: counts connections before anything is spent on them, and passes their bytes on to the server behind. Thousands
 // that say nothing cost one descriptor each up to a cap, then the oldest silent one makes room. Knows nothing of TLS and HTTP.
 import type { Socket } from "bun";
-import { clientNetwork } from "../session/client-network.ts";
+import { clientNetwork } from "../message/client-network.ts";
 import { normalIp } from "../session/ip-address.ts";
 
 export interface FrontDoorLimits {

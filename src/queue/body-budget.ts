@@ -1,13 +1,17 @@
-// The memory that bodies may take while they are delivered, however long the queue is.
+// The memory that bodies may take while they are delivered, however long the queue is and however slow receivers are: a large body counts
+// with the pieces that are under way, not with its size.
+import { MAX_BODY_IN_MEMORY } from "../message/body.ts";
 import type { Lane } from "./lane.ts";
 import type { Work } from "./work.ts";
 
 const MAX_BYTES = 64 * 1024 * 1024;
 // One destination may not take it all.
 const MAX_LANE_BYTES = 16 * 1024 * 1024;
+/** Of a large body: its start, a piece that is read, and what the socket has not taken yet. */
+const LARGE_COST = 262_144;
 
 export interface BodyBudget {
-  /** Takes `size` octets for a lane. A body larger than the limits gets its turn when it is alone. */
+  /** Takes what a body of `size` octets needs, for a lane. */
   take(lane: Lane, size: number): boolean;
   give(lane: Lane, size: number): void;
   /** Takes what a piece of work needs, unless it has it already. */
@@ -17,20 +21,27 @@ export interface BodyBudget {
   held(): number;
 }
 
-/** A budget in octets. */
+function costOf(size: number): number {
+  return size > MAX_BODY_IN_MEMORY ? LARGE_COST : size;
+}
+
+/**
+ * A budget in octets. A lane may hold as much as is left for the others, at most `maxLaneBytes`; its first body has its turn beyond that,
+ * so that destinations that take everything they are sent and never answer delay no other.
+ */
 export function createBodyBudget(maxBytes = MAX_BYTES, maxLaneBytes = MAX_LANE_BYTES): BodyBudget {
   let total = 0;
   function take(lane: Lane, size: number): boolean {
-    const laneHasRoom = lane.bytes === 0 || lane.bytes + size <= maxLaneBytes;
-    const allHaveRoom = total === 0 || total + size <= maxBytes;
-    if (!laneHasRoom || !allHaveRoom) return false;
-    lane.bytes += size;
-    total += size;
+    const cost = costOf(size);
+    const share = Math.min(maxLaneBytes, maxBytes - total - cost);
+    if (lane.bytes === 0 ? total > 0 && total + cost > 2 * maxBytes : lane.bytes + cost > share) return false;
+    lane.bytes += cost;
+    total += cost;
     return true;
   }
   function give(lane: Lane, size: number): void {
-    lane.bytes -= size;
-    total -= size;
+    lane.bytes -= costOf(size);
+    total -= costOf(size);
   }
   return {
     take,

@@ -23,6 +23,8 @@ import type { Work } from "./work.ts";
 
 // All attempts together; lanes get fewer places as it fills, so that slow destinations cannot take every one.
 const MAX_ATTEMPTS = 1000;
+// Beyond it every lane may still have one.
+const MOST_ATTEMPTS = 2 * MAX_ATTEMPTS;
 // Work from accept that may wait in memory for a place, per lane, as a multiple of its places.
 const READY_FACTOR = 5;
 const NO_PLACES_WAIT_MS = 1000;
@@ -237,7 +239,7 @@ export class Dispatcher {
     if (now < lane.closedUntil) return 0;
     // A destination that could not be reached gets one attempt to show that it is back.
     const wanted = lane.failures > 0 ? 1 : this.#options.deliverer.capacity(lane.key);
-    return Math.min(wanted, lane.active + Math.ceil((MAX_ATTEMPTS - this.#active) / 8));
+    return Math.min(wanted, Math.max(1, Math.ceil((MAX_ATTEMPTS - this.#active) / 8)));
   }
 
   /** Attempts and claims look at their lane when they end; the timer is for what only time brings. */
@@ -279,7 +281,7 @@ export class Dispatcher {
       this.#options.withdraw(work);
       return true;
     }
-    if (this.#active >= MAX_ATTEMPTS || !this.#budget.pay(lane, work)) {
+    if (this.#active >= MOST_ATTEMPTS || !this.#budget.pay(lane, work)) {
       this.#starved.add(lane);
       return false;
     }
@@ -358,7 +360,7 @@ export class Dispatcher {
 
   #feedStarved(): void {
     for (const lane of [...this.#starved]) {
-      if (this.#active >= MAX_ATTEMPTS) return;
+      if (this.#active >= MOST_ATTEMPTS) return;
       this.#starved.delete(lane);
       this.#pump(lane);
     }

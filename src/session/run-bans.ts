@@ -1,11 +1,11 @@
 // Runs the bans of L4: counts per network and account, the addresses known to an account, the bans in force. In memory only and bounded;
 // after a restart everybody begins anew. Keeps no password.
 import { createHmac, randomBytes } from "node:crypto";
+import { type ClientNetwork, clientNetwork, isLoopback } from "../message/client-network.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { PolicySnapshot } from "../policy/snapshot.ts";
 import { BAN_LIMITS, type Ban, type Bans, type LoginAttempt } from "./bans.ts";
-import { type ClientNetwork, clientNetwork, isLoopback } from "./client-network.ts";
 import { inNetworks, isTrusted } from "./connect.ts";
 import { createLeakyCount } from "./leaky-count.ts";
 import { createRecentMap } from "./recent-map.ts";

@@ -17,7 +17,7 @@ interface Goal {
 function ratio(workload: string, what: "rate" | "cpu") {
   return (results: readonly Result[]): number | null => {
     const met = WORKLOADS.find(({ name }) => name === workload);
-    const contestants = met === undefined || met.kind === "identities" ? undefined : met.contestants;
+    const contestants = met?.kind === "mail" || met?.kind === "idle" ? met.contestants : undefined;
     const mail = results.filter((one) => one.kind === "mail").filter((one) => one.workload === workload);
     if (contestants === undefined || mail.some((result) => whyNoFigure(result) !== null)) return null;
     return ratiosOf(mail, contestants)?.[what].median ?? null;

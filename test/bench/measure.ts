@@ -6,6 +6,7 @@ import type { ContestantName } from "./contestant.ts";
 import { measureIdentities } from "./identities.ts";
 import { sendMail, sendPlain } from "./mail-load.ts";
 import type { IdleResult, MailResult, Result } from "./result.ts";
+import { measureUnfair } from "./unfair.ts";
 import { type Surroundings, type WarmContestant, withWarmContestant } from "./warm-contestant.ts";
 import type { IdleWorkload, MailWorkload, Workload } from "./workload.ts";
 
@@ -32,6 +33,8 @@ export function measure(workload: Workload, round: Round, surroundings: Surround
       return measureIdle(workload, round, surroundings);
     case "identities":
       return measureIdentities(workload, round, surroundings.folder);
+    case "unfair":
+      return measureUnfair(workload, round, surroundings.binary);
     default:
       return workload satisfies never;
   }

@@ -55,7 +55,30 @@ export interface IdentitiesResult
   readonly kind: "identities";
 }
 
-export type Result = MailResult | IdleResult | IdentitiesResult;
+/** One way of taking more than a share; `skipped` says why it was not tried. */
+export type UnfairScene =
+  | { readonly name: string; readonly skipped: string }
+  | {
+      readonly name: string;
+      readonly skipped: null;
+      /** Small messages of others meanwhile. Times from the first octet to the arrival; Infinity for one that did not arrive. */
+      readonly probes: number;
+      readonly medianMs: number;
+      readonly p99Ms: number;
+      readonly worstMs: number;
+      readonly refusal: string | null;
+      readonly died: boolean;
+      /** Of the cgroup, pages of files among them; 10^6 octets. */
+      readonly peakMb: number;
+      readonly words: string;
+    };
+
+export interface UnfairResult extends Omit<Measured, "messages" | "arrived" | "failure" | "meter"> {
+  readonly kind: "unfair";
+  readonly scenes: readonly UnfairScene[];
+}
+
+export type Result = MailResult | IdleResult | IdentitiesResult | UnfairResult;
 
 /** Why a result must not become a figure; null when all is well. */
 export function whyNoFigure({ contestant, messages, arrived, failure }: MailResult): string | null {

@@ -4,6 +4,7 @@ import { ratiosOf, spread, spreadText } from "./figures.ts";
 import { identityLines } from "./identities.ts";
 import { isNoisy } from "./quiet-machine.ts";
 import { type IdleResult, type MailResult, type Result, whyNoFigure } from "./result.ts";
+import { unfairLines } from "./unfair.ts";
 import type { Workload } from "./workload.ts";
 
 const NAME_WIDTH = 20;
@@ -56,6 +57,10 @@ export function summary(workload: Workload, results: readonly Result[]): string 
   if (workload.kind === "identities") {
     const counted = results.filter((result) => result.kind === "identities");
     return [`${workload.name}: ${workload.words}`, ...identityLines(counted), ...noise(results)].join("\n");
+  }
+  if (workload.kind === "unfair") {
+    const played = results.filter((result) => result.kind === "unfair");
+    return [`${workload.name}: ${workload.words}`, ...unfairLines(played)].join("\n");
   }
   const mail = results.filter((result) => result.kind === "mail");
   const idle = results.filter((result) => result.kind === "idle");

@@ -38,7 +38,15 @@ export interface IdentitiesWorkload {
   readonly messagesEach: number;
 }
 
-export type Workload = MailWorkload | IdleWorkload | IdentitiesWorkload;
+/** One user takes more than its share in a small machine; others are timed. */
+export interface UnfairWorkload {
+  readonly kind: "unfair";
+  readonly name: string;
+  readonly words: string;
+  readonly contestants: readonly ["gatepost"];
+}
+
+export type Workload = MailWorkload | IdleWorkload | IdentitiesWorkload | UnfairWorkload;
 
 /** In the order in which they are measured. */
 export const WORKLOADS: readonly Workload[] = [
@@ -97,5 +105,12 @@ export const WORKLOADS: readonly Workload[] = [
     contestants: ["gatepost"],
     identities: 100_000,
     messagesEach: 5,
+  },
+  {
+    kind: "unfair",
+    name: "unfair",
+    words:
+      "one user takes more than its share in a 512 MB cgroup; small mail of another is timed from its first octet to its arrival",
+    contestants: ["gatepost"],
   },
 ];

@@ -35,7 +35,13 @@ const client = {
 
 function order(body: string, options: { readonly proven?: boolean } = {}): ScanRequest {
   const authentication = options.proven === true ? { client, wanted: ["spf", "dmarc"] as const } : null;
-  return { raw: message(["From: Alice <alice@example.org>"], body), content: ["structure"], authentication };
+  const user = { key: "192.0.2.0/24", known: false };
+  return {
+    user,
+    raw: message(["From: Alice <alice@example.org>"], body),
+    content: ["structure"],
+    authentication,
+  };
 }
 
 test("a message is scanned and proven in one round trip, and the caller's bytes stay", async () => {
@@ -100,10 +106,13 @@ test("a sender that cannot be proven in time fails alone; a check's own failure 
 });
 
 test("what waits is bounded in number and in time", async () => {
-  const running = startBreaking({ workers: 1, maxQueued: 2, maxWaitMs: 100 });
+  // A user has at most what is left for the others, of what is not kept for known ones: two of these six.
+  const running = startBreaking({ workers: 1, maxQueued: 6, maxWaitMs: 100 });
   const first = running.scan(order("hang"));
   const waiting = running.scan(order("fine"));
   await expect(running.scan(order("fine")).parsed).rejects.toThrow("too many messages");
+  const elsewhere = running.scan({ ...order("fine"), user: { key: "198.51.100.0/24", known: false } });
+  await expect(elsewhere.parsed).rejects.toThrow("no scan worker was free");
   await expect(first.parsed).rejects.toThrow("took longer");
   await expect(waiting.parsed).rejects.toThrow("no scan worker was free");
   expect(await running.scan(order("fine")).parsed).toHaveLength(1);

@@ -3,7 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { silentLog } from "../../src/observe/log.ts";
 import { BAN_LIMITS } from "../../src/session/bans.ts";
-import { clientNetwork } from "../../src/session/client-network.ts";
+import { clientNetwork } from "../../src/message/client-network.ts";
 import { refuseBanned } from "../../src/session/refuse-banned.ts";
 import { createBans } from "../../src/session/run-bans.ts";
 import { client, snapshotOf } from "../policy/policy-fixtures.ts";

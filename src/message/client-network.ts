@@ -23,6 +23,13 @@ export function clientNetwork(ip: string): ClientNetwork | null {
   return { host: base(64), wide: base(48) };
 }
 
+/** With whom a stranger counts where something is shared: the /24 of IPv4, the /64 of IPv6. */
+export function neighbourhood(ip: string): string {
+  const network = clientNetwork(ip);
+  if (network === null) return ip;
+  return network.host.includes(":") ? network.host : network.wide;
+}
+
 /** The machine itself. */
 export function isLoopback(ip: string): boolean {
   return ip.startsWith("127.") || ip === "::1";
