@@ -13,7 +13,7 @@ import { plausibleTime } from "./back-off.ts";
 import { createBodyBudget } from "./body-budget.ts";
 import { claimWork } from "./claim-work.ts";
 import { judgeLane, openLane } from "./judge-lane.ts";
-import { isIdle, type Lane, newLane } from "./lane.ts";
+import { isIdle, isLargeWork, type Lane, newLane, nextReady } from "./lane.ts";
 import { createLifeSigns, type LifeSigns } from "./life-signs.ts";
 import type { LostBodies } from "./lost-bodies.ts";
 import type { QueueSettings } from "./queue-settings.ts";
@@ -229,7 +229,7 @@ export class Dispatcher {
     lane.closedUntil = plausibleTime(lane.closedUntil, now, retryMs);
     lane.nextDueAt = plausibleTime(lane.nextDueAt, now, retryMs);
     const places = this.#places(lane, now);
-    while (lane.active < places && lane.ready.length > 0 && this.#begin(lane));
+    while (lane.active < places && this.#begin(lane, nextReady(lane, places)));
     const room = lane.failures > 0 ? lane.active + lane.ready.length === 0 : lane.ready.length < places;
     if (places > 0 && room && !lane.claiming && lane.nextDueAt <= now) void this.#claim(lane);
     this.#setTimer(lane, now);
@@ -271,12 +271,12 @@ export class Dispatcher {
     });
   }
 
-  /** Starts the first ready work; false when a global limit forbids it for now. */
-  #begin(lane: Lane): boolean {
-    const work = lane.ready[0];
+  /** Starts the ready work at that index; false when there is none, or a global limit forbids it for now. */
+  #begin(lane: Lane, at: number): boolean {
+    const work = lane.ready[at];
     if (work === undefined) return false;
     if (work.intent.kind !== "deliver") {
-      lane.ready.shift();
+      lane.ready.splice(at, 1);
       this.#forget(lane, work);
       this.#options.withdraw(work);
       return true;
@@ -285,8 +285,9 @@ export class Dispatcher {
       this.#starved.add(lane);
       return false;
     }
-    lane.ready.shift();
+    lane.ready.splice(at, 1);
     lane.active++;
+    if (isLargeWork(work)) lane.activeLarge++;
     this.#active++;
     void this.#attempt(lane, work);
     return true;
@@ -311,7 +312,7 @@ export class Dispatcher {
     }
     this.#forget(lane, work);
     const { closedUntil } = lane;
-    const written = () => this.#freePlace(lane);
+    const written = () => this.#freePlace(lane, work);
     this.#options.settle({ ...run, work, closedUntil, statements: judgement.statements, written });
     if (judgement.closed) this.#emptyReady(lane);
     this.#feedStarved();
@@ -321,8 +322,9 @@ export class Dispatcher {
    * An attempt keeps its place until its result is on disk. A process that dies therefore leaves at most one attempt per
    * place (that is, per connection a destination may have) of which the next process cannot know whether it delivered.
    */
-  #freePlace(lane: Lane): void {
+  #freePlace(lane: Lane, work: Work): void {
     lane.active--;
+    if (isLargeWork(work)) lane.activeLarge--;
     this.#active--;
     // Who waited for room comes before this lane's next.
     this.#feedStarved();

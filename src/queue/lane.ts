@@ -1,12 +1,15 @@
 // A lane: everything in memory about one destination. Lanes share nothing but two global limits, so none delays another.
 
 import type { Outcome } from "../delivery/outcome.ts";
+import { MAX_BODY_IN_MEMORY } from "../message/body.ts";
 import type { Work } from "./work.ts";
 
 export interface Lane {
   readonly key: string;
   /** Attempts under way, until their results are on disk. */
   active: number;
+  /** Those of them with a large body. */
+  activeLarge: number;
   /** Octets of bodies held for it. */
   bytes: number;
   /** Work marked "active" in the spool that waits for a free place. */
@@ -33,6 +36,7 @@ export function newLane(key: string): Lane {
   return {
     key,
     active: 0,
+    activeLarge: 0,
     bytes: 0,
     ready: [],
     reserved: 0,
@@ -45,6 +49,21 @@ export function newLane(key: string): Lane {
     lastFailure: null,
     cancelTimer: null,
   };
+}
+
+/**
+ * Which of the ready work begins next, by its index; -1: none may. Large bodies take half of the places at most, so that small mail for
+ * the same server does not wait for them.
+ */
+export function nextReady(lane: Lane, places: number): number {
+  const [first] = lane.ready;
+  if (first === undefined) return -1;
+  if (!isLargeWork(first) || lane.activeLarge < Math.max(1, Math.floor(places / 2))) return 0;
+  return lane.ready.findIndex((work) => !isLargeWork(work));
+}
+
+export function isLargeWork({ message }: Work): boolean {
+  return message.size > MAX_BODY_IN_MEMORY;
 }
 
 /** True when nothing is known or under way that would be lost with the lane. */

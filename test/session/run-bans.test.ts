@@ -1,9 +1,9 @@
 // Requirement L4: guesses are counted per account and network, wait longer and longer, and end in a ban that never shuts a person out
 // because of a stranger. Time is injected.
 import { describe, expect, test } from "bun:test";
+import { clientNetwork } from "../../src/message/client-network.ts";
 import { silentLog } from "../../src/observe/log.ts";
 import { BAN_LIMITS } from "../../src/session/bans.ts";
-import { clientNetwork } from "../../src/message/client-network.ts";
 import { refuseBanned } from "../../src/session/refuse-banned.ts";
 import { createBans } from "../../src/session/run-bans.ts";
 import { client, snapshotOf } from "../policy/policy-fixtures.ts";
