@@ -56,5 +56,7 @@ export interface Dkim {
    * Rejects when a key cannot be used: then the message must wait, not leave unsigned.
    */
   sign(message: MessageBody, order: SignOrder): Promise<MessageBody>;
+  /** The keys of a domain that is on this gateway no more are gone: nothing is signed with them from now on. */
+  forget(domain: string): void;
   close(): Promise<void>;
 }

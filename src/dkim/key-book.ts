@@ -76,6 +76,14 @@ export class KeyBook {
     return turn;
   }
 
+  /** The domain's keys are gone from the database: what was changed meanwhile does not bring them back. Returns what they were. */
+  forget(domain: string): DomainKeys {
+    const rows = this.#byDomain?.get(domain) ?? NONE;
+    if (this.#byDomain !== null)
+      this.#byDomain = new Map([...this.#byDomain].filter(([name]) => name !== domain));
+    return rows;
+  }
+
   /** Resolves when no change is under way. */
   async settled(): Promise<void> {
     await this.#turn.catch(() => undefined);

@@ -184,6 +184,13 @@ export function createDkim(parts: DkimParts): Dkim {
       return withHead(message, Buffer.concat([Buffer.from(fields, "latin1"), headOf(message)]));
     },
 
+    forget(domain) {
+      for (const row of book.forget(domain)) {
+        onAlarm(`dkim ${recordName(row)}`, null);
+        onAlarm(`dkim key ${recordName(row)}`, null);
+      }
+    },
+
     async close() {
       await stopWatching();
       await reminded;

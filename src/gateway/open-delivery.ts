@@ -63,6 +63,10 @@ export async function openDelivery(
     onAlarm: alarms.set,
   });
   parts.defer(() => dkim.close());
+  settings.onChange((now, before) => {
+    const left = new Set<string>(now.policy.domain.map(({ name }) => name));
+    for (const { name } of before.policy.domain) if (!left.has(name)) dkim.forget(name);
+  });
   let delivery = deliverySettings(snapshot().policy);
   settings.onChange((now) => {
     delivery = deliverySettings(now.policy);

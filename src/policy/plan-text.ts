@@ -7,13 +7,12 @@ const SIGN: Readonly<Record<PolicyChange["kind"], string>> = { add: "+", change:
 function changeLines(change: PolicyChange): readonly string[] {
   const label = itemLabel(change);
   const heading = `${SIGN[change.kind]} ${label}`;
-  if (change.kind === "remove") return [heading];
-  return [
-    heading,
-    ...change.words.map(
-      (words) => `    ${words.startsWith(`${label}: `) ? words.slice(label.length + 2) : words}`,
-    ),
-  ];
+  const lines = change.words.map((words) =>
+    words.startsWith(`${label}: `) ? words.slice(label.length + 2) : words,
+  );
+  // That it goes says the heading; what goes with it does not.
+  const shown = change.kind === "remove" ? lines.filter((words) => words !== "removed") : lines;
+  return [heading, ...shown.map((words) => `    ${words}`)];
 }
 
 function count(changes: readonly PolicyChange[], kind: PolicyChange["kind"]): number {

@@ -1,5 +1,6 @@
 // Where settings are kept, as the policy sees it: all items at the start, and changes as one unit with their audit entries.
 import type { DatabaseWriter } from "../store/database.ts";
+import { belongingsRemoval, domainBelongings } from "../store/domain-belongings.ts";
 import { keptStatement, loadPolicyItems, policyItemStatements } from "../store/policy-items.ts";
 import type { Ceiling } from "./ceiling.ts";
 import type { Actor, PolicyChange } from "./settings.ts";
@@ -25,6 +26,8 @@ export interface PolicyStore {
   load(): Promise<readonly StoredItem[]>;
   /** Resolves when all of it is on disk; rejects with StoreError, and then none of it is. `at`: milliseconds UTC. */
   save(changes: readonly StoredChange[], actor: Actor, at: number): Promise<void>;
+  /** What goes with a domain beside its settings, in words for people. Left out: nothing does. */
+  belongings?(domain: string): Promise<readonly string[]>;
 }
 
 /** The settings in gatepost.db. */
@@ -46,7 +49,17 @@ export function createPolicyStore(database: DatabaseWriter): PolicyStore {
             ? []
             : [keptStatement({ section: CEILINGS, key: `${section} ${key}`, value: ceiling }, actor, at)],
         ),
+        ...changes.flatMap(({ section, key, value }) =>
+          section === "domain" && value === null ? belongingsRemoval(key) : [],
+        ),
       ]);
+    },
+    async belongings(domain) {
+      const { keys, accounts } = await domainBelongings(database, domain);
+      return [
+        ...keys.map((selector) => `its DKIM key ${selector} is deleted`),
+        ...accounts.map((login) => `the account ${login} no longer manages it`),
+      ];
     },
   };
 }

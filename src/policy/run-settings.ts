@@ -89,7 +89,27 @@ class RunningSettings implements Settings {
 
   async plan(document: unknown, options: { readonly prune: boolean }): Promise<PlanResult> {
     const whole = { ...options, hash: false, wholeFile: true, seal: this.#parts.seal ?? null };
-    return planResult(await draftChange(this.#items, document, whole));
+    const draft = await draftChange(this.#items, document, whole);
+    return planResult(draft.ok ? { ...draft, changes: await this.#withBelongings(draft.changes) } : draft);
+  }
+
+  async removal(section: PolicySection, key: string): Promise<readonly PolicyChange[]> {
+    if (!isListSection(section) || !this.#items.has(itemId(section, key))) return [];
+    return this.#withBelongings(planChanges(this.#items, withoutItem(this.#items, section, key)));
+  }
+
+  /** The changes with what goes beside the settings in their words. */
+  #withBelongings(changes: readonly PolicyChange[]): Promise<readonly PolicyChange[]> {
+    return Promise.all(
+      changes.map(async (change) => {
+        if (change.section !== "domain" || change.kind !== "remove") return change;
+        const along = (await this.#parts.store.belongings?.(change.key)) ?? [];
+        return {
+          ...change,
+          words: [...change.words, ...along.map((words) => `domain ${change.key}: ${words}`)],
+        };
+      }),
+    );
   }
 
   apply(document: unknown, options: { readonly prune: boolean; readonly actor: Actor }): Promise<PlanResult> {
@@ -109,6 +129,9 @@ class RunningSettings implements Settings {
         if (actor.domains !== undefined) return false;
         await this.#parts.store.save([removalOf(refused)], actor, this.#parts.clock.now());
         this.#refused = new Map([...this.#refused].filter(([other]) => other !== id));
+        // A domain nobody can read takes its senders along as well.
+        const rest = withoutItem(this.#items, section, key);
+        if (rest.size < this.#items.size) await this.#save(rest, actor);
         return true;
       }
       if (!isListSection(section) || !this.#items.has(id)) return false;
@@ -126,8 +149,9 @@ class RunningSettings implements Settings {
   ): Promise<PlanResult> {
     const result = await this.#inTurn(async (): Promise<PlanResult> => {
       const seal = this.#parts.seal ?? null;
-      const draft = await draftChange(this.#items, document, { ...options, hash: true, seal });
-      if (!draft.ok || draft.changes.length === 0) return planResult(draft);
+      const drafted = await draftChange(this.#items, document, { ...options, hash: true, seal });
+      if (!drafted.ok || drafted.changes.length === 0) return planResult(drafted);
+      const draft = { ...drafted, changes: await this.#withBelongings(drafted.changes) };
       const beyond = this.#beyond(draft.changes, draft.items, actor);
       if (beyond.length > 0) return { ok: false, problems: beyond };
       await this.#save(draft.items, actor);
@@ -163,7 +187,7 @@ class RunningSettings implements Settings {
 
   /** Stores, then swaps: a change that could not be stored is not in force, and what is in force survives a restart. */
   async #save(items: PolicyItems, actor: Actor): Promise<void> {
-    const changes = planChanges(this.#items, items);
+    const changes = await this.#withBelongings(planChanges(this.#items, items));
     const was = { items: this.#items, ceilings: this.#ceilings, byOperator: actor.domains === undefined };
     const stored = storedChanges(changes, was, items);
     await this.#parts.store.save(stored, actor, this.#parts.clock.now());

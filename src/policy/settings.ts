@@ -58,6 +58,8 @@ export interface Settings {
   apply(document: unknown, options: { readonly prune: boolean; readonly actor: Actor }): Promise<PlanResult>;
   /** Adds or replaces one item (a form, the API): input in the policy file's form. */
   put(section: PolicySection, input: unknown, actor: Actor): Promise<PlanResult>;
+  /** What removing the item would take along, itself included: senders, keys and accounts of a domain. Empty: there is no such item. */
+  removal(section: PolicySection, key: string): Promise<readonly PolicyChange[]>;
   /** Removes one item of a list. False: there was none, or none that the actor may remove. */
   remove(section: PolicySection, key: string, actor: Actor): Promise<boolean>;
 }

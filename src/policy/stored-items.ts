@@ -112,13 +112,19 @@ export function removalOf({ section: name, key }: RefusedItem): StoredChange {
   };
 }
 
-/** The items without one. What other items say of an own rule or a template that goes is taken out of them. */
+/**
+ * The items without one. A domain takes its senders with it; what other items say of an own rule or a template that goes is taken out
+ * of them.
+ */
 export function withoutItem(items: PolicyItems, section: PolicySection, key: string): PolicyItems {
   const rule = section === "rule" && shippedRule(key) === null;
   const unnamed = (item: PolicyItem): PolicyItem =>
     rule ? withoutRule(item, key) : section === "template" ? withoutTemplate(item, key) : item;
   const next = new Map<string, PolicyItem>();
-  for (const [id, item] of items) if (id !== itemId(section, key)) next.set(id, unnamed(item));
+  for (const [id, item] of items) {
+    const along = section === "domain" && item.section === "sender" && item.value.domain === key;
+    if (id !== itemId(section, key) && !along) next.set(id, unnamed(item));
+  }
   return next;
 }
 

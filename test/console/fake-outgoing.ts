@@ -274,6 +274,7 @@ export function fakeDkim(state: FakeOutgoingState, now: () => number): Dkim {
         : { ok: true, key };
     },
     sign: async (message) => message,
+    forget: () => {},
     close: async () => undefined,
   };
 }

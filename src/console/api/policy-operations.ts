@@ -185,6 +185,20 @@ function listOperations(section: ListSection, noun: Noun): readonly Operation[] 
       handle: (c) => putItem(c, section),
     },
     {
+      method: "GET",
+      path: `/${many}/{key}/removal`,
+      scope: "read",
+      id: `plan${one}Removal`,
+      tag: many,
+      summary: `What removing the ${name} would take along; changes nothing`,
+      answer: PLAN,
+      refusals: missing,
+      handle: async (c) => {
+        const changes = await c.get("services").settings.removal(section, keyOf(c));
+        return changes.length === 0 ? notFound(c, name) : c.json({ changes, warnings: [] });
+      },
+    },
+    {
       method: "DELETE",
       path: `/${many}/{key}`,
       scope: "write",

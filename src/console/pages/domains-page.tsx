@@ -49,7 +49,12 @@ function groups(c: ConsoleContext): readonly FieldGroup[] {
           placeholder: "example.org",
           help: "The part after the @. Umlauts and other scripts are fine.",
         },
-        { kind: "switch", name: "enabled", label: "Receive mail for this domain" },
+        {
+          kind: "switch",
+          name: "enabled",
+          label: "Receive and send mail for this domain",
+          help: "Off: its mail is refused, and its senders can neither log in nor send.",
+        },
       ],
     },
     {
@@ -323,6 +328,6 @@ export const domainRoutes: readonly Route[] = [
         <EditLead name={itemKey("domain", stored)} />
       ),
     removeWords:
-      "From then on mail for it is refused. Mail already accepted is still delivered; its messages stay in the log and the quarantine.",
+      "From then on mail for it is refused, and nobody sends for it. Mail already accepted is still delivered; its messages stay in the log and the quarantine.",
   }),
 ];

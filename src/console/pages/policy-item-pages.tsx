@@ -15,6 +15,7 @@ import type { PageName } from "../parts/navigation.tsx";
 import { leaveNotice } from "../parts/notice.tsx";
 import { PageHeader } from "../parts/page-header.tsx";
 import { forAdministrator, type Route, type RouteMaker } from "../route.ts";
+import { alongWith } from "./along-with.tsx";
 import { errorPage } from "./error-page.tsx";
 
 export type ListSection = "listener" | "domain" | "sender" | "rule" | "template" | "hook";
@@ -178,7 +179,7 @@ async function remove(c: ConsoleContext, pages: ItemPages): Promise<Response> {
   return c.redirect(pages.base, 303);
 }
 
-function askRemove(c: ConsoleContext, pages: ItemPages): Promise<Response> {
+async function askRemove(c: ConsoleContext, pages: ItemPages): Promise<Response> {
   const key = keyOf(c);
   const stored = visibleItem(c, pages);
   if (stored === null) return noSuchItem(c, pages);
@@ -187,7 +188,12 @@ function askRemove(c: ConsoleContext, pages: ItemPages): Promise<Response> {
   return confirmPage(c, {
     nav: pages.nav,
     title: `Remove ${pages.noun} ${key}?`,
-    words: <p>{pages.removeWords}</p>,
+    words: (
+      <>
+        <p>{pages.removeWords}</p>
+        {await alongWith(c, pages.section, key)}
+      </>
+    ),
     action: `${pages.base}/${encodeURIComponent(key)}/remove`,
     submit: `Remove ${pages.noun}`,
     cancel: pages.base,
