@@ -25,7 +25,7 @@ import { forgetClient, newSession, type Session } from "../session/session.ts";
 import { takeLine } from "../session/take-line.ts";
 import type { ClientCounts } from "./client-counts.ts";
 import { CommandStream, type StreamReader } from "./command-stream.ts";
-import { cutOff, type Patience } from "./patience.ts";
+import { bodyBegins, cutOff, type Patience } from "./patience.ts";
 import { type ProxiedClient, readProxyHeader } from "./proxy-header.ts";
 
 export interface ConnectionOptions {
@@ -67,7 +67,8 @@ export class Connection extends SMTPConnection implements StreamReader {
       login: null,
     });
     const now = options.services.clock.now();
-    this.#patience = { waiting: "greeting", since: now, bodySince: now };
+    const start = { atMs: now, bytes: 0 };
+    this.#patience = { waiting: "greeting", since: now, bodySince: now, marks: [start, start] };
     this.#idleMs = durationMs(options.settings.idle_timeout);
   }
 
@@ -234,7 +235,7 @@ export class Connection extends SMTPConnection implements StreamReader {
         if (this._parser instanceof CommandStream)
           this._parser.body = newBody(this.dialog, this.#options.services);
         this.#wait("body");
-        this.#patience.bodySince = this.#patience.since;
+        bodyBegins(this.#patience, this.#patience.since);
         return;
       case "tls":
         this.#send();
@@ -278,7 +279,8 @@ export class Connection extends SMTPConnection implements StreamReader {
     const { _parser: parser } = this;
     const bodyBytes = parser instanceof CommandStream ? (parser.body?.received ?? 0) : 0;
     const blocked = this._socket.writableNeedDrain;
-    const end = cutOff(this.#patience, { nowMs, bodyBytes, blocked, idleMs: this.#idleMs });
+    const leastRate = this.#options.settings.min_data_rate;
+    const end = cutOff(this.#patience, { nowMs, bodyBytes, blocked, idleMs: this.#idleMs, leastRate });
     if (end === null) return;
     if (end === "silently") {
       this.close();

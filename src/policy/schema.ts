@@ -53,6 +53,8 @@ export const listenerSchema = z.strictObject({
   max_recipients: z.number().int().min(1).max(50_000).default(1000),
   /** Idle time after which a client is cut off with 421. RFC 5321 §4.5.3.2 asks for at least 5 minutes. */
   idle_timeout: duration.default("5m"),
+  /** Octets a second a message must bring of late (over half a minute or more), or its client is cut off with 421. 0: no limit. */
+  min_data_rate: z.number().int().min(0).max(1_000_000).default(500),
   /**
    * Who must write commands by the letter of RFC 5321. Others may leave out `<>`, put blanks around an address and introduce themselves
    * as they like. "strangers": all but trusted networks, IP senders and log-ins.

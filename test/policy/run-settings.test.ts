@@ -201,6 +201,7 @@ test("the schema's defaults", () => {
     max_connections_per_client: 100,
     max_recipients: 1000,
     idle_timeout: "5m",
+    min_data_rate: 500,
     strict_syntax: "strangers",
     bare_lf: "refuse",
     bare_lf_trusted: "normalise",

@@ -74,6 +74,7 @@ function oldPolicy(mx: number, sink: number, now: number): readonly Statement[] 
       max_connections_per_client: 100,
       max_recipients: 1000,
       idle_timeout: "5m",
+      min_data_rate: 500,
       greeting_delay: 0,
       enabled: true,
     }),

@@ -172,6 +172,12 @@ const GROUPS: readonly FieldGroup[] = [
       { kind: "duration", name: "idle_timeout", label: "Cut off when idle for", help: "Like 30s or 5m." },
       {
         kind: "number",
+        name: "min_data_rate",
+        label: "Slowest message, octets a second",
+        help: "A message that comes more slowly than this for half a minute is cut off. 0: it may take its time.",
+      },
+      {
+        kind: "number",
         name: "greeting_delay",
         label: "Greeting delay",
         unit: "ms",
