@@ -136,7 +136,10 @@ function prefixed(message: Buffer): Buffer {
 }
 
 /** Starts the server on a free loopback port, with this table. */
-export async function startDnsServer(zone: Zone = {}): Promise<DnsServer> {
+export async function startDnsServer(
+  zone: Zone = {},
+  options: { readonly keepsAlive: boolean } = { keepsAlive: true },
+): Promise<DnsServer> {
   const table = new Map(Object.entries(zone).map(([name, entry]) => [name.toLowerCase(), entry]));
   const asked: string[] = [];
   const sockets = new Set<Socket>();
@@ -180,6 +183,10 @@ export async function startDnsServer(zone: Zone = {}): Promise<DnsServer> {
   });
   udp.bind(bound.port, "127.0.0.1");
   await once(udp, "listening");
+  if (!options.keepsAlive) {
+    udp.unref();
+    tcp.unref();
+  }
 
   return {
     port: bound.port,
@@ -198,4 +205,15 @@ export async function startDnsServer(zone: Zone = {}): Promise<DnsServer> {
       tcp.close();
     },
   };
+}
+
+let empty: Promise<DnsServer> | null = null;
+
+/**
+ * One server for the whole test process where no name exists. A gateway needs it to take mail from strangers: with nobody to ask, it puts
+ * them off. Does not keep the process alive.
+ */
+export function emptyDns(): Promise<DnsServer> {
+  empty ??= startDnsServer({}, { keepsAlive: false });
+  return empty;
 }

@@ -3,6 +3,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
+import { emptyDns } from "../dns-server.ts";
 import { type CommandResult, freePorts, runCommand, waitUntil } from "./run-command.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -64,7 +65,7 @@ export interface GatewayOptions {
   readonly policy: string;
   /** True: the gateway starts empty, with its default listeners, and the policy is applied by command. */
   readonly startEmpty?: boolean;
-  /** `host:port` of the resolvers; by default a port where nobody answers. */
+  /** `host:port` of the resolvers; by default one that knows no name. */
   readonly dns?: readonly string[];
   readonly hostname?: string;
   /** The built binary to run, instead of the source or GATEPOST_BIN. */
@@ -79,7 +80,7 @@ export async function runGateway(options: GatewayOptions): Promise<RunningGatewa
   const data = join(directory, "data");
   const bootFile = join(directory, "gatepost.toml");
   const { console: consolePort } = await freePorts("console");
-  const servers = (options.dns ?? ["127.0.0.1:9"]).map((server) => `"${server}"`).join(", ");
+  const servers = (options.dns ?? [(await emptyDns()).address]).map((server) => `"${server}"`).join(", ");
   writeFileSync(
     bootFile,
     `data = "${data}"

@@ -14,6 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Subprocess } from "bun";
+import { emptyDns } from "../dns-server.ts";
 import { startMailSink } from "../peers/mail-sink.ts";
 import {
   type CommandResult,
@@ -126,7 +127,7 @@ listen = "127.0.0.1:${ports.console}"
 [metrics]
 listen = ""
 [dns]
-servers = ["127.0.0.1:9"]
+servers = ["${(await emptyDns()).address}"]
 [first_start]
 policy = "none.toml"
 `,
