@@ -22,7 +22,7 @@ import { verifyDkim } from "./verify-dkim.ts";
 
 /** The checks this answers, each with its facts. */
 export const AUTHENTICATION_FACTS = {
-  spf: ["spf.result", "spf.domain", "spf.aligned", "spf.undecided"],
+  spf: ["spf.result", "spf.domain", "spf.aligned", "spf.differs", "spf.undecided"],
   dkim: ["dkim.result", "dkim.domains", "dkim.aligned", "dkim.undecided", "dkim.signatures"],
   dmarc: ["dmarc.result", "dmarc.policy", "dmarc.domain", "dmarc.undecided"],
   arc: ["arc.result", "arc.sealer", "arc.instance"],
@@ -87,7 +87,7 @@ export async function authenticateMessage(
     wanted.has("dmarc") ? judgeDmarc({ headerFrom, flaw, spf, signatures, resolve }) : null,
   ]);
   const findings = new Map<AuthenticationCheck, readonly Finding[]>();
-  if (wanted.has("spf") && spf !== null) findings.set("spf", spfFindings(spf, client.ip, author));
+  if (wanted.has("spf") && spf !== null) findings.set("spf", spfFindings(spf, client, author));
   if (wanted.has("dkim")) findings.set("dkim", dkimFindings(signatures, author, message.dropped));
   if (chain !== null) findings.set("arc", arcFindings(chain));
   if (dmarc !== null) findings.set("dmarc", dmarcFindings(dmarc));

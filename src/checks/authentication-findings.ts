@@ -14,14 +14,20 @@ const SPF_WORDS: Partial<Readonly<Record<SpfVerdict, string>>> = {
   fail: "forbids mail from",
 };
 
-/** `ip` is the client's; `author` as of `authorDomain`. */
-export function spfFindings(outcome: SpfOutcome, ip: string, author: string | null): readonly Finding[] {
+/** `ip` is the client's, `sender` the reverse-path; `author` as of `authorDomain`. */
+export function spfFindings(
+  outcome: SpfOutcome,
+  { ip, sender }: { readonly ip: string; readonly sender: string },
+  author: string | null,
+): readonly Finding[] {
   const { result, domain } = outcome;
   const same = sameOrganisation(domain, author);
   return [
     { check: "spf", fact: "spf.result", value: result, words: spfWords(outcome, ip) },
     { check: "spf", fact: "spf.domain", value: domain },
     { check: "spf", fact: "spf.aligned", value: result === "pass" && same },
+    // A bounce has no MAIL FROM that could differ; SPF looks at its HELO then.
+    { check: "spf", fact: "spf.differs", value: sender !== "" && author !== null && !same },
     { check: "spf", fact: "spf.undecided", value: result === "temperror" && same },
   ];
 }

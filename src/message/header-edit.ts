@@ -3,6 +3,9 @@ import { headOf, type MessageBody, withHead } from "./body.ts";
 import { encodeText, foldField, needsEncoding } from "./encoded-word.ts";
 import { eachField, type HeaderField, readHeaderBlock } from "./header-block.ts";
 
+// RFC 5322 §2.1.1, without the CRLF.
+const MAX_LINE = 998;
+
 /** A change to the header of one recipient's copy, applied when it is delivered. The stored original stays as it came. */
 export type HeaderEdit =
   | { readonly kind: "add"; readonly name: string; readonly value: string }
@@ -46,7 +49,7 @@ export function applyEdits(body: MessageBody, edits: readonly HeaderEdit[]): Mes
   const marked = prefix !== "" || suffix !== "";
   const { traceEnd, touched } = landmarks(text, { removed, marked });
   if (marked && touched.every((field) => removed.has(field.name))) {
-    added += foldField(`Subject: ${encodeText(joinMarks(prefix, suffix))}`);
+    added += foldField(`Subject: ${encodeText(marksAlone(prefix, suffix))}`);
   }
   // A message that starts with the empty line, or has no line end at its end, still gets a header of its own.
   if (traceEnd === 0 && text === "" && bodyStart === 0 && added !== "") added += "\r\n";
@@ -73,6 +76,11 @@ function addedField(name: string, value: string): string {
 function joinMarks(left: string, right: string): string {
   if (left === "" || right === "") return left + right;
   return /\s$/.test(left) || /^\s/.test(right) ? left + right : `${left} ${right}`;
+}
+
+/** The marks of a subject that says nothing: one space between them, none at the end (RFC 5322 §2.2). */
+function marksAlone(prefix: string, suffix: string): string {
+  return [prefix.trim(), suffix.trim()].filter((mark) => mark !== "").join(" ");
 }
 
 /** Where our trace fields (Received, Authentication-Results, note) end, and the fields below that are removed or marked, in order. */
@@ -113,14 +121,17 @@ function markSubject(text: string, field: HeaderField, prefix: string, suffix: s
   const value = text.slice(field.colon + 1, endOfValue(text, field)).replace(/^(?:\r\n)?[\t ]+/, "");
   if (value === "") {
     const name = text.slice(field.start, field.colon).trim();
-    return Buffer.from(foldField(`${name}: ${encodeText(joinMarks(prefix, suffix))}`));
+    return Buffer.from(foldField(`${name}: ${encodeText(marksAlone(prefix, suffix))}`));
   }
   const before = encodedMark(prefix, "before");
   const after = encodedMark(suffix, "after");
   const line = text.slice(field.start, field.colon);
   const lastLine = value.length - (value.lastIndexOf("\n") + 1);
   const gap = after === "" ? "" : lastLine + after.length > 70 ? "\r\n" : "";
-  return Buffer.from(`${line}: ${before}${value}${gap}${after}\r\n`, "latin1");
+  const firstLine = value.indexOf("\r\n") < 0 ? value.length : value.indexOf("\r\n");
+  const tooLong = before !== "" && line.length + 2 + before.length + firstLine > MAX_LINE;
+  const start = tooLong ? `${before.trimEnd()}\r\n ` : before;
+  return Buffer.from(`${line}: ${start}${value}${gap}${after}\r\n`, "latin1");
 }
 
 /**

@@ -6,7 +6,13 @@ import { compareRules } from "../rules/decide.ts";
 import { factsNamed } from "../rules/evaluate.ts";
 import { parseExpression } from "../rules/expression.ts";
 import type { Rule, RuleKind, RuleScope } from "../rules/rule.ts";
-import { rulesOfShipped, SHIPPED_RULES, type ShippedRule, shippedRule } from "../rules/shipped-rules.ts";
+import {
+  rulesOfShipped,
+  SHIPPED_RULES,
+  type ShippedRule,
+  type ShippedSettings,
+  shippedRule,
+} from "../rules/shipped-rules.ts";
 import type { RuleAction } from "../rules/verdict.ts";
 import type { Policy, RuleSettings } from "./schema.ts";
 
@@ -159,7 +165,11 @@ function changedPart(part: Rule, settings: RuleSettings): Rule | null {
   };
 }
 
-function changedShipped(shipped: ShippedRule, settings: RuleSettings, noteHeader: string): CompiledRule {
+function changedShipped(
+  shipped: ShippedRule,
+  settings: RuleSettings,
+  shippedSettings: ShippedSettings,
+): CompiledRule {
   const problems: RuleProblem[] = [];
   if (settings.when !== undefined) {
     problems.push({
@@ -183,7 +193,7 @@ function changedShipped(shipped: ShippedRule, settings: RuleSettings, noteHeader
     }
   }
   if (problems.length > 0) return { ok: false, problems };
-  const parts = rulesOfShipped(shipped, noteHeader).map((part) => changedPart(part, settings));
+  const parts = rulesOfShipped(shipped, shippedSettings).map((part) => changedPart(part, settings));
   return { ok: true, rules: parts.filter((part) => part !== null) };
 }
 
@@ -207,34 +217,34 @@ function kindOf(facts: ReadonlySet<string>): RuleKind | null {
  * The rule of the product where a [[rule]] of its name does not hold: what is switched off or changed for some stays as it is for all
  * others.
  */
-function elsewhere(settings: RuleSettings, noteHeader: string): readonly Rule[] {
+function elsewhere(settings: RuleSettings, shippedSettings: ShippedSettings): readonly Rule[] {
   const shipped = shippedRule(settings.name);
   const { directions, domains, addresses, senders } = settings.scope;
   if (shipped === null || directions.length + domains.length + addresses.length + senders.length === 0)
     return [];
   const except = scopeOf(settings, directions);
-  return rulesOfShipped(shipped, noteHeader).map((part) => ({ ...part, except }));
+  return rulesOfShipped(shipped, shippedSettings).map((part) => ({ ...part, except }));
 }
 
 /** Compiles one [[rule]]. A shipped rule gives as many rules as it has parts. */
-export function compileRule(settings: RuleSettings, noteHeader: string): CompiledRule {
+export function compileRule(settings: RuleSettings, shippedSettings: ShippedSettings): CompiledRule {
   const shipped = shippedRule(settings.name);
-  return shipped === null ? ownRule(settings) : changedShipped(shipped, settings, noteHeader);
+  return shipped === null ? ownRule(settings) : changedShipped(shipped, settings, shippedSettings);
 }
 
 /** All rules of a policy in the order they are asked. A [[rule]] that does not compile is left out; the schema door refuses it before. */
 export function compileRules(policy: Policy): readonly Rule[] {
-  const noteHeader = policy.settings.note_header;
+  const { settings: shippedSettings } = policy;
   const changed = new Set<string>();
   const rules: Rule[] = [];
   for (const settings of policy.rule) {
-    const compiled = compileRule(settings, noteHeader);
+    const compiled = compileRule(settings, shippedSettings);
     if (!compiled.ok) continue;
     changed.add(settings.name);
-    rules.push(...compiled.rules, ...elsewhere(settings, noteHeader));
+    rules.push(...compiled.rules, ...elsewhere(settings, shippedSettings));
   }
   for (const shipped of SHIPPED_RULES) {
-    if (!changed.has(shipped.name)) rules.push(...rulesOfShipped(shipped, noteHeader));
+    if (!changed.has(shipped.name)) rules.push(...rulesOfShipped(shipped, shippedSettings));
   }
   return rules.sort(compareRules);
 }

@@ -214,7 +214,7 @@ function checkRules(policy: Policy, findings: FoundProblems): void {
     findings.problem(item, `.rules[${i}]`, `there is no rule "${name}"${near}`);
   };
   for (const rule of policy.rule) {
-    const compiled = compileRule(rule, policy.settings.note_header);
+    const compiled = compileRule(rule, policy.settings);
     if (compiled.ok) continue;
     for (const problem of compiled.problems) {
       findings.problem({ section: "rule", key: rule.name }, `.${problem.field}`, problem.message);

@@ -198,6 +198,8 @@ export const settingsSchema = z.strictObject({
   log_keep: duration.default("90d"),
   /** The configurable note header of requirement I6. */
   note_header: headerName.default("X-Gatepost"),
+  /** Requirement I6: where neither SPF nor DKIM speaks for From, the subject says so in words, not only with `!!`. */
+  subject_warnings: z.boolean().default(true),
   postmaster: mailAddress.nullable().default(null),
   check_timeout: duration.default("20s"),
   /** Where links in our mails lead: the console as people reach it. null: https:// with our host name and the console's port. */

@@ -78,6 +78,11 @@ export const KNOWN_FACTS: readonly KnownFact[] = [
     description: "SPF speaks for the domain of the From address (relaxed)",
   },
   {
+    name: "spf.differs",
+    kind: "boolean",
+    description: "The envelope sender and the From address belong to different organisations",
+  },
+  {
     name: "spf.undecided",
     kind: "boolean",
     description: "SPF could speak for the From domain, but cannot be looked up now",

@@ -17,6 +17,8 @@ export interface ShippedPart {
   readonly note?: string;
   readonly prefix?: string;
   readonly suffix?: string;
+  /** The part holds only where this setting is on. */
+  readonly setting?: "subject_warnings";
   /** For outgoing mail: counts toward the lock (O3). */
   readonly countsAsSpam?: true;
   /** For outgoing mail: locks the identity at once (O12). */
@@ -357,9 +359,17 @@ function conditionOf(when: string): Expression {
   return parsed.value;
 }
 
-/** The parts of a shipped rule as rules. `noteHeader` is the header that takes the notes (setting `note_header`). */
-export function rulesOfShipped(shipped: ShippedRule, noteHeader: string): readonly Rule[] {
-  return shipped.parts.map((part) => ({
+/** What of the settings shapes shipped rules. */
+export interface ShippedSettings {
+  /** The header that takes the notes. */
+  readonly note_header: string;
+  readonly subject_warnings: boolean;
+}
+
+/** The parts of a shipped rule as rules. */
+export function rulesOfShipped(shipped: ShippedRule, settings: ShippedSettings): readonly Rule[] {
+  const parts = shipped.parts.filter(({ setting }) => setting === undefined || settings[setting]);
+  return parts.map((part) => ({
     name: shipped.name,
     description: shipped.description,
     shipped: true,
@@ -376,7 +386,9 @@ export function rulesOfShipped(shipped: ShippedRule, noteHeader: string): readon
       ...(part.prefix === undefined
         ? []
         : [{ kind: "subject" as const, prefix: part.prefix, suffix: part.suffix ?? "" }]),
-      ...(part.note === undefined ? [] : [{ kind: "add" as const, name: noteHeader, value: part.note }]),
+      ...(part.note === undefined
+        ? []
+        : [{ kind: "add" as const, name: settings.note_header, value: part.note }]),
     ],
     target: null,
     countsAsSpam: part.countsAsSpam ?? false,

@@ -23,26 +23,44 @@ function attention(when: string, name: string): ShippedPart {
   return mark(when, { prefix: "!! ", note: `:: ${name} ::` });
 }
 
+// MAIL FROM is of another organisation than From, and the message is no `~`.
+const SPF_DIFFERS = `(${SPF_OF_OTHER} or spf.differs) and not (spf.result == "pass" and ${DKIM_PROVES})`;
+// Not while the answer that could prove From is missing: no mark is better than a wrong one.
+const SPF_DIFF = `${SPF_DIFFERS} and not dkim.undecided`;
+const DKIM_DIFF = `${DKIM_OF_OTHER} and not (${SPF_PROVES}) and not (spf.undecided or dkim.undecided)`;
+
 /**
- * In this order; a later mark stands outside the earlier ones.
- * `spf-diff` and `dkim-diff` speak of a pass for another domain than that in From. They appear when nothing proves From;
- * when the other of the two proves it, `~` stands instead.
+ * In this order; a later mark stands outside the earlier ones. What the seed leaves open was decided so:
+ *
+ * - `spf-diff` speaks of the root domains of MAIL FROM and From, whatever SPF says of the former. It stands whenever they differ, unless
+ *   the message is a `~`. A bounce has no MAIL FROM, so nothing differs. An author that failed (`message/author.ts`) has no domain: then
+ *   it stands beside an SPF pass, which is of somebody else.
+ * - `dkim-diff` is a pass for another domain than that in From. It stands unless SPF passes and is aligned: "passes the SPF check" alone
+ *   would be true of any stranger's own server.
+ * - `~`: both pass and one of them is aligned, as the two notes have it. Where one of them fails, `!!` says so and `~` does not stand.
+ * - "No alignment at all": both warnings stand, and they stand in the subject too, behind `!!` (`subject_warnings`).
+ * - SPF `neutral` and `temperror` have no mark in the seed and get none.
+ * - DKIM `permerror` and `policy` (a signature over a part of the text) cannot be used: `dkim-invalid`.
+ * - `[suspicious]` needs an SPF record that does not allow the mail (softfail, fail) or is broken, and no signature that holds. Where there
+ *   is nothing to fail, neither record nor signature, `!!` says that.
+ * - `[ SPAM ]` needs a DMARC record: of the domain in From or, where From can be read in several ways, of any of them.
+ * - Mail of trusted networks and log-ins is not marked; of several Subject fields each is.
  */
 export const SUBJECT_MARKS: readonly ShippedPart[] = [
+  {
+    ...mark(`${SPF_DIFF} and ${DKIM_DIFF}`, { prefix: ":: spf-diff :: :: dkim-diff :: " }),
+    setting: "subject_warnings",
+  },
   attention('spf.result == "none"', "spf-none"),
   attention('spf.result == "softfail"', "spf-softfail"),
   attention('spf.result == "fail"', "spf-fail"),
   attention('spf.result == "permerror"', "spf-permerror"),
-  // Not while the answer that could prove From is missing: no mark is better than a wrong one.
-  attention(`${SPF_OF_OTHER} and not (${DKIM_PROVES}) and not dkim.undecided`, "spf-diff"),
+  attention(SPF_DIFF, "spf-diff"),
   attention('dkim.result == "none"', "dkim-none"),
   attention('dkim.result == "fail"', "dkim-fail"),
   attention(UNUSABLE, "dkim-invalid"),
   attention('dkim.result == "temperror"', "dkim-temperror"),
-  attention(
-    `${DKIM_OF_OTHER} and not (${SPF_PROVES}) and not (spf.undecided or dkim.undecided)`,
-    "dkim-diff",
-  ),
+  attention(DKIM_DIFF, "dkim-diff"),
   mark(`${SPF_OF_OTHER} and ${DKIM_PROVES}`, {
     prefix: "~ ",
     note: "~ | spf=pass (domain NOT aligned) | dkim=pass | ~",

@@ -165,3 +165,32 @@ test("the body and every other field stay as they were", () => {
     { numRuns: 500 },
   );
 });
+
+test.each([
+  ["no subject", "From: a@b.example\r\n\r\nx", "Subject: [ SPAM ] !! [ SPAM ]\r\nFrom: a@b.example\r\n\r\nx"],
+  [
+    "an empty one",
+    "Subject:\r\nFrom: a@b.example\r\n\r\nx",
+    "Subject: [ SPAM ] !! [ SPAM ]\r\nFrom: a@b.example\r\n\r\nx",
+  ],
+  ["blanks", "Subject: \t\r\n \r\nTo: b\r\n\r\nx", "Subject: [ SPAM ] !! [ SPAM ]\r\nTo: b\r\n\r\nx"],
+  ["a blank short", "Subject:hello\r\n\r\nx", "Subject: [ SPAM ] !! hello [ SPAM ]\r\n\r\nx"],
+])("marks on %s have one space between them and none at the end", (_, raw, marked) => {
+  const edit: HeaderEdit = { kind: "subject", prefix: "[ SPAM ] !! ", suffix: " [ SPAM ]" };
+  expect(Buffer.from(applyEdits(Buffer.from(raw), [edit])).toString()).toBe(marked);
+});
+
+test("one mark alone ends its line", () => {
+  const edit: HeaderEdit = { kind: "subject", prefix: "!! ", suffix: "" };
+  expect(Buffer.from(applyEdits(Buffer.from("From: a@b.example\r\n\r\nx"), [edit])).toString()).toBe(
+    "Subject: !!\r\nFrom: a@b.example\r\n\r\nx",
+  );
+});
+
+test("a line that a mark would make too long is folded", () => {
+  const edit: HeaderEdit = { kind: "subject", prefix: "[ SPAM ] !! ", suffix: "" };
+  const long = "x".repeat(980);
+  expect(Buffer.from(applyEdits(Buffer.from(`Subject: ${long}\r\n\r\ny`), [edit])).toString()).toBe(
+    `Subject: [ SPAM ] !!\r\n ${long}\r\n\r\ny`,
+  );
+});

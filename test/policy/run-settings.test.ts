@@ -302,6 +302,7 @@ test("the schema's defaults", () => {
     quarantine_keep: "30d",
     log_keep: "90d",
     note_header: "X-Gatepost",
+    subject_warnings: true,
     postmaster: null,
     check_timeout: "20s",
     console_url: null,

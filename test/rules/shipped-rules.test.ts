@@ -51,7 +51,7 @@ test("the default set", () => {
 
 test("every condition names known facts, and each part can be asked", () => {
   for (const shipped of SHIPPED_RULES) {
-    for (const rule of rulesOfShipped(shipped, "X-Gatepost")) {
+    for (const rule of rulesOfShipped(shipped, { note_header: "X-Gatepost", subject_warnings: true })) {
       for (const fact of factsNamed(rule.condition)) expect(knownFact(fact)?.name).toBe(fact);
     }
   }
@@ -174,7 +174,14 @@ describe("authenticated-senders-only (I8)", async () => {
 });
 
 describe("subject-marks (I6)", () => {
-  const pass = { spf: "pass", spfAligned: true, dkim: "pass", dkimAligned: true, dmarc: "pass" };
+  const pass = {
+    spf: "pass",
+    spfAligned: true,
+    spfDiffers: false,
+    dkim: "pass",
+    dkimAligned: true,
+    dmarc: "pass",
+  };
   type Row = readonly [Partial<typeof pass>, { prefix: string; suffix?: string } | null, string | null];
   const rows: readonly Row[] = [
     [{}, null, null],
@@ -191,7 +198,24 @@ describe("subject-marks (I6)", () => {
     [{ dkim: "temperror", dkimAligned: false }, { prefix: "!! " }, ":: dkim-temperror ::"],
     [{ spfAligned: false }, { prefix: "~ " }, "~ | spf=pass (domain NOT aligned) | dkim=pass | ~"],
     [{ dkimAligned: false }, { prefix: "~ " }, "~ | spf=pass | dkim=pass (domain NOT aligned) | ~"],
-    [{ spfAligned: false, dkimAligned: false }, { prefix: "!! " }, ":: spf-diff :: :: dkim-diff ::"],
+    [
+      { spfAligned: false, dkimAligned: false },
+      { prefix: "!! :: spf-diff :: :: dkim-diff :: " },
+      ":: spf-diff :: :: dkim-diff ::",
+    ],
+    [{ spf: "none", spfDiffers: true }, { prefix: "!! " }, ":: spf-none :: :: spf-diff ::"],
+    [{ spf: "fail", spfDiffers: true }, { prefix: "!! " }, ":: spf-fail :: :: spf-diff ::"],
+    [{ spf: "neutral", spfDiffers: true }, { prefix: "!! " }, ":: spf-diff ::"],
+    [
+      { spfAligned: false, spfDiffers: true },
+      { prefix: "~ " },
+      "~ | spf=pass (domain NOT aligned) | dkim=pass | ~",
+    ],
+    [
+      { spf: "softfail", spfDiffers: true, dkimAligned: false, dmarc: "none" },
+      { prefix: "!! :: spf-diff :: :: dkim-diff :: " },
+      ":: spf-softfail :: :: spf-diff :: :: dkim-diff ::",
+    ],
     [
       { spfAligned: false, dkim: "none", dkimAligned: false },
       { prefix: "!! " },
@@ -215,7 +239,7 @@ describe("subject-marks (I6)", () => {
     ],
     [
       { spfAligned: false, dkimAligned: false, dmarc: "fail" },
-      { prefix: "[ SPAM ] !! ", suffix: " [ SPAM ]" },
+      { prefix: "[ SPAM ] !! :: spf-diff :: :: dkim-diff :: ", suffix: " [ SPAM ]" },
       ":: spf-diff :: :: dkim-diff ::",
     ],
   ];
@@ -226,6 +250,7 @@ describe("subject-marks (I6)", () => {
       const facts: Facts = {
         "spf.result": got.spf,
         "spf.aligned": got.spfAligned,
+        "spf.differs": got.spfDiffers,
         "dkim.result": got.dkim,
         "dkim.aligned": got.dkimAligned,
         "dmarc.result": got.dmarc,
@@ -242,6 +267,33 @@ describe("subject-marks (I6)", () => {
       expect(verdict.edits.length).toBe((subject === null ? 0 : 1) + (note === null ? 0 : 1));
       expect(judge(everythingButStrict, "internal", facts).edits).toEqual([]);
       expect(judge(everythingButStrict, "outbound", facts).edits).toEqual([]);
+    },
+  );
+
+  test("warnings in the subject can be left out", async () => {
+    const snapshot = await snapshotOf({
+      domain: [{ name: "example.test", rules: ["subject-marks"] }],
+      settings: { subject_warnings: false },
+    });
+    const facts: Facts = { "spf.result": "pass", "dkim.result": "pass", "spf.differs": true };
+    expect(judge(snapshot, "inbound", facts).edits).toEqual([
+      { kind: "subject", prefix: "!! ", suffix: "" },
+      { kind: "add", name: "X-Gatepost", value: ":: spf-diff :: :: dkim-diff ::" },
+    ]);
+  });
+
+  test.each(["off", "observe", "enforce"])(
+    "a scope by address with mode %s leaves other addresses as they are",
+    async (mode) => {
+      const rule = { name: "subject-marks", mode, scope: { addresses: ["lab@example.test"] } };
+      const facts: Facts = { "spf.result": "none" };
+      const named = await snapshotOf({
+        domain: [{ name: "example.test", rules: ["subject-marks"] }],
+        rule: [rule],
+      });
+      expect(judge(named, "inbound", facts).edits).toHaveLength(2);
+      const unnamed = await snapshotOf({ domain: [{ name: "example.test", rules: [] }], rule: [rule] });
+      expect(judge(unnamed, "inbound", facts).edits).toHaveLength(0);
     },
   );
 

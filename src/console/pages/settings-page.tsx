@@ -184,6 +184,12 @@ const GENERAL: ObjectPage = {
           label: "Header for notes",
           help: "Where marks and notes of the rules are written.",
         },
+        {
+          kind: "switch",
+          name: "subject_warnings",
+          label: "Warnings in the subject",
+          help: "For domains with subject marks: mail that neither SPF nor DKIM of its author’s domain speaks for says so in the subject.",
+        },
       ],
     },
     {
