@@ -41,6 +41,8 @@ const MAX_DIALOGUES = 4;
 const MAX_WAITING = 64;
 const MAX_OF_ONE_CLIENT = 16;
 const MAX_REMEMBERED = 10_000;
+/** Of one login. */
+const MAX_PASSWORDS = 4;
 const MAX_SERVERS = 1000;
 /** A program that sends the same wrong password again at once is not worth another dialogue. */
 const WRONG_MS = 5000;
@@ -64,7 +66,8 @@ interface ServerState {
 export function createMailServerLogin(options: MailServerLoginOptions): MailServerLogin {
   const { clock } = options;
   const key = randomBytes(32);
-  const right = new Map<string, number>();
+  /** Until when each right password of a login is not asked for again; 0: it was right, and another one has been right since. */
+  const right = new Map<string, Map<string, number>>();
   const wrong = new Map<string, number>();
   const underWay = new Map<string, Promise<MailServerAnswer>>();
   const servers = new Map<string, ServerState>();
@@ -73,6 +76,9 @@ export function createMailServerLogin(options: MailServerLoginOptions): MailServ
     createHmac("sha256", key)
       .update(JSON.stringify([serverName(server), server.verifyCertificate, login.toLowerCase(), password]))
       .digest("base64");
+
+  const whoseOf = ({ server, login }: MailServerQuestion): string =>
+    JSON.stringify([serverName(server), server.verifyCertificate, login.toLowerCase()]);
 
   const dialogue = async (question: MailServerQuestion, state: ServerState): Promise<AnsweredDialogue> => {
     if (state.downUntil > clock.now()) return unreached(state.downWords);
@@ -101,8 +107,18 @@ export function createMailServerLogin(options: MailServerLoginOptions): MailServ
   const ask = async (question: MailServerQuestion, id: string): Promise<MailServerAnswer> => {
     const state = stateOf(servers, question.server);
     const answer = await inTurn(state, question.client, () => dialogue(question, state));
-    if (answer.result === "right") remember(right, id, clock.now() + question.cacheMs);
-    if (answer.result === "wrong") remember(wrong, id, clock.now() + WRONG_MS);
+    const whose = whoseOf(question);
+    if (answer.result === "right") {
+      const held = right.get(whose) ?? new Map<string, number>();
+      // A password nobody has seen before: it was changed. Whoever has two, as for two devices, is asked for the other once more.
+      if (!held.has(id)) for (const other of held.keys()) held.set(other, 0);
+      remember(held, id, { until: clock.now() + question.cacheMs, most: MAX_PASSWORDS });
+      remember(right, whose, { until: held, most: MAX_REMEMBERED });
+    }
+    if (answer.result === "wrong") {
+      remember(wrong, id, { until: clock.now() + WRONG_MS, most: MAX_REMEMBERED });
+      right.get(whose)?.delete(id);
+    }
     return answer;
   };
 
@@ -111,7 +127,7 @@ export function createMailServerLogin(options: MailServerLoginOptions): MailServ
       // No password has these, and in a protocol of lines they would begin another command.
       if (/[\0\r\n]/.test(question.login + question.password)) return { result: "wrong" };
       const id = idOf(question);
-      if ((right.get(id) ?? 0) > clock.now()) return { result: "right" };
+      if ((right.get(whoseOf(question))?.get(id) ?? 0) > clock.now()) return { result: "right" };
       if ((wrong.get(id) ?? 0) > clock.now()) return { result: "wrong" };
       const shared = underWay.get(id);
       if (shared !== undefined) return shared;
@@ -185,10 +201,14 @@ async function inTurn(
 }
 
 /** The oldest goes when there are too many. */
-function remember(answers: Map<string, number>, id: string, until: number): void {
+function remember<T>(
+  answers: Map<string, T>,
+  id: string,
+  { until, most }: { readonly until: T; readonly most: number },
+): void {
   answers.delete(id);
   answers.set(id, until);
-  while (answers.size > MAX_REMEMBERED) {
+  while (answers.size > most) {
     const oldest = answers.keys().next();
     if (oldest.done === true) return;
     answers.delete(oldest.value);

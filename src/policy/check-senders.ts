@@ -1,5 +1,5 @@
 // How senders fit the rest of a policy: whom they act for, what locks and tells them, who judges their passwords. No I/O.
-import { addressKey, domainOf } from "../message/address.ts";
+import { addressKey, domainKey, domainOf } from "../message/address.ts";
 import type { FoundProblems } from "./found-problems.ts";
 import { itemKey } from "./policy-document.ts";
 import type { DomainSettings, Policy, SenderSettings } from "./schema.ts";
@@ -18,6 +18,7 @@ export function checkSenders(policy: Policy, findings: FoundProblems): void {
   const templates = new Set([...SHIPPED_TEMPLATES, ...policy.template.map(({ name }) => name)]);
   for (const sender of policy.sender) {
     const item: SenderItem = { section: "sender", key: itemKey("sender", sender) };
+    checkLogin(sender, item, { domains, findings });
     warnOfPassword(sender, item, { domain: domains.get(sender.domain), findings });
     checkPlainLogin(sender, item, { domains, findings });
     warnOfLock(sender, item, { templates, findings });
@@ -28,6 +29,35 @@ export function checkSenders(policy: Policy, findings: FoundProblems): void {
   }
   for (const domain of policy.domain) warnOfAlerts(domain, findings);
   warnOfScopes(policy, senders, findings);
+}
+
+/** A log-in that is an address of a domain here belongs to that domain, whose administrators answer for it. */
+function checkLogin(
+  { kind, login, domain }: SenderSettings,
+  item: SenderItem,
+  {
+    domains,
+    findings,
+  }: { readonly domains: ReadonlyMap<string, DomainSettings>; readonly findings: FoundProblems },
+): void {
+  if (kind !== "user" || login === undefined) return;
+  if (!login.includes("@")) {
+    // All of a domain logs in with its name.
+    if (domains.has(domainKey(login)))
+      findings.problem(
+        item,
+        ".login",
+        `"${login}" is the name of a domain here, which is the log-in for all of it; choose another one`,
+      );
+    return;
+  }
+  const own = domainKey(login.slice(login.lastIndexOf("@") + 1));
+  if (own === domain || !domains.has(own)) return;
+  findings.problem(
+    item,
+    ".domain",
+    `is ${domain}, but ${login} is an address of ${own}, which is a domain here; set domain = "${own}"`,
+  );
 }
 
 function warnOfPassword(

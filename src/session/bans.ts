@@ -64,6 +64,11 @@ export interface Bans {
    * before, so that a stranger behind the same address cannot shut a person out.
    */
   refuseLogin(attempt: LoginAttempt): Ban | null;
+  /**
+   * Why the attempt is not judged now, or null: too many guesses at this login from a host that is never banned, or with this password
+   * at many logins. Says nothing of who may log in from elsewhere.
+   */
+  refuseGuess(attempt: LoginAttempt, guess: string): string | null;
   /** Has anybody logged in from this address before? Such a one is let in to log in even while it is banned. */
   isKnown(ip: string): boolean;
   /** How long the attempt waits before it is judged: the more failures before it, the longer. 0 for known addresses. */

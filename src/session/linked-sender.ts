@@ -80,7 +80,7 @@ async function ask(
   const delayMs = bans.loginDelayMs(attempt);
   if (delayMs > 0) await new Promise<void>((resolve) => clock.after(delayMs, resolve));
   // Whoever has guessed too much gets no answer out of this either.
-  if (bans.refuseLogin(attempt) !== null) return "no";
+  if (bans.refuseLogin(attempt) !== null || bans.refuseGuess(attempt, password) !== null) return "no";
   const proof = await proveLogin({ login: key, password, client: session.client.ip }, services);
   if (proof.result === "later") return "busy";
   if (proof.result === "wrong") bans.noteFailedLogin(attempt, password);

@@ -7,6 +7,7 @@ import type { Log } from "../observe/log.ts";
 import type { PolicySnapshot } from "../policy/snapshot.ts";
 import { BAN_LIMITS, type Ban, type Bans, type LoginAttempt } from "./bans.ts";
 import { inNetworks, isTrusted } from "./connect.ts";
+import { createGuessCounts, type Guess, type GuessCounts } from "./guess-counts.ts";
 import { createLeakyCount } from "./leaky-count.ts";
 import { createRecentMap } from "./recent-map.ts";
 
@@ -61,6 +62,7 @@ class RunningBans implements Bans {
     leakMs: BAN_LIMITS.leakMs,
     maxKeys: BAN_LIMITS.maxAccounts,
   });
+  readonly #guesses: GuessCounts;
   readonly #deeds = createRecentMap<Deeds>(BAN_LIMITS.maxHosts);
   readonly #bans = createRecentMap<Ban>(BAN_LIMITS.maxBans);
   readonly #history = createRecentMap<{ readonly times: number; readonly at: number }>(BAN_LIMITS.maxBans);
@@ -70,6 +72,7 @@ class RunningBans implements Bans {
 
   constructor(options: BansOptions) {
     this.#options = options;
+    this.#guesses = createGuessCounts(options.clock);
   }
 
   banned(ip: string): Ban | null {
@@ -85,6 +88,12 @@ class RunningBans implements Bans {
     return ban === null || this.#knows(attempt) ? null : ban;
   }
 
+  refuseGuess(attempt: LoginAttempt, guess: string): string | null {
+    const network = clientNetwork(attempt.ip);
+    if (network === null) return null;
+    return this.#guesses.refuse(this.#guessOf(attempt, guess, network), this.#spared(attempt.ip));
+  }
+
   isKnown(ip: string): boolean {
     const network = clientNetwork(ip);
     return network !== null && this.#recent(this.#knownHosts.get(network.host));
@@ -92,7 +101,10 @@ class RunningBans implements Bans {
 
   loginDelayMs(attempt: LoginAttempt): number {
     const network = clientNetwork(attempt.ip);
-    if (network === null || this.#spared(attempt.ip) || this.#knows(attempt)) return 0;
+    if (network === null) return 0;
+    // Whoever is never banned is slowed all the same, for the login it guesses at.
+    if (this.#spared(attempt.ip)) return this.#guesses.delayMs({ login: attempt.login, host: network.host });
+    if (this.#knows(attempt)) return 0;
     const now = this.#options.clock.now();
     const ofHost = this.#hosts.of(network.host, now) / BAN_LIMITS.failedLoginPoints;
     // What leaked away within the last moments does not make one failure none.
@@ -103,7 +115,10 @@ class RunningBans implements Bans {
 
   noteFailedLogin(attempt: LoginAttempt, guess: string): boolean {
     const network = clientNetwork(attempt.ip);
-    if (network === null || this.#spared(attempt.ip)) return false;
+    if (network === null) return false;
+    const spared = this.#spared(attempt.ip);
+    this.#guesses.failed(this.#guessOf(attempt, guess, network), spared);
+    if (spared) return false;
     const now = this.#options.clock.now();
     const login = shown(attempt.login);
     const deeds = this.#deedsOf(network.host, now);
@@ -124,6 +139,7 @@ class RunningBans implements Bans {
     const network = clientNetwork(attempt.ip);
     if (network === null) return;
     const now = this.#options.clock.now();
+    this.#guesses.right({ login: attempt.login, host: network.host });
     this.#known.set(`${attempt.login}\n${network.host}`, now);
     this.#knownHosts.set(network.host, now);
     // Whoever mistypes a password and then gets it right has not guessed; what else came from the address stays counted.
@@ -228,11 +244,17 @@ class RunningBans implements Bans {
     return deeds;
   }
 
+  #guessOf(attempt: LoginAttempt, guess: string, { host }: ClientNetwork): Guess {
+    const { login } = attempt;
+    return { login, host, digest: this.#digest(guess), known: this.#knows(attempt) };
+  }
+
+  #digest(text: string): string {
+    return createHmac("sha256", this.#key).update(text).digest("base64url").slice(0, 11);
+  }
+
   #isRepeated(deeds: Deeds, login: string, guess: string): boolean {
-    const digest = createHmac("sha256", this.#key)
-      .update(`${login}\0${guess}`)
-      .digest("base64url")
-      .slice(0, 11);
+    const digest = this.#digest(`${login}\0${guess}`);
     const repeated = deeds.guesses.delete(digest);
     deeds.guesses.add(digest);
     const oldest = deeds.guesses.values().next();

@@ -34,6 +34,8 @@ export async function takeLogin(
   // Others may have brought the ban while this one waited.
   const banned = refuseWhenBanned(attempt, services);
   if (banned !== null) return banned;
+  const guessed = services.bans.refuseGuess(attempt, tried.guess);
+  if (guessed !== null) return putOff(session, { attempt, words: guessed }, services);
   const proof = await tried.prove();
   switch (proof.result) {
     case "right": {
@@ -51,6 +53,22 @@ export async function takeLogin(
     case "wrong":
       return fail(session, { attempt, guess: tried.guess, cause: proof.cause, waitedMs: delayMs }, services);
   }
+}
+
+/** Not judged, right or wrong alike: nothing is learnt from it. Temporary, so that the owner's program asks for no new password. */
+function putOff(
+  session: Session,
+  { attempt, words }: { readonly attempt: LoginAttempt; readonly words: string },
+  services: SessionServices,
+): Answer {
+  session.failedLogins++;
+  services.metrics.login("failed");
+  const cause = `not judged: ${words}`;
+  services.log.warn({ ...named(attempt), cause }, "login put off");
+  const text = "Too many failed attempts for this login, try again later";
+  return session.failedLogins >= MAX_FAILED_LOGINS
+    ? closing(421, "7.0", text, cause)
+    : answer(454, "7.0", text, cause);
 }
 
 /** Refuses a login that need not be proven. */

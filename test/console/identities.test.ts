@@ -92,11 +92,18 @@ describe("identities", () => {
     const before = stateOf(gateway);
     expect((await keeper.post("/identity/unlock", LOCKED)).status).toBe(404);
     expect((await keeper.post("/identity/lock", { sender: "carol@example.test" })).status).toBe(404);
-    // A sender that went to another domain goes with all it sent before.
-    const moved = { login: key.sender, domain: "example.test" };
     expect(stateOf(gateway)).toBe(before);
-    await gateway.services.settings.put("sender", moved, { name: "admin", via: "console", ip: null });
-    expect((await keeper.get(`/identity?${new URLSearchParams(key)}`)).status).toBe(404);
+    // A sender that went to another domain goes with all it sent before.
+    const admin = { name: "admin", via: "console", ip: null } as const;
+    const range = { kind: "ip", range: RANGE, identify_by: { header: "X-Client-ID", remove: true } };
+    const page = `/identity?${new URLSearchParams(LOCKED)}`;
+    await gateway.services.settings.put("sender", { ...range, domain: "shop.example.test" }, admin);
+    expect((await keeper.get(page)).status).toBe(200);
+    await gateway.services.settings.put("sender", { ...range, domain: "example.test" }, admin);
+    expect((await keeper.get(page)).status).toBe(404);
+    // A log-in of one domain does not go under another.
+    const moved = { login: key.sender, domain: "example.test" };
+    expect((await gateway.services.settings.put("sender", moved, admin)).ok).toBe(false);
   });
 
   test("locked by hand by the operator are unlocked by the operator alone, whichever door is tried", async () => {

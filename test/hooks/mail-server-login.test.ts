@@ -214,13 +214,24 @@ describe("what is remembered", () => {
     for (let i = 0; i < 3; i++) await ask();
     await ask({ login: "ALICE@example.test" });
     expect(server.connections).toBe(1);
-    await ask({ password: "another" });
-    expect(server.connections).toBe(2);
     clock.turn(299_000);
     await ask();
-    expect(server.connections).toBe(2);
+    expect(server.connections).toBe(1);
     clock.turn(2000);
     await ask();
+    expect(server.connections).toBe(2);
+  });
+
+  test("no right answer for the password before, once another one was right", async () => {
+    const { ask, server } = await trial(imap("OK"));
+    await ask({ password: "old" });
+    await ask({ password: "new" });
+    expect(server.connections).toBe(2);
+    // Asked again: it may be right still, as where each device has its own.
+    await ask({ password: "old" });
+    expect(server.connections).toBe(3);
+    await ask({ password: "new" });
+    await ask({ password: "old" });
     expect(server.connections).toBe(3);
   });
 

@@ -99,6 +99,26 @@ describe("a host", () => {
   });
 });
 
+describe("a log-in", () => {
+  const domain = [{ name: "one.test" }, { name: "two.test", enabled: false }];
+  const of = (login: string, under: string) =>
+    refusals({ domain, sender: [{ login, domain: under, verify: "mail-server" }] });
+  test.each([
+    ["ann@one.test", "two.test", "sender[0].domain"],
+    ["ann@TWO.test", "one.test", "sender[0].domain"],
+    ["two.test", "one.test", "sender[0].login"],
+    ["One.Test", "one.test", "sender[0].login"],
+  ])("%s is not put under %s", async (login, under, path) =>
+    expect((await of(login, under))[0]).toStartWith(`${path}: `),
+  );
+  test.each([
+    ["ann@one.test", "one.test"],
+    ["ann@partner.test", "one.test"],
+    ["ann@sub.one.test", "one.test"],
+    ["scanner1", "one.test"],
+  ])("%s may be under %s", async (login, under) => expect(await of(login, under)).toEqual([]));
+});
+
 describe("header fields", () => {
   const OWN = [
     "From",

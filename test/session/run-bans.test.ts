@@ -4,6 +4,7 @@ import { describe, expect, test } from "bun:test";
 import { clientNetwork } from "../../src/message/client-network.ts";
 import { silentLog } from "../../src/observe/log.ts";
 import { BAN_LIMITS } from "../../src/session/bans.ts";
+import { GUESS_LIMITS } from "../../src/session/guess-counts.ts";
 import { refuseBanned } from "../../src/session/refuse-banned.ts";
 import { createBans } from "../../src/session/run-bans.ts";
 import { client, snapshotOf } from "../policy/policy-fixtures.ts";
@@ -175,9 +176,92 @@ describe("people", () => {
       expect(guess(ip, 500)).toBe(false);
       for (let i = 0; i < 500; i++) bans.noteUnknownRecipient(ip);
       expect(bans.list()).toEqual([]);
-      expect(bans.loginDelayMs({ ip, login: ALICE })).toBe(0);
+      // Slowed for the login that is guessed at, and for no other.
+      expect(bans.loginDelayMs({ ip, login: ALICE })).toBe(BAN_LIMITS.maxDelayMs);
+      expect(bans.loginDelayMs({ ip, login: "bob@example.test" })).toBe(0);
     },
   );
+});
+
+describe.each(["10.1.2.3", "192.0.2.17", "127.0.0.1", "192.0.2.200"])(
+  "guesses from %s, which is never banned",
+  (ip) => {
+    const BOB = "bob@example.test";
+
+    test("end for the login and the host; others, and the login from elsewhere, go on", () => {
+      const { bans, guess, advance } = trial();
+      bans.noteLogin({ ip, login: ALICE });
+      for (let i = 0; i < GUESS_LIMITS.ofPair; i++) {
+        expect(bans.refuseGuess({ ip, login: ALICE }, "the right one")).toBeNull();
+        guess(ip);
+      }
+      expect(bans.refuseGuess({ ip, login: ALICE }, "the right one")).toContain(
+        "20 different wrong passwords",
+      );
+      expect(bans.refuseGuess({ ip, login: BOB }, "the right one")).toBeNull();
+      expect(bans.refuseGuess({ ip: "203.0.113.5", login: ALICE }, "the right one")).toBeNull();
+      // 576 guesses in 120 seconds became: one in three minutes.
+      let judged = 0;
+      for (let second = 0; second < 3600; second++) {
+        advance(1000);
+        if (bans.refuseGuess({ ip, login: ALICE }, `g${second}`) !== null) continue;
+        judged++;
+        guess(ip);
+      }
+      expect(judged).toBeLessThan(25);
+      advance(2 * GUESS_LIMITS.leakMs);
+      expect(bans.refuseGuess({ ip, login: ALICE }, "the right one")).toBeNull();
+      expect(bans.list()).toEqual([]);
+    });
+
+    test("do not begin anew whenever the owner logs in", () => {
+      const { bans, guess } = trial();
+      for (let i = 0; i < 40; i++) {
+        guess(ip);
+        if (i % 10 === 0) bans.noteLogin({ ip, login: ALICE });
+      }
+      expect(bans.refuseGuess({ ip, login: ALICE }, "next")).not.toBeNull();
+    });
+
+    test("are no guesses when a program sends an old password again and again, whoever else does", () => {
+      const { bans } = trial();
+      for (let i = 0; i < 2000; i++)
+        bans.noteFailedLogin({ ip, login: `user${i % 5}@example.test` }, `old ${i % 5}`);
+      expect(bans.refuseGuess({ ip, login: "user1@example.test" }, "new")).toBeNull();
+    });
+
+    test("with one password at many logins end for that password", () => {
+      const { bans } = trial();
+      bans.noteLogin({ ip, login: ALICE });
+      for (let i = 0; i < GUESS_LIMITS.accountsOfHost; i++) {
+        expect(bans.refuseGuess({ ip, login: `u${i}@example.test` }, "Winter2026!")).toBeNull();
+        bans.noteFailedLogin({ ip, login: `u${i}@example.test` }, "Winter2026!");
+      }
+      expect(bans.refuseGuess({ ip, login: BOB }, "Winter2026!")).toContain("the same password");
+      expect(bans.refuseGuess({ ip, login: BOB }, "another")).toBeNull();
+      // Who has logged in from there before may have chosen it.
+      expect(bans.refuseGuess({ ip, login: ALICE }, "Winter2026!")).toBeNull();
+    });
+
+    test("at ever new logins leave those in peace who have logged in from there", () => {
+      const { bans } = trial();
+      bans.noteLogin({ ip, login: ALICE });
+      for (let i = 0; i < GUESS_LIMITS.ofHost; i++)
+        bans.noteFailedLogin({ ip, login: `u${i}@example.test` }, `p${i}`);
+      expect(bans.refuseGuess({ ip, login: BOB }, "x")).toContain("only logins that have succeeded");
+      expect(bans.refuseGuess({ ip, login: ALICE }, "x")).toBeNull();
+    });
+  },
+);
+
+test("one password tried at many logins from many addresses is not judged for strangers any more", () => {
+  const { bans } = trial();
+  for (let i = 0; i < GUESS_LIMITS.accountsOfAll; i++)
+    bans.noteFailedLogin({ ip: `198.51.${i}.9`, login: `u${i}@example.test` }, "Winter2026!");
+  expect(bans.refuseGuess({ ip: HOME, login: ALICE }, "Winter2026!")).toContain("at 30 logins");
+  expect(bans.refuseGuess({ ip: HOME, login: ALICE }, "another")).toBeNull();
+  bans.noteLogin({ ip: HOME, login: ALICE });
+  expect(bans.refuseGuess({ ip: HOME, login: ALICE }, "Winter2026!")).toBeNull();
 });
 
 describe("waits", () => {
