@@ -7,15 +7,28 @@ const ARGON2ID = { algorithm: "argon2id", memoryCost: 19_456, timeCost: 2 } as c
 const MAX_MEMORY_KIB = 262_144;
 const MAX_TIME_COST = 12;
 
+/**
+ * The password as it is hashed and compared (RFC 8265 §4.2, OpaqueString, which follows SASLprep): every space is U+0020, letters and
+ * their marks are one character. What one keyboard writes as ü and another as u and two dots is the same password.
+ */
+export function preparePassword(password: string): string {
+  return /^[\x00-\x7f]*$/.test(password)
+    ? password
+    : password.replace(/[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]/g, " ").normalize("NFC");
+}
+
 /** Hashes a password. */
 export function hashPassword(password: string): Promise<string> {
-  return Bun.password.hash(password, ARGON2ID);
+  return Bun.password.hash(preparePassword(password), ARGON2ID);
 }
 
 /** Does the password belong to the hash? A hash that cannot be read belongs to none. */
 export async function passwordMatches(password: string, hash: string): Promise<boolean> {
+  const prepared = preparePassword(password);
   try {
-    return await Bun.password.verify(password, hash);
+    if (await Bun.password.verify(prepared, hash)) return true;
+    // Hashes given from outside are of the password as it was written there.
+    return prepared !== password && (await Bun.password.verify(password, hash));
   } catch {
     return false;
   }

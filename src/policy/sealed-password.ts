@@ -1,5 +1,6 @@
 // Recoverable passwords of senders (CRAM-MD5): given in clear by a form or file, kept sealed under the appliance key. No I/O.
 import type { ApplianceKey } from "../vault/appliance-key.ts";
+import { preparePassword } from "./password-hash.ts";
 import { refuseWeakPassword } from "./password-strength.ts";
 
 /** What a password sealed for CRAM-MD5 opens for. */
@@ -35,7 +36,10 @@ export function sealPassword(
       ? { ok: false, message: "was sealed by another gateway's key; give the password itself" }
       : { ok: true, sealed: given };
   }
-  if (stored !== undefined && key.open(stored, CRAM_PURPOSE) === given) return { ok: true, sealed: stored };
+  if (stored !== undefined && key.open(stored, CRAM_PURPOSE) === preparePassword(given))
+    return { ok: true, sealed: stored };
   const weak = refuseWeakPassword(given, login, near);
-  return weak === null ? { ok: true, sealed: key.seal(given, CRAM_PURPOSE) } : { ok: false, message: weak };
+  return weak === null
+    ? { ok: true, sealed: key.seal(preparePassword(given), CRAM_PURPOSE) }
+    : { ok: false, message: weak };
 }
