@@ -20,7 +20,9 @@ beforeAll(async () => {
   const ports = await freePorts("mx");
   port = ports.mx;
   // No rules: some of these would be held for a person to see.
-  const policy = smallPolicy(port, sink.port).replace("recipients =", "rules = []\nrecipients =");
+  const policy = smallPolicy(port, sink.port)
+    .replace("recipients =", "rules = []\nrecipients =")
+    .replace("greeting_delay = 0", 'greeting_delay = 0\nheader_controls = "keep"');
   gateway = await runGateway({ policy });
 }, 60_000);
 
