@@ -7,7 +7,7 @@ import { lockList, lockUnlock } from "./cli/lock.ts";
 import { log } from "./cli/log.ts";
 import { apply, exportPolicy, plan } from "./cli/policy-commands.ts";
 import { probe } from "./cli/probe.ts";
-import { quarantineDelete, quarantineList, quarantineRelease } from "./cli/quarantine.ts";
+import { quarantineDelete, quarantineList, quarantineRelease, quarantineSeen } from "./cli/quarantine.ts";
 import { queueChange, queueList } from "./cli/queue.ts";
 import { sendTest } from "./cli/send-test.ts";
 import { CommandError, EXIT, terminal, wordsOf } from "./cli/terminal.ts";
@@ -24,7 +24,7 @@ const USAGE = `gatepost ${VERSION}: a mail security gateway
                                          facts and verdict for a file, nothing sent
   gatepost log [--json] [--follow] [--id ID] [--text WORDS] [--limit N]
   gatepost queue list [--json] | retry [ID] | hold [ID] | drop ID
-  gatepost quarantine list [--json] [--to A] [--class rule|undeliverable] | release ID | delete ID
+  gatepost quarantine list [--json] [--to A] [--class rule|undeliverable] | release ID | seen ID | delete ID
   gatepost lock list [--json] | unlock SENDER [IDENTITY]
   gatepost backup DIR                    a consistent copy while it runs
   gatepost restore DIR                   into an empty data directory
@@ -80,6 +80,7 @@ const FORMS: Readonly<Record<string, CommandForm>> = {
   "queue drop": { takes: 1, options: [] },
   "quarantine list": { takes: 0, options: ["json", "to", "class"] },
   "quarantine release": { takes: 1, options: [] },
+  "quarantine seen": { takes: 1, options: [] },
   "quarantine delete": { takes: 1, options: [] },
   "lock list": { takes: 0, options: ["json"] },
   "lock unlock": { takes: 2, options: [] },
@@ -157,10 +158,14 @@ async function quarantineCommand({ values, positionals }: Arguments): Promise<nu
       );
     case "release":
       return quarantineRelease(config, needed(id, "The id of the message to release"), terminal);
+    case "seen":
+      return quarantineSeen(config, needed(id, "The id of the message that was looked at"), terminal);
     case "delete":
       return quarantineDelete(config, needed(id, "The id of the message to delete"), terminal);
     default:
-      throw usageError(`"quarantine ${verb ?? ""}" is not a command; it takes list, release or delete.`);
+      throw usageError(
+        `"quarantine ${verb ?? ""}" is not a command; it takes list, release, seen or delete.`,
+      );
   }
 }
 

@@ -68,3 +68,13 @@ export async function quarantineDelete(config: Config, id: string, terminal: Ter
   terminal.err(`The quarantine has no message "${id}"; it may have been deleted or expired.`);
   return EXIT.failed;
 }
+
+/** Notes that somebody has looked at undeliverable mail: its alarm goes when all of it was looked at. */
+export async function quarantineSeen(config: Config, id: string, terminal: Terminal): Promise<number> {
+  if (await askDaemon(config, "quarantine-seen", { id })) {
+    terminal.out(`Marked ${id} as seen; it stays until it is released, deleted or expires.`);
+    return EXIT.ok;
+  }
+  terminal.err(`The quarantine has no message "${id}"; it may have been deleted or expired.`);
+  return EXIT.failed;
+}

@@ -89,6 +89,12 @@ export function createControlHandlers(parts: ControlParts): ControlHandlers {
       await audit("quarantine release", id, result);
       return result;
     },
+    "quarantine-seen": async ({ id }) => {
+      if ((await quarantine.get(id)) === null) return false;
+      await quarantine.see(id);
+      await audit("quarantine seen", id, "");
+      return true;
+    },
     "quarantine-delete": async ({ id }) => {
       const removed = await quarantine.remove(id, COMMAND_LINE.name);
       await audit("quarantine delete", id, removed ? "deleted" : "was not there");

@@ -54,6 +54,8 @@ export interface ControlCommands {
     answer: readonly QuarantineItem[];
   };
   "quarantine-release": { ask: { readonly id: string }; answer: "released" | "already" | "gone" };
+  /** False: there is no such item. */
+  "quarantine-seen": { ask: { readonly id: string }; answer: boolean };
   "quarantine-delete": { ask: { readonly id: string }; answer: boolean };
   "lock-list": { ask: Record<string, never>; answer: readonly Lock[] };
   /** False: it was not locked. */

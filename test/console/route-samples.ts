@@ -17,6 +17,7 @@ export interface RouteSample {
 const CHANGES_NOTHING: ReadonlyMap<string, string> = new Map([
   ["POST /settings/templates/preview", "shows a text as it would be sent"],
   ["POST /api/v1/plan", "says what a document would change"],
+  ["POST /api/v1/quarantine/:id/seen", "notes a look at undeliverable mail; the sample is there by a rule"],
 ]);
 
 const GOOD_PASSWORD = "copper-violin-meadow-38";
@@ -125,6 +126,7 @@ const EDITS: Readonly<Record<string, SampleForm>> = {
 
 const BODIES: Readonly<Record<string, unknown>> = {
   "POST /api/v1/quarantine/:id/release": {},
+  "POST /api/v1/quarantine/:id/seen": {},
   "DELETE /api/v1/quarantine/:id": null,
   "POST /api/v1/queue/retry": {},
   "POST /api/v1/queue/:id/retry": {},

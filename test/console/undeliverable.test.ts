@@ -1,7 +1,7 @@
 // Mail that no server takes, as people meet it: on the overview, in the quarantine, until somebody has looked.
 import { expect, test } from "bun:test";
 import type { QuarantineItem } from "../../src/store/quarantine-item.ts";
-import { administratorAt, browserOf } from "./console-browser.ts";
+import { administratorAt, apiToken, browserOf, ORIGIN } from "./console-browser.ts";
 import { fakeQuarantine } from "./fake-mail.ts";
 import { fakeGateway } from "./fake-services.ts";
 import { NOW } from "./sample-mail.ts";
@@ -90,4 +90,17 @@ test("an administrator of the domain sees and handles it, one of another domain 
   expect((await gateway.services.quarantine.get("0m3-0"))?.seenAt).toBeNull();
   await keeper.post("/quarantine/0m1-0/release");
   expect(gateway.released).toEqual(["0m1-0"]);
+});
+
+test("over the API: filtered, shown, marked as seen", async () => {
+  const { gateway, app } = await setUp();
+  const headers = { Authorization: `Bearer ${apiToken(gateway, "write")}` };
+  const call = (method: string, path: string) => app.request(`${ORIGIN}/api/v1${path}`, { method, headers });
+  const list = await (await call("GET", "/quarantine?class=undeliverable")).json();
+  expect(list).toMatchObject({
+    items: [{ id: "0m1-0", answer: ITEM.answer, server: ITEM.server, seenAt: null }],
+  });
+  expect(await (await call("GET", "/quarantine?class=rule")).json()).toMatchObject({ items: [] });
+  expect((await call("POST", "/quarantine/0m1-0/seen")).status).toBe(204);
+  expect(await (await call("GET", "/quarantine/0m1-0")).json()).toMatchObject({ seenAt: NOW });
 });

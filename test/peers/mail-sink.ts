@@ -22,6 +22,19 @@ export interface SinkOptions {
   readonly onMessage?: (message: SunkMessage) => void;
   /** Recipients it does not know: answered 550 at RCPT. */
   readonly unknown?: readonly string[];
+  /** What it says instead of 250 to a recipient, or to a message after the dot; null: it takes it. */
+  readonly refuseRecipient?: (address: string) => SinkRefusal | null;
+  readonly refuseMessage?: (message: SunkMessage) => SinkRefusal | null;
+}
+
+export interface SinkRefusal {
+  readonly code: number;
+  /** Without the code: `5.1.1 no such user`. */
+  readonly text: string;
+}
+
+function refusalError({ code, text }: SinkRefusal): Error {
+  return Object.assign(new Error(text), { responseCode: code });
 }
 
 /** Starts it on a loopback port. It offers no TLS and takes any recipient but those named unknown. */
@@ -35,21 +48,25 @@ export async function startMailSink(options: SinkOptions = {}): Promise<MailSink
     disableReverseLookup: true,
     onAuth: (auth, _session, done) => done(null, { user: auth.username ?? "" }),
     onRcptTo({ address }, _session, done) {
-      if (options.unknown?.includes(address) !== true) return done();
-      const refusal = new Error(`5.1.1 <${address}>: nobody of that name`);
-      done(Object.assign(refusal, { responseCode: 550 }));
+      const unknown = { code: 550, text: `5.1.1 <${address}>: nobody of that name` };
+      const refusal =
+        options.unknown?.includes(address) === true ? unknown : options.refuseRecipient?.(address);
+      done(refusal ? refusalError(refusal) : null);
     },
     onData(stream, session, done) {
       const chunks: Buffer[] = [];
       stream.on("data", (chunk: Buffer) => chunks.push(chunk));
       stream.on("end", () => {
         const { mailFrom, rcptTo } = session.envelope;
-        take({
+        const message = {
           sender: mailFrom === false ? "" : mailFrom.address,
           recipients: rcptTo.map(({ address }) => address),
           text: Buffer.concat(chunks).toString("latin1"),
           login: session.user === undefined ? null : String(session.user),
-        });
+        };
+        const refusal = options.refuseMessage?.(message) ?? null;
+        if (refusal !== null) return done(refusalError(refusal));
+        take(message);
         done(null, "kept");
       });
     },

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { audit } from "../actor.ts";
 import type { ConsoleContext } from "../console-env.ts";
-import { cursorOf, cursorText, deleteItem, itemOf, releaseItem } from "../quarantine-actions.ts";
+import { cursorOf, cursorText, deleteItem, itemOf, releaseItem, seeItem } from "../quarantine-actions.ts";
 import { actOnQueue, isMessageId, type QueueAction, retryWholeQueue } from "../queue-actions.ts";
 import { sourceStream } from "../source-stream.ts";
 import { explainMessage } from "../words/explain-message.ts";
@@ -123,6 +123,13 @@ async function postRelease(c: ConsoleContext): Promise<Response> {
     title: "It is no longer kept",
     detail: "It was deleted, or its time was up.",
   });
+}
+
+async function postSeen(c: ConsoleContext): Promise<Response> {
+  const item = await itemOf(c, c.req.param("id") ?? "");
+  if (item === null) return notFound(c, "quarantined message");
+  await seeItem(c, item);
+  return c.body(null, 204);
 }
 
 async function deleteQuarantined(c: ConsoleContext): Promise<Response> {
@@ -256,6 +263,17 @@ export const mailOperations: readonly Operation[] = [
     answer: RELEASE_RESULT,
     refusals: { ...missing, 410: "It was deleted, or its time was up." },
     handle: postRelease,
+  },
+  {
+    method: "POST",
+    path: "/quarantine/{id}/seen",
+    scope: "write",
+    id: "markQuarantinedSeen",
+    tag: "quarantine",
+    summary: "Somebody has looked at what could not be delivered; changes nothing for what a rule put there",
+    answer: "nothing",
+    refusals: missing,
+    handle: postSeen,
   },
   {
     method: "DELETE",
