@@ -23,18 +23,24 @@ const ROUNDS = [0.2, 0.3, 0.5] as const;
 /** While no server answers anything, a question only looks whether one is back: mail must not wait for each of them in full. */
 const SILENT_ROUNDS = [0.1] as const;
 const PROBE_SHARE = 0.1;
+/** While none answers it is looked anew, so that the end of it is known without a question of anybody. */
+const LOOK_AGAIN_MS = 30_000;
 
 /** Makes the list. `timeoutMs` is the time the rounds are measured by. */
 export function createServerList(options: {
   readonly servers: readonly DnsServerAddress[];
   readonly timeoutMs: number;
   readonly log: Log;
+  /** Told when none of them answers anything (with their names), and when one does again (null). */
+  readonly onSilence?: (servers: readonly string[] | null) => void;
 }): ServerList {
   const { timeoutMs, log } = options;
   const udp = createUdpExchange();
   const states = options.servers.map(createServerState);
   const probing = new Set<ServerState>();
   let closed = false;
+  let lookingAgain: ReturnType<typeof setInterval> | null = null;
+  const probeMs = Math.max(1, Math.floor(PROBE_SHARE * timeoutMs));
 
   /** Servers in their order, those that are down last. */
   const inOrder = (): readonly ServerState[] =>
@@ -42,13 +48,27 @@ export function createServerList(options: {
 
   const markDown = (state: ServerState, cause: string): void => {
     if (state.noteDown()) log.warn({ server: state.name, cause }, "a DNS server does not answer");
+    if (lookingAgain !== null || !states.every((one) => one.isDown)) return;
+    options.onSilence?.(states.map(({ name }) => name));
+    lookingAgain = setInterval(async () => {
+      const alive = await Promise.all(states.map((one) => answersAtAll(udp, one, probeMs)));
+      if (alive.includes(true)) noteEnd();
+    }, LOOK_AGAIN_MS);
+    lookingAgain.unref();
+  };
+
+  const noteEnd = (): void => {
+    if (lookingAgain === null) return;
+    clearInterval(lookingAgain);
+    lookingAgain = null;
+    if (!closed) options.onSilence?.(null);
   };
 
   /** A name was left unanswered: whether that is the server's fault is found out beside the question. */
   const lookInto = async (state: ServerState, cause: string): Promise<void> => {
     if (probing.has(state)) return;
     probing.add(state);
-    const alive = await answersAtAll(udp, state, Math.max(1, Math.floor(PROBE_SHARE * timeoutMs)));
+    const alive = await answersAtAll(udp, state, probeMs);
     probing.delete(state);
     if (!alive && !closed) markDown(state, cause);
   };
@@ -75,6 +95,7 @@ export function createServerList(options: {
             words = `${state.name}: ${result.failed}`;
             judgeFailure(state, result, askedAt);
           } else {
+            noteEnd();
             if (result.rcode !== "other") return { answer: result, server: state.server };
             words = `${state.name} answered with error ${result.rcodeNumber}`;
             refused.add(state);
@@ -85,6 +106,7 @@ export function createServerList(options: {
     },
     close() {
       closed = true;
+      noteEnd();
       udp.close();
     },
   };

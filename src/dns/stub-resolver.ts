@@ -109,10 +109,17 @@ export function createResolver(options: {
   readonly timeoutMs?: number;
   /** False: every question is asked anew, for who looks whether a record just published is there. Default true. */
   readonly keepAnswers?: boolean;
+  /** Told when no server answers anything (with their names), and when one does again (null). */
+  readonly onSilence?: (servers: readonly string[] | null) => void;
 }): StubResolver {
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   const clock = options.clock ?? systemClock;
-  const servers = createServerList({ servers: dnsServers(options.servers), timeoutMs, log: options.log });
+  const servers = createServerList({
+    servers: dnsServers(options.servers),
+    timeoutMs,
+    log: options.log,
+    ...(options.onSilence === undefined ? {} : { onSilence: options.onSilence }),
+  });
   const lane = createSlowLane({
     limit: MAX_IN_FLIGHT,
     maxWaiting: MAX_WAITING,

@@ -7,11 +7,16 @@ import { clamdHooks } from "./load-settings.ts";
 
 /** The workers start with the first message that needs them. */
 export function openChecks(
-  { config, parts, clock, log, metrics }: Ground,
+  { config, parts, clock, log, metrics, alarms }: Ground,
   settings: Settings,
 ): GatewayChecks {
   // Strangers choose what is asked here: a resolver of their own, so that their dead name servers do not hold up delivery.
-  const resolver = createResolver({ servers: config.dns.servers, log, clock });
+  const resolver = createResolver({
+    servers: config.dns.servers,
+    log,
+    clock,
+    onSilence: (names) => alarms.set("dns", names === null ? null : silenceWords(names)),
+  });
   parts.defer(() => resolver.close());
   const checks = createChecks({
     resolver,
@@ -28,4 +33,8 @@ export function openChecks(
     checks.useDomainAge(policy.settings.domain_age);
   });
   return checks;
+}
+
+function silenceWords(names: readonly string[]): string {
+  return `No DNS server answers (${names.join(", ")}): whose mail it is cannot be known, and what a DMARC record could forbid is put off with 451. Mend the servers or the way to them, or name others in [dns] servers of the boot file.`;
 }

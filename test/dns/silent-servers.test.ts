@@ -71,3 +71,27 @@ test("names whose own servers are dead do not make ours one that is down", async
     await server.close();
   }
 });
+
+test("that no server answers is told once, and its end", async () => {
+  const server = await startDnsServer({ "good.example.test": { TXT: ["v=spf1 -all"] } });
+  const told: (readonly string[] | null)[] = [];
+  const resolver = createResolver({
+    servers: [server.address],
+    log: silentLog,
+    timeoutMs: 500,
+    keepAnswers: false,
+    onSilence: (servers) => told.push(servers),
+  });
+  try {
+    server.answerWith(() => []);
+    for (const name of ["a.example.test", "b.example.test", "c.example.test"]) await resolver.txt(name);
+    expect(told).toEqual([[server.address]]);
+    server.answerWith(null);
+    expect(await resolver.txt("good.example.test")).toMatchObject({ ok: true });
+    expect(told).toEqual([[server.address], null]);
+  } finally {
+    resolver.close();
+    await server.close();
+  }
+  expect(told.length).toBe(2);
+});
