@@ -106,6 +106,8 @@ export const domainSchema = z.strictObject({
     .string()
     .regex(/^[+\-=_.#~]?$/, "must be one of + - = _ . # ~, or empty")
     .default(""),
+  /** The sender waits for the mail server's own answer, and hears it; off: mail is kept first and delivered then. */
+  cut_through: z.boolean().default(true),
   /** Shipped or own rules switched on for this domain. Left out: the shipped default set. */
   rules: z.array(name).nullable().default(null),
   /** Mail this domain's own people and servers send (requirements O3–O14). */
@@ -191,6 +193,8 @@ export const deliverySchema = z.strictObject({
   give_up_after: duration.default("5d"),
   delay_notice_after: duration.default("4h"),
   connect_timeout: duration.default("30s"),
+  /** How long a sender waits for the mail server's own answer, at most; then the message is kept. */
+  cut_through_wait: duration.default("8s"),
 });
 
 export const settingsSchema = z.strictObject({

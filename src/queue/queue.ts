@@ -7,6 +7,7 @@ import type { Envelope, RecipientDsn } from "../message/envelope.ts";
 import type { HeaderEdit } from "../message/header-edit.ts";
 import type { SignOrder } from "../message/sign-order.ts";
 import type { MessageRecord } from "../store/log-record.ts";
+import type { HandedOver } from "./cut-through.ts";
 
 /** What the queue does with one accepted recipient. */
 export type Disposition =
@@ -78,6 +79,11 @@ export interface QueueEntry {
 export interface Queue {
   /** Resolves after the commit: only then may 250 be sent. Rejects with StoreError, and nothing is kept. */
   accept(acceptance: Acceptance): Promise<void>;
+  /**
+   * The same, but the mail server behind is asked first, for at most `waitMs`, and its answer is told: taken or refused for all.
+   * "kept" when it did not say either in that time, or is not asked: then the message is kept as by `accept`.
+   */
+  handOver(acceptance: Acceptance, waitMs: number): Promise<HandedOver>;
   /** Takes a mail of our own; resolves to its message id when it is kept. Rejects with StoreError, and nothing is kept. */
   send(mail: OwnMail): Promise<string>;
   /** Writes a refused transaction to the message log; does not wait for the disk. */

@@ -12,6 +12,7 @@ import { forgetReleased, rememberReleased } from "../store/spool-writing.ts";
 import type { ArchivedCopy } from "../vault/keep-in-archive.ts";
 import type { QuarantinedCopy } from "../vault/keep-in-quarantine.ts";
 import { createAdministration } from "./administer.ts";
+import { createCutThrough } from "./cut-through.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { createArchiveFiler } from "./file-archive.ts";
 import { createQuarantineFiler } from "./file-quarantine.ts";
@@ -21,7 +22,7 @@ import { createOutbox, type WriteLog } from "./outbox.ts";
 import { ownDestination, prepareOwnMail } from "./own-mail.ts";
 import { createNotices } from "./own-notice.ts";
 import { stateEvent } from "./plan-settlement.ts";
-import type { Queue } from "./queue.ts";
+import type { Acceptance, Queue } from "./queue.ts";
 import type { QueueSettings } from "./queue-settings.ts";
 import { recoverInterrupted } from "./recover-interrupted.ts";
 import { createRefusalLog } from "./refusal-log.ts";
@@ -94,7 +95,7 @@ export interface QueueFigures {
 export async function createQueue(options: QueueOptions): Promise<RunningQueue> {
   const parts = assemble(options);
   const { spool, clock, log, hostname } = options;
-  const { outbox, dispatcher, writer, sweep, filers, refusals, takeIn } = parts;
+  const { outbox, dispatcher, writer, sweep, filers, refusals, takeIn, cutThrough } = parts;
   const space = createSpaceWatch(options);
   let closed = false;
   let taking = 0;
@@ -121,19 +122,38 @@ export async function createQueue(options: QueueOptions): Promise<RunningQueue> 
     }
   }
 
+  async function keep(acceptance: Acceptance): Promise<void> {
+    const events: LogEvent[] = [{ kind: "message", record: acceptance.record }];
+    const mail = mailOf(acceptance);
+    // Discarded for everybody and kept nowhere else: the log keeps the record, and that is all.
+    if (mail.recipients.length === 0 && mail.archive === null) await outbox.commit([], events);
+    else await store(mail, events);
+  }
+
   function refuseWhenClosed(): void {
     if (closed) throw new StoreError("failed", "the queue is closed: the gateway is stopping");
   }
 
   return {
     ...createAdministration({ ...parts, spool, clock }),
+    async handOver(acceptance, waitMs) {
+      refuseWhenClosed();
+      taking++;
+      try {
+        const given = await cutThrough.handOver(mailOf(acceptance), { record: acceptance.record, waitMs });
+        if (given !== null && given !== "not tried") return given;
+        await keep(acceptance);
+        return { kind: "kept" };
+      } catch (error) {
+        space.failed(error);
+        throw error;
+      } finally {
+        taking--;
+      }
+    },
     async accept(acceptance) {
       refuseWhenClosed();
-      const events: LogEvent[] = [{ kind: "message", record: acceptance.record }];
-      const mail = mailOf(acceptance);
-      // Discarded for everybody and kept nowhere else: the log keeps the record, and that is all.
-      if (mail.recipients.length === 0 && mail.archive === null) await outbox.commit([], events);
-      else await store(mail, events);
+      await keep(acceptance);
     },
     async send(own) {
       refuseWhenClosed();
@@ -216,9 +236,13 @@ function assemble(options: QueueOptions) {
     random,
     lostBodies,
     sign: createSigning({ sign: options.sign, onAlarm }),
-    settle: (attempt) => settling.ended(attempt),
-    handBack: (works) => settling.handedBack(works),
-    withdraw: (work) => settling.withdrawn(work),
+    settle(attempt) {
+      if (!cutThrough.ended(attempt)) settling.ended(attempt);
+    },
+    handBack: (works) => settling.handedBack(works.filter((work) => !cutThrough.handedBack(work))),
+    withdraw(work) {
+      if (!cutThrough.handedBack(work)) settling.withdrawn(work);
+    },
     mayBegin: () => !writer.inTrouble(),
   });
   const takeIn = createTakeIn({
@@ -242,6 +266,7 @@ function assemble(options: QueueOptions) {
     onQuarantine,
   });
   const settling = createSettling({ writer, dispatcher, reports, onQuarantine, settings, clock, random });
+  const cutThrough = createCutThrough({ ...options, outbox, dispatcher, settling: () => settling });
   const filing = { spool, writer, clock, log, onAlarm };
   const quarantine = createQuarantineFiler({ ...filing, file: options.fileInQuarantine });
   const archive = createArchiveFiler({ ...filing, file: options.fileInArchive });
@@ -257,7 +282,19 @@ function assemble(options: QueueOptions) {
     log,
   });
   const refusals = createRefusalLog({ outbox, clock, log });
-  return { outbox, writer, dispatcher, takeIn, settling, filers, sweep, refusals, lostBodies, reports };
+  return {
+    outbox,
+    writer,
+    dispatcher,
+    takeIn,
+    settling,
+    filers,
+    sweep,
+    refusals,
+    lostBodies,
+    reports,
+    cutThrough,
+  };
 }
 
 /** First what the last process left undone, then everything that is due. */

@@ -135,7 +135,8 @@ function inMemory(body: MessageBody): Uint8Array | null {
   return isLarge(body) ? null : body;
 }
 
-function newRecipient(
+/** A recipient as it is stored, under way or for the quarantine. */
+export function newRecipient(
   { n, address, detail }: NewMail["recipients"][number],
   {
     envelope,

@@ -5,7 +5,9 @@ import type { Envelope } from "../message/envelope.ts";
 import type { SignOrder } from "../message/sign-order.ts";
 import { missingFields, NOT_PASSED_ON } from "../message/submission.ts";
 import { addTraceHeaders, mailDate, type TraceOptions } from "../message/trace.ts";
+import { durationMs } from "../policy/duration.ts";
 import { formatReply, reply } from "../policy/reply.ts";
+import type { Acceptance } from "../queue/queue.ts";
 import { type Finding, factsOf } from "../rules/fact.ts";
 import type { Verdict } from "../rules/verdict.ts";
 import type { MessageDetails } from "../store/log-record.ts";
@@ -75,7 +77,7 @@ async function carryOut(
   const only = transaction.recipients.length === 1 ? transaction.recipients[0] : undefined;
   const archive = archiveOf(message, combined);
   const trace = traceOf(message, services.hostname);
-  await services.queue.accept({
+  const acceptance: Acceptance = {
     envelope: message.bare,
     recipients: plan.accepted,
     message: addTraceHeaders({
@@ -99,7 +101,17 @@ async function carryOut(
       cause: final.cause ?? null,
     },
     ...(archive === null ? {} : { archive }),
-  });
+  };
+  const waitMs = cutThroughMs(message, combined);
+  if (waitMs === 0) {
+    await services.queue.accept(acceptance);
+  } else {
+    const given = await services.queue.handOver(acceptance, waitMs);
+    if (given.kind === "refused") {
+      services.metrics.message("refused");
+      return { reply: given.reply };
+    }
+  }
   services.metrics.message(combined.refusal === null ? "accepted" : "refused");
   noteAuthor(message, combined, services);
   return { reply: final };
@@ -119,6 +131,26 @@ function traceOf(
     messageId: `<${id}@${hostname}>`,
   });
   return { options: { added: text, without: NOT_PASSED_ON, discreet }, messageId };
+}
+
+/**
+ * How long the sender may wait for the mail server's own answer; 0: not at all. For mail from outside to one domain of ours, delivered
+ * to all as it came or with the same edits, and nowhere else: the queue looks at route and edits once more.
+ */
+function cutThroughMs({ transaction, sent, verdicts }: JudgedMessage, combined: Combined): number {
+  const { recipients, snapshot, party } = transaction;
+  if (sent !== null || party !== null || combined.refusal !== null) return 0;
+  const [first] = recipients;
+  const domain = first === undefined ? null : snapshot.domain(domainOf(first.address));
+  if (domain === null || !domain.cut_through || domain.routes.length === 0) return 0;
+  const alike = recipients.every(
+    ({ address, direction }) => direction === "inbound" && domainOf(address) === domain.name,
+  );
+  const plain = verdicts.every(
+    ({ redirectTo, copyTo }, n) =>
+      redirectTo === null && copyTo.length === 0 && combined.fates[n] === "deliver",
+  );
+  return alike && plain ? durationMs(snapshot.policy.delivery.cut_through_wait) : 0;
 }
 
 /** Requirement O7: what a sender with `archive` sends is kept for its domain. What is stopped was not sent. */

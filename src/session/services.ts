@@ -28,7 +28,7 @@ export interface GatewayServices {
   /** The present policy; a transaction keeps the one it began with. */
   readonly snapshot: () => PolicySnapshot;
   readonly checker: Pick<Checker, "run">;
-  readonly queue: Pick<Queue, "accept" | "record">;
+  readonly queue: Pick<Queue, "accept" | "handOver" | "record">;
   /** Asked for domains with `verify = "callout"` or `"ldap"`; never rejects. */
   readonly verifyRecipient: (address: MailAddress, domain: DomainSettings) => Promise<RecipientAnswer>;
   readonly outgoing: Pick<

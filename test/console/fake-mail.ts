@@ -230,6 +230,7 @@ export function fakeQueue(entries: readonly QueueEntry[], actions: string[]): Qu
   };
   return {
     accept: () => Promise.reject(new Error("the console accepts no mail")),
+    handOver: () => Promise.reject(new Error("the console accepts no mail")),
     async send({ to, subject }) {
       actions.push(`send ${to} ${subject}`);
       return "00000000000000000001";

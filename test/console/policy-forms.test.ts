@@ -52,6 +52,7 @@ describe("adding", () => {
       "recipients.list": "a@neue-post.example.test\r\n b@neue-post.example.test ,\r\n",
       "recipients.cache": "2h",
       "recipients.when_down": "tempfail",
+      cut_through: "on",
       rules_from: "chosen",
       rules: ["virus", "no-ads"],
     });

@@ -28,7 +28,7 @@ import type { MessageRecord } from "../../src/store/log-record.ts";
 import { createTrialLogins } from "./trial-logins.ts";
 import { createTrialOutgoing, type TrialOutgoing } from "./trial-outgoing.ts";
 
-export interface KeptQueue extends Pick<Queue, "accept" | "record"> {
+export interface KeptQueue extends Pick<Queue, "accept" | "handOver" | "record"> {
   readonly accepted: Acceptance[];
   readonly records: MessageRecord[];
   /** The next accepts fail like this. */
@@ -47,6 +47,10 @@ function createKeptQueue(): KeptQueue {
       await Promise.resolve();
       if (this.failing !== null) throw new StoreError(this.failing, "the disk says no");
       accepted.push(acceptance);
+    },
+    async handOver(acceptance) {
+      await this.accept(acceptance);
+      return { kind: "kept" };
     },
     record(record) {
       records.push(record);

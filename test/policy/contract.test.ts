@@ -94,7 +94,8 @@ trusted = ["10.0.0.1/8"]
 [[domain]]
 name = "Example.test."
 routes = [{ host = "127.0.0.1", port = 2600, priority = 10, tls = "none" }]
-recipients = { verify = "list", list = ["Bob@Example.test"], cache = "1h" }
+recipients = { verify = "list", list = ["Bob@Example.test"], cache = "1h", when_down = "accept" }
+cut_through = false
 rules = ["virus", "own"]
 enabled = true
 [domain.outgoing]
@@ -185,13 +186,14 @@ timeout = "30s"
 enabled = false
 
 [delivery]
-smarthost = { host = "127.0.0.1", port = 2601, tls = "none", user = "gate", password = "upstream word" }
+smarthost = { host = "127.0.0.1", port = 2601, tls = "none", user = "gate", password = "upstream word", allow_unverified_tls = true }
 tls = "opportunistic"
 max_connections_per_destination = 5
 retry = ["1m", 120]
 give_up_after = "4d"
 delay_notice_after = "3h"
 connect_timeout = "20s"
+cut_through_wait = "5s"
 
 [settings]
 quarantine_keep = "20d"

@@ -216,6 +216,7 @@ test("the schema's defaults", () => {
     name: "a.test",
     routes: [{ host: "x", port: 25, priority: 10, tls: "opportunistic" }],
     recipients: { verify: "callout", list: [], cache: "1h", when_down: "tempfail" },
+    cut_through: true,
     recipient_delimiter: "",
     rules: null,
     outgoing: {
@@ -297,6 +298,7 @@ test("the schema's defaults", () => {
     give_up_after: "5d",
     delay_notice_after: "4h",
     connect_timeout: "30s",
+    cut_through_wait: "8s",
   });
   expect(settingsSchema.parse({})).toEqual({
     quarantine_keep: "30d",

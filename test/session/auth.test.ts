@@ -1,5 +1,5 @@
 // Logins over a real listener: domain senders, passwords asked of a mail server, CRAM-MD5, domains that require TLS, and bans.
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, spyOn, test } from "bun:test";
 import { createHmac } from "node:crypto";
 import type { MailServerAnswer, MailServerQuestion } from "../../src/hooks/mail-server-login.ts";
 import type { Clock } from "../../src/observe/clock.ts";
@@ -79,6 +79,21 @@ beforeAll(async () => {
       usualRefusalMs: () => 5,
     },
   });
+
+  test("from the tenth unknown recipient on, a stranger waits for the answer", async () => {
+    const ip = "198.51.100.31";
+    const one = await client("mx", ip);
+    await one.say("MAIL FROM:<a@example.org>");
+    const tookMs: number[] = [];
+    for (let i = 0; i < 11; i++) {
+      const startedAt = performance.now();
+      expect(await one.say(`RCPT TO:<guess${i}@example.test>`)).toStartWith("550 5.1.1 ");
+      tookMs.push(performance.now() - startedAt);
+    }
+    expect(tookMs[9]).toBeGreaterThan(450);
+    expect(tookMs[10]).toBeGreaterThan(950);
+    expect(Math.min(...tookMs.slice(0, 9))).toBeLessThan(450);
+  });
 });
 
 afterAll(async () => {
@@ -100,6 +115,21 @@ describe("domain senders", () => {
   test("with their own password only", async () => {
     expect(await (await client()).say(plainOf("example.test", "wrong"))).toBe(WRONG);
     expect(await (await client()).say(plainOf("server.test", PASSWORD))).toBe(WRONG);
+  });
+
+  test("from the tenth unknown recipient on, a stranger waits for the answer", async () => {
+    const ip = "198.51.100.31";
+    const one = await client("mx", ip);
+    await one.say("MAIL FROM:<a@example.org>");
+    const tookMs: number[] = [];
+    for (let i = 0; i < 11; i++) {
+      const startedAt = performance.now();
+      expect(await one.say(`RCPT TO:<guess${i}@example.test>`)).toStartWith("550 5.1.1 ");
+      tookMs.push(performance.now() - startedAt);
+    }
+    expect(tookMs[9]).toBeGreaterThan(450);
+    expect(tookMs[10]).toBeGreaterThan(950);
+    expect(Math.min(...tookMs.slice(0, 9))).toBeLessThan(450);
   });
 });
 
@@ -137,6 +167,21 @@ describe("a password the mail server judges", () => {
   test("gets 454 when no server is set for its domain", async () => {
     expect(await (await client()).say(plainOf("dave@unset.test", "any"))).toStartWith("454 4.7.0 ");
   });
+
+  test("from the tenth unknown recipient on, a stranger waits for the answer", async () => {
+    const ip = "198.51.100.31";
+    const one = await client("mx", ip);
+    await one.say("MAIL FROM:<a@example.org>");
+    const tookMs: number[] = [];
+    for (let i = 0; i < 11; i++) {
+      const startedAt = performance.now();
+      expect(await one.say(`RCPT TO:<guess${i}@example.test>`)).toStartWith("550 5.1.1 ");
+      tookMs.push(performance.now() - startedAt);
+    }
+    expect(tookMs[9]).toBeGreaterThan(450);
+    expect(tookMs[10]).toBeGreaterThan(950);
+    expect(Math.min(...tookMs.slice(0, 9))).toBeLessThan(450);
+  });
 });
 
 describe("a domain that requires TLS", () => {
@@ -155,6 +200,21 @@ describe("a domain that requires TLS", () => {
   });
   test("but not when that part is switched off", async () => {
     expect(await (await client()).say(plainOf("erin@lax.test", PASSWORD))).toBe(OK);
+  });
+
+  test("from the tenth unknown recipient on, a stranger waits for the answer", async () => {
+    const ip = "198.51.100.31";
+    const one = await client("mx", ip);
+    await one.say("MAIL FROM:<a@example.org>");
+    const tookMs: number[] = [];
+    for (let i = 0; i < 11; i++) {
+      const startedAt = performance.now();
+      expect(await one.say(`RCPT TO:<guess${i}@example.test>`)).toStartWith("550 5.1.1 ");
+      tookMs.push(performance.now() - startedAt);
+    }
+    expect(tookMs[9]).toBeGreaterThan(450);
+    expect(tookMs[10]).toBeGreaterThan(950);
+    expect(Math.min(...tookMs.slice(0, 9))).toBeLessThan(450);
   });
 });
 
@@ -219,6 +279,21 @@ describe("CRAM-MD5", () => {
   test("has no initial response", async () => {
     expect(await (await client("cram")).say("AUTH CRAM-MD5 YQ==")).toStartWith("501 ");
   });
+
+  test("from the tenth unknown recipient on, a stranger waits for the answer", async () => {
+    const ip = "198.51.100.31";
+    const one = await client("mx", ip);
+    await one.say("MAIL FROM:<a@example.org>");
+    const tookMs: number[] = [];
+    for (let i = 0; i < 11; i++) {
+      const startedAt = performance.now();
+      expect(await one.say(`RCPT TO:<guess${i}@example.test>`)).toStartWith("550 5.1.1 ");
+      tookMs.push(performance.now() - startedAt);
+    }
+    expect(tookMs[9]).toBeGreaterThan(450);
+    expect(tookMs[10]).toBeGreaterThan(950);
+    expect(Math.min(...tookMs.slice(0, 9))).toBeLessThan(450);
+  });
 });
 
 describe("bans", () => {
@@ -248,6 +323,8 @@ describe("bans", () => {
 
   test("a harvester is cut off in the middle of its dictionary, over connections", async () => {
     const ip = "198.51.100.30";
+    // The answers come slower and slower; the length of that wait is tested with the bans.
+    const delayMs = spyOn(gateway.bans, "unknownRecipientDelayMs").mockReturnValue(0);
     let refused = 0;
     for (let connection = 0; connection < 10; connection++) {
       const one = await client("mx", ip);
@@ -258,7 +335,23 @@ describe("bans", () => {
         if (reply.startsWith("550 5.1.1")) refused++;
       }
     }
+    delayMs.mockRestore();
     expect(refused).toBe(99);
     expect(gateway.bans.list().find(({ network }) => network === `${ip}/32`)?.unknownRecipients).toBe(100);
+  });
+
+  test("from the tenth unknown recipient on, a stranger waits for the answer", async () => {
+    const ip = "198.51.100.31";
+    const one = await client("mx", ip);
+    await one.say("MAIL FROM:<a@example.org>");
+    const tookMs: number[] = [];
+    for (let i = 0; i < 11; i++) {
+      const startedAt = performance.now();
+      expect(await one.say(`RCPT TO:<guess${i}@example.test>`)).toStartWith("550 5.1.1 ");
+      tookMs.push(performance.now() - startedAt);
+    }
+    expect(tookMs[9]).toBeGreaterThan(450);
+    expect(tookMs[10]).toBeGreaterThan(950);
+    expect(Math.min(...tookMs.slice(0, 9))).toBeLessThan(450);
   });
 });

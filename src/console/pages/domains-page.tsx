@@ -108,6 +108,12 @@ function groups(c: ConsoleContext): readonly FieldGroup[] {
           options: WHEN_DOWN,
           help: "For recipients it has not confirmed in the last weeks; those it has are always taken.",
         },
+        {
+          kind: "switch",
+          name: "cut_through",
+          label: "Answer with the mail server's own word",
+          help: "A sender from outside waits a few seconds until the mail server has taken or refused the message, and hears that. Off: mail is kept first.",
+        },
       ],
     },
     {

@@ -112,6 +112,12 @@ const DELIVERY: ObjectPage = {
       title: "When a server does not answer",
       fields: [
         {
+          kind: "duration",
+          name: "cut_through_wait",
+          label: "Let senders wait for a mail server's own answer",
+          help: "At most so long, like 8s; then the message is kept and delivered later. 0s: never. Each domain can switch it off.",
+        },
+        {
           kind: "lines",
           name: "retry",
           label: "Waits between attempts",
