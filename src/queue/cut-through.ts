@@ -7,7 +7,6 @@ import { isLarge } from "../message/body.ts";
 import { replyWords } from "../notify/reply-words.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
-import { formatReply, type Reply } from "../policy/reply.ts";
 import type { LogEvent, MessageRecord } from "../store/log-record.ts";
 import type { Spool } from "../store/spool.ts";
 import type { SpooledMessage } from "../store/spool-entry.ts";
@@ -16,7 +15,7 @@ import type { Dispatcher, EndedAttempt } from "./dispatch.ts";
 import type { Outbox } from "./outbox.ts";
 import { stateEvent } from "./plan-settlement.ts";
 import type { QueueSettings } from "./queue-settings.ts";
-import { refusalOf } from "./server-refusal.ts";
+import { refusalOf, type ServerRefusal } from "./server-refusal.ts";
 import type { Settling } from "./settle-attempt.ts";
 import { type NewMail, newRecipient } from "./take-in.ts";
 import { groupWork, type Work } from "./work.ts";
@@ -24,7 +23,7 @@ import { groupWork, type Work } from "./work.ts";
 /** `kept`: on our disk. `taken`: by the mail server. `refused`: by it, for all, in these words; nobody holds the message. */
 export type HandedOver =
   | { readonly kind: "kept" | "taken" }
-  | { readonly kind: "refused"; readonly reply: Reply };
+  | { readonly kind: "refused"; readonly reply: ServerRefusal };
 
 export interface CutThrough {
   /**
@@ -143,7 +142,11 @@ export function createCutThrough(parts: CutThroughParts): CutThrough {
     }
   }
 
-  function eventsOf(waiting: Waiting, attempt: EndedAttempt, refusal: Reply | null): readonly LogEvent[] {
+  function eventsOf(
+    waiting: Waiting,
+    attempt: EndedAttempt,
+    refusal: ServerRefusal | null,
+  ): readonly LogEvent[] {
     const { work, record } = waiting;
     const { startedAt, endedAt, outcomes } = attempt;
     const id = `${endedAt.toString(36)}-c${(attempts++).toString(36)}`;
@@ -163,8 +166,7 @@ export function createCutThrough(parts: CutThroughParts): CutThrough {
       const state = refusal === null ? ("delivered" as const) : ("refused" as const);
       return stateEvent(work, outcome.n, { state, at: endedAt, nextAttemptAt: null, words });
     });
-    const said =
-      refusal === null ? record : { ...record, reply: formatReply(refusal), cause: refusal.cause ?? null };
+    const said = refusal === null ? record : { ...record, reply: lineOf(refusal), cause: refusal.cause };
     return [{ kind: "message", record: said }, tried, ...states];
   }
 
@@ -254,6 +256,10 @@ function isFinal({ fault, outcomes }: EndedAttempt): boolean {
   if (fault !== null || outcomes.length === 0) return false;
   const [first] = outcomes;
   return first?.result !== "deferred" && outcomes.every(({ result }) => result === first?.result);
+}
+
+function lineOf({ code, enhanced, text }: ServerRefusal): string {
+  return `${code} ${Math.floor(code / 100)}.${enhanced} ${text}`;
 }
 
 function wordsOf(outcome: Outcome, refused: boolean): string {

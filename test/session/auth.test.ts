@@ -79,21 +79,6 @@ beforeAll(async () => {
       usualRefusalMs: () => 5,
     },
   });
-
-  test("from the tenth unknown recipient on, a stranger waits for the answer", async () => {
-    const ip = "198.51.100.31";
-    const one = await client("mx", ip);
-    await one.say("MAIL FROM:<a@example.org>");
-    const tookMs: number[] = [];
-    for (let i = 0; i < 11; i++) {
-      const startedAt = performance.now();
-      expect(await one.say(`RCPT TO:<guess${i}@example.test>`)).toStartWith("550 5.1.1 ");
-      tookMs.push(performance.now() - startedAt);
-    }
-    expect(tookMs[9]).toBeGreaterThan(450);
-    expect(tookMs[10]).toBeGreaterThan(950);
-    expect(Math.min(...tookMs.slice(0, 9))).toBeLessThan(450);
-  });
 });
 
 afterAll(async () => {
@@ -115,21 +100,6 @@ describe("domain senders", () => {
   test("with their own password only", async () => {
     expect(await (await client()).say(plainOf("example.test", "wrong"))).toBe(WRONG);
     expect(await (await client()).say(plainOf("server.test", PASSWORD))).toBe(WRONG);
-  });
-
-  test("from the tenth unknown recipient on, a stranger waits for the answer", async () => {
-    const ip = "198.51.100.31";
-    const one = await client("mx", ip);
-    await one.say("MAIL FROM:<a@example.org>");
-    const tookMs: number[] = [];
-    for (let i = 0; i < 11; i++) {
-      const startedAt = performance.now();
-      expect(await one.say(`RCPT TO:<guess${i}@example.test>`)).toStartWith("550 5.1.1 ");
-      tookMs.push(performance.now() - startedAt);
-    }
-    expect(tookMs[9]).toBeGreaterThan(450);
-    expect(tookMs[10]).toBeGreaterThan(950);
-    expect(Math.min(...tookMs.slice(0, 9))).toBeLessThan(450);
   });
 });
 
@@ -167,21 +137,6 @@ describe("a password the mail server judges", () => {
   test("gets 454 when no server is set for its domain", async () => {
     expect(await (await client()).say(plainOf("dave@unset.test", "any"))).toStartWith("454 4.7.0 ");
   });
-
-  test("from the tenth unknown recipient on, a stranger waits for the answer", async () => {
-    const ip = "198.51.100.31";
-    const one = await client("mx", ip);
-    await one.say("MAIL FROM:<a@example.org>");
-    const tookMs: number[] = [];
-    for (let i = 0; i < 11; i++) {
-      const startedAt = performance.now();
-      expect(await one.say(`RCPT TO:<guess${i}@example.test>`)).toStartWith("550 5.1.1 ");
-      tookMs.push(performance.now() - startedAt);
-    }
-    expect(tookMs[9]).toBeGreaterThan(450);
-    expect(tookMs[10]).toBeGreaterThan(950);
-    expect(Math.min(...tookMs.slice(0, 9))).toBeLessThan(450);
-  });
 });
 
 describe("a domain that requires TLS", () => {
@@ -200,21 +155,6 @@ describe("a domain that requires TLS", () => {
   });
   test("but not when that part is switched off", async () => {
     expect(await (await client()).say(plainOf("erin@lax.test", PASSWORD))).toBe(OK);
-  });
-
-  test("from the tenth unknown recipient on, a stranger waits for the answer", async () => {
-    const ip = "198.51.100.31";
-    const one = await client("mx", ip);
-    await one.say("MAIL FROM:<a@example.org>");
-    const tookMs: number[] = [];
-    for (let i = 0; i < 11; i++) {
-      const startedAt = performance.now();
-      expect(await one.say(`RCPT TO:<guess${i}@example.test>`)).toStartWith("550 5.1.1 ");
-      tookMs.push(performance.now() - startedAt);
-    }
-    expect(tookMs[9]).toBeGreaterThan(450);
-    expect(tookMs[10]).toBeGreaterThan(950);
-    expect(Math.min(...tookMs.slice(0, 9))).toBeLessThan(450);
   });
 });
 
@@ -278,21 +218,6 @@ describe("CRAM-MD5", () => {
   });
   test("has no initial response", async () => {
     expect(await (await client("cram")).say("AUTH CRAM-MD5 YQ==")).toStartWith("501 ");
-  });
-
-  test("from the tenth unknown recipient on, a stranger waits for the answer", async () => {
-    const ip = "198.51.100.31";
-    const one = await client("mx", ip);
-    await one.say("MAIL FROM:<a@example.org>");
-    const tookMs: number[] = [];
-    for (let i = 0; i < 11; i++) {
-      const startedAt = performance.now();
-      expect(await one.say(`RCPT TO:<guess${i}@example.test>`)).toStartWith("550 5.1.1 ");
-      tookMs.push(performance.now() - startedAt);
-    }
-    expect(tookMs[9]).toBeGreaterThan(450);
-    expect(tookMs[10]).toBeGreaterThan(950);
-    expect(Math.min(...tookMs.slice(0, 9))).toBeLessThan(450);
   });
 });
 
