@@ -41,6 +41,7 @@ const MAX_TEXT = 500;
 const MAX_FROM_FIELDS = 10;
 /** Sender, Resent-From and Resent-Sender together: each time a message is sent on adds two. */
 const MAX_SENDER_FIELDS = 20;
+const SENDER_FIELDS: ReadonlySet<string> = new Set(["sender", "resent-from", "resent-sender"]);
 const NONE: readonly never[] = [];
 const CONTROLS = /[\u0000-\u0008\u000b\u000c\u000e-\u001a\u001c-\u001f\u007f]/;
 /** A line of white space alone continues a field by the book, and ends the header for some programs. */
@@ -67,6 +68,16 @@ export function summarise(
   let brokenAt = WHITE_LINE.exec(text)?.index ?? Number.MAX_SAFE_INTEGER;
   let named = false;
   const senders: string[] | null = options.senders ? [] : null;
+  const readDisguised = (name: string, field: HeaderField): boolean => {
+    if (name === "from") {
+      fromFields++;
+      if (from.length < MAX_FROM_FIELDS) from.push(inDisguise(text, field));
+      return true;
+    }
+    if (!SENDER_FIELDS.has(name)) return false;
+    senders?.push(inDisguise(text, field).value);
+    return true;
+  };
   eachField(text, (field) => {
     headerFields++;
     named ||= field.name !== "";
@@ -90,11 +101,8 @@ export function summarise(
         receivedCount++;
         break;
       default:
-        if (disguisedName(text, field) === "from") {
-          fromFields++;
-          if (from.length < MAX_FROM_FIELDS) from.push(inDisguise(text, field));
-        } else if (field.name === "" && !isNearlyField(text, field))
-          brokenAt = Math.min(brokenAt, field.start);
+        if (readDisguised(disguisedName(text, field), field)) break;
+        if (field.name === "" && !isNearlyField(text, field)) brokenAt = Math.min(brokenAt, field.start);
         break;
     }
     return undefined;

@@ -1,6 +1,7 @@
 // Who is behind a message (O2): its envelope sender, its login, or what a header says. Pure; header values are hostile input.
 import { addressKey } from "../message/address.ts";
 import { displayText, eachField, readHeaderBlock } from "../message/header-block.ts";
+import { parseMailboxes } from "../message/mailboxes.ts";
 import { type Pattern, parsePattern } from "../policy/pattern.ts";
 import type { IdentityHeader, SenderSettings } from "../policy/schema-sender.ts";
 
@@ -70,7 +71,9 @@ export function headerIdentity(headers: readonly CompiledHeader[], header: Uint8
     const value = values[i];
     const extract = headers[i]?.extract ?? null;
     if (value === undefined || value === null) continue;
-    const name = extracted(displayText(value, MAX_VALUE), extract);
+    // Who wrote it is read as everywhere: another name before the address is no other identity.
+    const author = extract === null && headers[i]?.name === "from" ? parseMailboxes(value)[0] : undefined;
+    const name = author === undefined ? extracted(displayText(value, MAX_VALUE), extract) : tidy(author);
     if (name !== null) return name;
   }
   return null;

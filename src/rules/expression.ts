@@ -1,6 +1,6 @@
 // The rule language: a condition as people write it, parsed to an immutable tree. No I/O; evaluation is in evaluate.ts.
 // Every fact name, kind of value and known value is checked here, so that a typing mistake cannot become a rule that never holds.
-import type { Parsed } from "../message/address.ts";
+import { domainKey, type Parsed } from "../message/address.ts";
 import { type Glob, parseGlob } from "./glob.ts";
 import { type KnownFact, knownFact, nearestFact } from "./known-facts.ts";
 import { didYouMean } from "./nearest-name.ts";
@@ -9,6 +9,14 @@ import { type Sign, type Token, tokenize } from "./tokens.ts";
 export type CompareSign = "==" | "!=" | "<" | "<=" | ">" | ">=";
 export type TextTest = "contains" | "starts with" | "ends with";
 export type ListTest = "any" | "none" | "all";
+
+/** Text as it is compared: lower case; international names of domains as A-labels, which is how the facts have them. */
+function comparable(fact: KnownFact, text: string): string {
+  if (!/[^\x00-\x7f]/.test(text) || !/[._](?:address|domains?|sealer)$/.test(fact.name))
+    return text.toLowerCase();
+  const behindAt = text.lastIndexOf("@") + 1;
+  return text.slice(0, behindAt).toLowerCase() + domainKey(text.slice(behindAt));
+}
 
 /** A condition. Text in it is lower case: letters compare in either case. */
 export type Expression =
@@ -226,7 +234,7 @@ class ConditionParser {
       return expected(token, fact.kind === "bytes" ? "a size such as 10 MB" : "a number");
     }
     if (token.kind !== "text") return expected(token, 'text in quotes, such as "example.org"');
-    const text = token.text.toLowerCase();
+    const text = comparable(fact, token.text);
     if (fact.values !== undefined && !fact.values.includes(text)) {
       return refuse(
         token,
@@ -278,7 +286,10 @@ class ConditionParser {
       );
     }
     if (test !== "matches") {
-      return { ok: true, value: { kind: "text", fact: fact.name, test, text: operand.text.toLowerCase() } };
+      return {
+        ok: true,
+        value: { kind: "text", fact: fact.name, test, text: comparable(fact, operand.text) },
+      };
     }
     const glob = parseGlob(operand.text);
     return glob.ok

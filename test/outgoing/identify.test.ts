@@ -27,6 +27,7 @@ const bench = await benchOf({
         { header: "X-Last", extract: "[a-z]+" },
       ],
     },
+    { kind: "ip", range: "192.0.2.48/28", domain: "example.test", identify_by: { header: "From" } },
   ],
 });
 afterAll(() => bench[Symbol.asyncDispose]());
@@ -97,4 +98,14 @@ test("a hostile value costs an expression no time", async () => {
   // A backtracking engine would not come back from one of these.
   for (let i = 0; i < 20; i++)
     expect(slow.outgoing.identify(partyAt(slow, "192.0.2.1"), null, header).identity).toBeNull();
+});
+
+test("by From: whoever wrote it, under whatever name", () => {
+  const party = partyAt(bench, "192.0.2.50");
+  for (const from of [
+    "Ann <Ann@example.test>",
+    '"Another Name" <ann@example.test>',
+    "ann@example.test (Ann)",
+  ])
+    expect(identify(party, `From: ${from}\r\n\r\n`).identity).toBe("ann@example.test");
 });

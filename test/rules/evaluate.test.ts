@@ -161,3 +161,20 @@ test("a pattern made to backtrack takes no time", () => {
   expect(globMatches(glob.value, "a".repeat(100_000))).toBe(false);
   expect(performance.now() - started).toBeLessThan(50);
 });
+
+test.each([
+  'sender.domain == "münchen.example"',
+  'sender.domain == "MÜNCHEN.example"',
+  'sender.domain in ["a.example", "münchen.example"]',
+  'sender.address == "Ann@münchen.example"',
+  'sender.address ends with "@münchen.example"',
+  'dkim.domains any ["münchen.example"]',
+  'sender.domain == "xn--mnchen-3ya.example"',
+])("international names are the same in both spellings: %s", (text) => {
+  const facts: Facts = {
+    "sender.domain": "xn--mnchen-3ya.example",
+    "sender.address": "ann@xn--mnchen-3ya.example",
+    "dkim.domains": ["xn--mnchen-3ya.example"],
+  };
+  expect(run(text, facts).holds).toBe(true);
+});

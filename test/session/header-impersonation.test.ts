@@ -131,6 +131,8 @@ describe("the header", () => {
     `${ME}\r\nResent-From: alice@example.test, boss@example.test`,
     `${ME}\r\nRESENT-SENDER : boss@example.test`,
     `${ME}\r\nResent-From: alice@example.test\r\nResent-Sender: alice@example.test\r\nResent-From: boss@example.test`,
+    `${ME}\r\nSen\u0000der: boss@example.test`,
+    `${ME}\r\nResent-From\r\n : boss@example.test`,
     `${ME}\r\nno field at all\r\nFrom: boss@example.test`,
     `${ME}\r\nFrom\r\n : boss@example.test`,
     ` From: boss@example.test\r\n${ME}`,
