@@ -3,10 +3,10 @@
 // one after the other through one worker, while the others serve the small ones.
 
 import type { MessageBody } from "../message/body.ts";
+import { FairQueue } from "../observe/fair-queue.ts";
 import type { Log } from "../observe/log.ts";
 import { createShares } from "../observe/shares.ts";
 import type { Resolve } from "./authenticate-message.ts";
-import { FairQueue } from "./fair-queue.ts";
 import type { MessageView } from "./message-view.ts";
 import { failJob, newScanJob, type ScanJob, type ScanRequest } from "./scan-job.ts";
 import type { FindingsByCheck } from "./scan-protocol.ts";

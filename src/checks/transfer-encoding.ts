@@ -77,26 +77,29 @@ const EQUALS = 61;
 
 /** RFC 2045 §6.7; an equals sign that encodes nothing stays as it stands. */
 function decodeQuotedPrintable(body: Buffer): Buffer {
-  let at = body.indexOf(EQUALS);
-  if (at < 0) return body;
+  const first = body.indexOf(EQUALS);
+  if (first < 0) return body;
   const out = Buffer.allocUnsafe(body.length);
-  let written = 0;
-  let from = 0;
-  while (at >= 0) {
-    written += body.copy(out, written, from, at);
-    const high = hexValue(body[at + 1]);
-    const low = hexValue(body[at + 2]);
-    if (high >= 0 && low >= 0) {
-      out[written++] = high * 16 + low;
-      from = at + 3;
-    } else {
-      const softBreak = softBreakEnd(body, at + 1);
-      if (softBreak < 0) out[written++] = EQUALS;
-      from = softBreak < 0 ? at + 1 : softBreak;
+  let written = body.copy(out, 0, 0, first);
+  // Octet by octet: a body of equals signs must not cost a search and a copy for each.
+  for (let at = first; at < body.length; ) {
+    const octet = body[at] ?? 0;
+    if (octet !== EQUALS) {
+      out[written++] = octet;
+      at++;
+      continue;
     }
-    at = body.indexOf(EQUALS, from);
+    const high = hexValue(body[at + 1]);
+    const low = high < 0 ? -1 : hexValue(body[at + 2]);
+    if (low >= 0) {
+      out[written++] = high * 16 + low;
+      at += 3;
+      continue;
+    }
+    const softBreak = softBreakEnd(body, at + 1);
+    if (softBreak < 0) out[written++] = EQUALS;
+    at = softBreak < 0 ? at + 1 : softBreak;
   }
-  written += body.copy(out, written, from);
   return out.subarray(0, written);
 }
 

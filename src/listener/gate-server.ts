@@ -3,8 +3,9 @@ import type net from "node:net";
 import type tls from "node:tls";
 import { SMTPServer } from "smtp-server";
 import type { SMTPConnectionOptions } from "smtp-server/lib/smtp-connection";
+import { neighbourhood } from "../message/client-network.ts";
 import type { ListenerSettings } from "../policy/schema.ts";
-import { inNetworks } from "../session/connect.ts";
+import { inNetworks, isTrusted } from "../session/connect.ts";
 import { normalIp } from "../session/ip-address.ts";
 import type { SessionServices } from "../session/services.ts";
 import type { Certificate } from "./certificate.ts";
@@ -21,6 +22,7 @@ export interface GateServerOptions {
 }
 
 const HANDSHAKE_MS = 30_000;
+const TOO_MANY = "421 4.3.2 Too many connections, try again later\r\n";
 
 export class GateServer extends SMTPServer {
   /** Read for each new connection: changes that need no new socket are put here. */
@@ -65,6 +67,7 @@ export class GateServer extends SMTPServer {
     const id = this.#connectionsMade.toString(36);
     const peer = normalIp(socket.remoteAddress ?? "");
     const { tls: mode, proxy_from: proxies } = this.settings;
+    if (!this.#takePlace(socket, peer)) return;
     if (mode !== "implicit" || peer === null || !inNetworks(proxies, peer)) {
       callback(null, { id });
       return;
@@ -72,6 +75,25 @@ export class GateServer extends SMTPServer {
     readHeaderFirst(socket, (err, client) => {
       callback(err, client === null ? { id } : { id, remoteAddress: client.ip, remotePort: client.port });
     });
+  }
+
+  /** A place among all connections, until the socket is closed. Without one the client is told and the socket is gone at once. */
+  #takePlace(socket: net.Socket, peer: string | null): boolean {
+    const { auth, proxy_from: proxies, tls: mode } = this.settings;
+    const { connections, snapshot, metrics } = this.#services;
+    const ip = peer ?? "0.0.0.0";
+    const trusted = inNetworks(proxies, ip) || isTrusted(snapshot(), ip);
+    const user = { key: trusted ? ip : neighbourhood(ip), known: trusted || auth === "required" };
+    if (connections.enter(user)) {
+      socket.once("close", () => connections.leave(user));
+      return true;
+    }
+    metrics.connection(this.settings.name);
+    socket.on("error", () => {});
+    // Before a handshake nobody could read it.
+    if (mode === "implicit") socket.destroy();
+    else socket.end(TOO_MANY, () => socket.destroy());
+    return false;
   }
 
   override connect(socket: net.Socket | tls.TLSSocket, options?: SMTPConnectionOptions): void {

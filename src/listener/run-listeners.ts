@@ -1,11 +1,13 @@
 // Keeps the listeners of the policy open: follows changes without a restart, reports and retries what cannot be bound. A listener that
 // moves is bound at its new place before the old one is closed.
+import { descriptorLimit } from "../config/descriptors.ts";
 import type { ListenerSettings } from "../policy/schema.ts";
 import type { Settings } from "../policy/settings.ts";
 import { createBodyRoom } from "../session/body-room.ts";
 import { createPasswordCheck } from "../session/password-check.ts";
 import type { GatewayServices, SessionServices } from "../session/services.ts";
 import type { Certificate } from "./certificate.ts";
+import { createConnectionRoom } from "./connection-room.ts";
 import { type ListenerStatus, type OpenListener, openListener, splitListen } from "./open-listener.ts";
 
 export interface Listeners {
@@ -52,6 +54,7 @@ export async function createListeners(options: ListenersOptions): Promise<Listen
   const services: SessionServices = {
     ...options.services,
     passwords: createPasswordCheck(options.services.clock),
+    connections: createConnectionRoom({ descriptors: descriptorLimit(), onAlarm: options.onAlarm }),
     bodies: createBodyRoom({ folder: options.services.bodyFolder, clock: options.services.clock }),
   };
   const entries = new Map<string, Entry>();

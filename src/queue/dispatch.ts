@@ -1,6 +1,7 @@
 // Decides what is dialled when: one lane per destination, each with its own places, back-off and timer.
 // It takes work from disk or straight from accept, runs attempts, and hands the results to `settle`. It settles nothing itself.
 
+import { descriptorLimit } from "../config/descriptors.ts";
 import type { Deliverer } from "../delivery/attempt.ts";
 import type { Outcome } from "../delivery/outcome.ts";
 import type { Destination } from "../delivery/route.ts";
@@ -22,7 +23,7 @@ import type { Sign } from "./sign-copy.ts";
 import type { Work } from "./work.ts";
 
 // All attempts together; lanes get fewer places as it fills, so that slow destinations cannot take every one.
-const MAX_ATTEMPTS = 1000;
+const MAX_ATTEMPTS = Math.min(1000, Math.floor(descriptorLimit() / 10));
 // Beyond it every lane may still have one.
 const MOST_ATTEMPTS = 2 * MAX_ATTEMPTS;
 // Work from accept that may wait in memory for a place, per lane, as a multiple of its places.

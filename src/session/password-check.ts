@@ -1,6 +1,8 @@
 // Proves passwords: argon2id once, then a keyed in-memory cache, so that a login costs microseconds. Keeps no password.
 import { createHmac, randomBytes } from "node:crypto";
+import { neighbourhood } from "../message/client-network.ts";
 import type { Clock } from "../observe/clock.ts";
+import { FairQueue } from "../observe/fair-queue.ts";
 import { hashPassword, passwordMatches } from "../policy/password-hash.ts";
 
 /** `busy`: too many logins wait already. */
@@ -69,13 +71,13 @@ function createVerifier(): (asked: {
   readonly client: string;
 }) => Promise<PasswordResult> {
   let running = 0;
-  const waiting: (() => void)[] = [];
+  const waiting = new FairQueue<() => void>();
   const clients = new Map<string, number>();
 
-  async function inTurn(password: string, hash: string): Promise<PasswordResult> {
+  async function inTurn(password: string, hash: string, user: string): Promise<PasswordResult> {
     if (running >= MAX_RUNNING) {
       if (waiting.length >= MAX_WAITING) return "busy";
-      await new Promise<void>((resolve) => waiting.push(resolve));
+      await new Promise<void>((resolve) => waiting.push(user, resolve));
     } else running++;
     try {
       return (await passwordMatches(password, hash)) ? "ok" : "wrong";
@@ -86,12 +88,14 @@ function createVerifier(): (asked: {
     }
   }
 
-  return async ({ password, hash, client }) => {
+  return async ({ password, hash, client: ip }) => {
+    // Neighbours count as one, and whoever waits takes turns with them.
+    const client = neighbourhood(ip);
     const ofClient = clients.get(client) ?? 0;
     if (ofClient >= MAX_OF_ONE_CLIENT) return "busy";
     clients.set(client, ofClient + 1);
     try {
-      return await inTurn(password, hash);
+      return await inTurn(password, hash, client);
     } finally {
       const left = (clients.get(client) ?? 1) - 1;
       if (left === 0) clients.delete(client);

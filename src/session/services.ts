@@ -6,6 +6,7 @@ import type { StoppedMessage } from "../notify/outgoing-notices.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
+import type { ShareUser } from "../observe/shares.ts";
 import type { Outgoing } from "../outgoing/outgoing.ts";
 import type { DomainSettings } from "../policy/schema.ts";
 import type { PolicySnapshot } from "../policy/snapshot.ts";
@@ -63,9 +64,18 @@ export interface GatewayServices {
   readonly metrics: Pick<Metrics, "message" | "connection" | "login">;
 }
 
+/** Places among the connections of the process. */
+export interface ConnectionRoom {
+  /** False: there is no room for one more of this user. */
+  enter(user: ShareUser): boolean;
+  leave(user: ShareUser): void;
+}
+
 /** The same with what all listeners of the process share. */
 export interface SessionServices extends GatewayServices {
   readonly passwords: PasswordCheck;
+  /** The connections of all listeners, in shares. */
+  readonly connections: ConnectionRoom;
   /** Memory and disk for bodies that come in, of all sessions together. */
   readonly bodies: BodyRoom;
 }
