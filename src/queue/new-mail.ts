@@ -41,13 +41,14 @@ export function mailOf(acceptance: Acceptance): NewMail {
   const { envelope, recipients, message, record } = acceptance;
   const { id, receivedAt, reversePath, smtpUtf8, requireTls, dsnRet, dsnEnvid } = envelope;
   const eightBit = envelope.body === "8bitmime";
+  const who = senderOf(record);
   return {
     id,
     receivedAt,
     envelope: { reversePath: reversePath ?? "", smtpUtf8, eightBit, requireTls, dsnRet, dsnEnvid },
     body: message,
     recipients: recipients.flatMap((recipient) => {
-      const detail = detailOf(recipient, record);
+      const detail = detailOf(recipient, record, who);
       return detail === null ? [] : [{ n: recipient.n, address: recipient.address, detail }];
     }),
     archive: archiveOf(acceptance),
@@ -70,16 +71,25 @@ function archiveOf({ archive, recipients, record }: Acceptance): ArchiveDetail |
 function detailOf(
   { n, dsn, mayBounce, disposition }: AcceptedRecipient,
   record: MessageRecord,
+  who: Omit<Origin, "direction">,
 ): RecipientDetail | null {
   switch (disposition.kind) {
     case "deliver": {
       const { destination, edits, sign = null } = disposition;
-      return { destination, edits, sign, dsn, mayBounce, quarantine: null, origin: originFor(n, record) };
+      return {
+        destination,
+        edits,
+        sign,
+        dsn,
+        mayBounce,
+        quarantine: null,
+        origin: originOf(directionOf(n, record), who),
+      };
     }
     case "quarantine": {
       const { destination, rule, words, tell } = disposition;
       const { headerFrom, subject } = record;
-      const about = { rule, words, headerFrom, subject, ...originFor(n, record) };
+      const about = { rule, words, headerFrom, subject, ...originOf(directionOf(n, record), who) };
       const quarantine = tell === undefined ? about : { ...about, tell };
       return { destination, edits: [], sign: null, dsn, mayBounce, quarantine };
     }
@@ -89,9 +99,8 @@ function detailOf(
 }
 
 /** Mail from outside has no sender here, whatever was found. */
-function originFor(n: number, record: MessageRecord): Origin {
-  const direction = directionOf(n, record);
-  return direction === "inbound" ? { direction } : { direction, ...senderOf(record) };
+function originOf(direction: Direction, who: Omit<Origin, "direction">): Origin {
+  return direction === "inbound" ? { direction } : { direction, ...who };
 }
 
 /** Recipients stand in the order of their numbers, but for tests and old callers. */
@@ -101,7 +110,7 @@ function directionOf(n: number, { recipients }: MessageRecord): Direction {
 }
 
 /** The outgoing sender and the identity, as outgoing control has found them. */
-function senderOf({ findings }: MessageRecord): { readonly sender?: string; readonly identity?: string } {
+function senderOf({ findings }: MessageRecord): Omit<Origin, "direction"> {
   const text = (fact: string) => findings.find((one) => one.fact === fact)?.value;
   const sender = text("identity.sender");
   const identity = text("identity.name");

@@ -68,12 +68,25 @@ export function createDeadlineSweep(parts: {
       const soon = await spool.pastDeadline(now + LOOK_AHEAD_MS, ROWS);
       const entries = soon.filter(({ recipient }) => recipient.deadlineAt <= now);
       if (entries.length === 0) return (soon[0]?.recipient.deadlineAt ?? now + LOOK_AHEAD_MS) - now;
-      const keys = entries.map(({ message, recipient }) => ({ seq: message.seq, n: recipient.n }));
-      // Taken like work, so that nothing is dialled while it is being given up.
-      if (!(await seizeAll(spool, { keys, at: NOT_DIALLED }))) continue;
-      for (const [message, recipients] of byMessage(entries)) await settle(message, recipients, now);
+      for (const message of byMessage(entries).keys()) await settleDue(message, now);
     }
     return TROUBLE_WAIT_MS;
+  }
+
+  /** All of a message whose time has come, however many: its sender gets one notice. */
+  async function settleDue(message: SpooledMessage, now: number): Promise<void> {
+    const due = (await spool.ofMessage(message.id)).filter(
+      ({ message: { seq }, recipient: { state, deadlineAt } }) =>
+        seq === message.seq && state === "queued" && deadlineAt <= now,
+    );
+    const keys = due.map(({ recipient: { n } }) => ({ seq: message.seq, n }));
+    // Taken like work, so that nothing is dialled while it is being given up; who was taken meanwhile is looked at again.
+    if (keys.length === 0 || !(await seizeAll(spool, { keys, at: NOT_DIALLED }))) return;
+    await settle(
+      message,
+      due.map(({ recipient }) => recipient),
+      now,
+    );
   }
 
   async function settle(

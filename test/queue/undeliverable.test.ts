@@ -360,3 +360,18 @@ describe("recipients that a rule stopped while others were accepted", () => {
     expect(notices()).toHaveLength(1);
   });
 });
+
+test("a message for hundreds: one delay notice, one notice of its end", async () => {
+  const queue = await bench.start();
+  bench.deliverer.script = (attempt, now) =>
+    attempt.reversePath === "" ? takes(attempt, now) : defers(attempt, now);
+  const to = Array.from({ length: 230 }, (_, i) => `r${i}@d${i % 3}.example`);
+  await queue.accept(mail({ id: "m1", to }));
+  await bench.run(5 * HOUR);
+  expect(notices()).toHaveLength(1);
+  await bench.run(6 * DAY);
+  expect(notices()).toHaveLength(2);
+  const end = small(notices()[1]?.attempt.message).toString();
+  expect([...end.matchAll(/^Final-Recipient:/gm)]).toHaveLength(230);
+  expect(await queue.list({ limit: 9, offset: 0 })).toEqual([]);
+}, 60_000);
