@@ -165,6 +165,23 @@ function changedPart(part: Rule, settings: RuleSettings): Rule | null {
   };
 }
 
+/**
+ * A part that puts off what cannot be known now, beside parts that decide. What a [[rule]] says of refusing, discarding or the like is
+ * meant for those: it must not turn a DNS server that is down into lost mail.
+ */
+function waits(shipped: ShippedRule, part: { readonly action: RuleAction }): boolean {
+  return part.action === "tempfail" && shipped.parts.some(({ action }) => action !== "tempfail");
+}
+
+/** What lets mail pass need not wait for an answer; all else takes the settings of where and when, not of what is done. */
+function waitingPart(part: Rule, settings: RuleSettings): Rule | null {
+  if (settings.action === "accept" || settings.action === "mark" || settings.action === "copy") return null;
+  const changed = changedPart(part, settings);
+  if (changed === null) return null;
+  const { description, mode, priority, scope } = changed;
+  return { ...part, description, mode, priority, scope };
+}
+
 function changedShipped(
   shipped: ShippedRule,
   settings: RuleSettings,
@@ -187,13 +204,16 @@ function changedShipped(
     else if (settings.code !== undefined) {
       // One code for all parts must suit each of them.
       const wrong = shipped.parts
+        .filter((part) => !waits(shipped, part))
         .map((part) => codeProblem(part.action, settings.code ?? 0))
         .find((p) => p !== null);
       if (wrong !== undefined && wrong !== null) problems.push({ field: "code", message: wrong });
     }
   }
   if (problems.length > 0) return { ok: false, problems };
-  const parts = rulesOfShipped(shipped, shippedSettings).map((part) => changedPart(part, settings));
+  const parts = rulesOfShipped(shipped, shippedSettings).map((part) =>
+    waits(shipped, part) ? waitingPart(part, settings) : changedPart(part, settings),
+  );
   return { ok: true, rules: parts.filter((part) => part !== null) };
 }
 

@@ -173,6 +173,48 @@ describe("authenticated-senders-only (I8)", async () => {
   });
 });
 
+describe("changed by a [[rule]], what waits for an answer still waits", () => {
+  const UNKNOWN: Facts = {
+    "spf.result": "temperror",
+    "spf.undecided": true,
+    "dkim.result": "none",
+    "dmarc.result": "temperror",
+    "dmarc.policy": "reject",
+    "dmarc.undecided": true,
+  };
+  const FAILED: Facts = {
+    "spf.result": "fail",
+    "dkim.result": "none",
+    "dmarc.result": "fail",
+    "dmarc.policy": "reject",
+  };
+  const rows = [
+    ["authenticated-senders-only", { action: "discard" }, "tempfail", "discard", 250],
+    ["authenticated-senders-only", { action: "quarantine" }, "tempfail", "quarantine", 250],
+    ["authenticated-senders-only", { reply: "No." }, "tempfail", "reject", 550],
+    ["authenticated-senders-only", { code: 554 }, "tempfail", "reject", 554],
+    ["dmarc", { action: "quarantine" }, "tempfail", "quarantine", 250],
+    ["dmarc", { action: "reject", code: 554, reply: "No." }, "tempfail", "reject", 554],
+    ["dmarc", { action: "accept" }, "accept", "accept", 250],
+    ["dmarc", { mode: "observe" }, "accept", "accept", 250],
+  ] as const;
+  test.each(rows)("%s with %p", async (name, change, unknown, failed, code) => {
+    const changed = await snapshotOf({
+      domain: [{ name: "example.test", rules: [name] }],
+      rule: [{ name, ...change }],
+    });
+    const waiting = judge(changed, "inbound", UNKNOWN);
+    expect(waiting.action).toBe(unknown);
+    if (unknown === "tempfail") {
+      expect(waiting).toMatchObject({
+        replyCode: 451,
+        replyText: expect.stringContaining("try again later"),
+      });
+    }
+    expect(judge(changed, "inbound", FAILED)).toMatchObject({ action: failed, replyCode: code });
+  });
+});
+
 describe("subject-marks (I6)", () => {
   const pass = {
     spf: "pass",
