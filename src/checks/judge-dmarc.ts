@@ -2,6 +2,8 @@
 // Known is what proves the author whatever the missing answers would be, and what convicts when none of them could prove him.
 
 import { evaluateDmarc } from "mailauth/lib/dmarc";
+import { isOnlyShown } from "../message/author.ts";
+import { sameOrganisation } from "../message/organisation.ts";
 import type { Resolve } from "./authenticate-message.ts";
 import type { Signature } from "./authentication-findings.ts";
 import type { SpfOutcome } from "./check-spf.ts";
@@ -126,34 +128,39 @@ function policyOf(response: DmarcResponse, domain: string): DmarcJudgement["poli
  * would get around every policy. The strictest policy of the domains named holds; where none of them has a record there is no policy.
  */
 async function failedAuthor(evidence: Evidence, flaw: string): Promise<DmarcJudgement> {
-  const { headerFrom } = evidence;
-  const domains = [...new Set(headerFrom.map(domainPart))].filter((domain) => domain !== "");
-  const domain = domains[0] ?? "";
-  const undecided = false;
-  if (domains.length === 0) {
+  const named = [...new Set(evidence.headerFrom.map(domainPart))].filter((domain) => domain !== "");
+  const domain = named[0] ?? "";
+  if (named.length === 0) {
     // No domain, no wish: the message is kept for a person to look at.
     const words = "DMARC fails: the message has no usable From";
-    return { result: "fail", policy: "quarantine", domain, undecided, words };
+    return { result: "fail", policy: "quarantine", domain, undecided: false, words };
   }
-  const named = `From ${flaw}`;
+  // Contact forms and ticket systems show the customer's address before their own: who is proven breaks no wish of its own.
+  const domains = isOnlyShown(flaw) ? named.filter((one) => !isProven(evidence, one)) : named;
   const policies = await Promise.all(
     domains.slice(0, MAX_AUTHOR_DOMAINS).map((author) => publishedPolicy(evidence, author)),
   );
-  if (policies.includes("reject")) {
-    return { result: "fail", policy: "reject", domain, undecided, words: `DMARC fails: ${named}` };
-  }
+  const fails = (policy: DmarcJudgement["policy"]): DmarcJudgement => ({
+    result: "fail",
+    policy,
+    domain,
+    undecided: false,
+    words: `DMARC fails: From ${flaw}`,
+  });
+  if (policies.includes("reject")) return fails("reject");
   if (policies.includes("unknown")) {
-    const words = `${named}, and the DMARC record of one could not be looked up`;
+    const words = `From ${flaw}, and the DMARC record of one could not be looked up`;
     return { result: "temperror", policy: "unknown", domain, undecided: true, words };
   }
-  if (domains.length > MAX_AUTHOR_DOMAINS || policies.includes("quarantine")) {
-    return { result: "fail", policy: "quarantine", domain, undecided, words: `DMARC fails: ${named}` };
-  }
-  if (policies.includes("none")) {
-    return { result: "fail", policy: "none", domain, undecided, words: `DMARC fails: ${named}` };
-  }
-  const words = `${named}; no DMARC record says what to do with it`;
-  return { result: "none", policy: "absent", domain, undecided, words };
+  if (domains.length > MAX_AUTHOR_DOMAINS || policies.includes("quarantine")) return fails("quarantine");
+  if (policies.includes("none")) return fails("none");
+  const words = `From ${flaw}; no DMARC record says what to do with it`;
+  return { result: "none", policy: "absent", domain, undecided: false, words };
+}
+
+function isProven(evidence: Evidence, domain: string): boolean {
+  const { spf, dkim } = proofsOf(evidence, "known");
+  return [...spf, ...dkim].some((proof) => sameOrganisation(proof, domain));
 }
 
 async function publishedPolicy(evidence: Evidence, domain: string): Promise<DmarcJudgement["policy"]> {

@@ -52,8 +52,15 @@ function readField({ value, disguise }: FromField): Author {
   return { addresses: [...new Set([...addresses, ...claimed])].slice(0, MAX_MAILBOXES), flaw };
 }
 
+const ANOTHER_SHOWN = "shows an address of another domain in a name or comment";
+
 function claimWords(claimed: readonly MailAddress[]): string | null {
-  return claimed.length === 0 ? null : "shows an address of another domain in a name or comment";
+  return claimed.length === 0 ? null : ANOTHER_SHOWN;
+}
+
+/** Is the only flaw that a name or comment shows somebody else's address? All programs read the author alike then; people may not. */
+export function isOnlyShown(flaw: string): boolean {
+  return flaw === ANOTHER_SHOWN;
 }
 
 /**
