@@ -8,6 +8,7 @@ import type { MailAddress } from "../message/address.ts";
 import { durationMs } from "../policy/duration.ts";
 import { releaseTerms } from "../policy/release-terms.ts";
 import type { Settings } from "../policy/settings.ts";
+import { signOwn } from "../policy/sign-as.ts";
 import { createQueue, type RunningQueue } from "../queue/run-queue.ts";
 import { logEventStatements } from "../store/apply-log-events.ts";
 import { unseenUndeliverable } from "../store/quarantine-undeliverable.ts";
@@ -93,6 +94,7 @@ export async function openDelivery(
     // Addresses in the spool were parsed when they came in.
     destinationFor: (address) => snapshot().destination(address as MailAddress),
     sign: (message, order) => dkim.sign(message, order),
+    ownSign: () => signOwn(snapshot(), hostname),
     writeLog: async (events) => {
       await database.commit(events.flatMap(({ event, json }) => logEventStatements(event, json)));
     },

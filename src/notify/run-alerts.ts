@@ -8,10 +8,12 @@ import type { NoticeState } from "../store/notice-state.ts";
 import type { OneTimeLinks } from "../store/one-time-links.ts";
 import { type Alert, gatheredAlert, lockAlert, thresholdAlert, trialAlert } from "./alert.ts";
 import { shortMessageRequest, webHookRequest } from "./alert-channels.ts";
+import { createAllowance } from "./allowance.ts";
 import type { Courier, Handed } from "./courier.ts";
 import { createLockFlood } from "./lock-flood.ts";
 import type { Mailer } from "./mail-errand.ts";
 import type { AlertContacts, NoticeDomain, NoticePolicy } from "./notice-policy.ts";
+import { durationWords } from "./notice-words.ts";
 import type { AlertChannel, LockNews, StoppedMessage } from "./outgoing-notices.ts";
 import { composeMail } from "./own-mail.ts";
 import { oneLine } from "./reply-words.ts";
@@ -20,6 +22,10 @@ import { createThresholds } from "./thresholds.ts";
 /** An unlock link is good for a week: an alert may wait out a holiday. */
 const UNLOCK_LINK_MS = 7 * 86_400_000;
 const STATE = "alert";
+const MINUTE_MS = 60_000;
+/** Trial alerts of one domain, and of all of them: a button makes mail, so it must not make much. */
+const TRIALS = { most: 5, windowMs: 10 * MINUTE_MS };
+const ALL_TRIALS = { most: 30, windowMs: 10 * MINUTE_MS };
 
 export interface AlertParts {
   readonly snapshot: () => NoticePolicy;
@@ -64,6 +70,8 @@ function contactsOf(domain: NoticeDomain | null, snapshot: NoticePolicy): Omit<A
 /** Starts alerting. Remembers what was alerted before a restart. */
 export async function createAlerts(parts: AlertParts): Promise<Alerts> {
   const { snapshot, links, state, mailer, courier, clock, log } = parts;
+  const trials = createAllowance(clock, TRIALS);
+  const allTrials = createAllowance(clock, ALL_TRIALS);
   const quietUntil = new Map<string, number>();
   for (const { key, value } of await state.load(STATE)) {
     if (typeof value === "number") quietUntil.set(key, value);
@@ -178,6 +186,12 @@ export async function createAlerts(parts: AlertParts): Promise<Alerts> {
           words: `"${oneLine(name, 100)}" is not a domain of this gateway, or it is switched off.`,
         };
       }
+      const waitMs = trials.take(name) ?? allTrials.take("");
+      if (waitMs !== null)
+        return {
+          ok: false,
+          words: `Enough trial alerts were sent; the next one can be sent in ${durationWords(Math.ceil(waitMs / MINUTE_MS) * MINUTE_MS)}.`,
+        };
       const { alerts } = domain.outgoing;
       const alert = trialAlert(name, setting(domain));
       const stamp = { id: Bun.randomUUIDv7(), at: clock.now(), hostname: parts.hostname, domain: name };

@@ -1,7 +1,7 @@
 // What people are told about outgoing mail: puts alerts, lock notices, abuse reports, scheduled reports and password links together.
 // Nothing here makes mail wait: whatever is told is handed to a courier, and what cannot be told raises an alarm.
 import type { PostWebHook } from "../hooks/post-web-hook.ts";
-import { type Domain, domainOf, parseAddress } from "../message/address.ts";
+import { addressKey, type Domain, domainOf, parseAddress } from "../message/address.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { DatabaseReader, DatabaseWriter } from "../store/database.ts";
@@ -9,6 +9,7 @@ import { outgoingQuarantineSince } from "../store/notice-report-items.ts";
 import { createNoticeState } from "../store/notice-state.ts";
 import type { OneTimeLinks } from "../store/one-time-links.ts";
 import { undeliverableBetween, undeliverableCounts } from "../store/quarantine-undeliverable.ts";
+import { createAllowance } from "./allowance.ts";
 import { createCourier } from "./courier.ts";
 import { LOCK_NOTICE, lockNotice } from "./lock-notice.ts";
 import { createMailer, MAIL_WAY, type SendMail } from "./mail-errand.ts";
@@ -44,6 +45,13 @@ export interface OutgoingNoticesParts {
   readonly onAlarm: (name: string, words: string | null) => void;
 }
 
+const HOUR_MS = 3_600_000;
+/** Notices of locks: who is locked again and again knows it by then, and whoever invents identities fills nobody's mailbox. */
+const LOCK_NOTICES = { most: 3, windowMs: 24 * HOUR_MS };
+const LOCK_NOTICES_OF_DOMAIN = { most: 50, windowMs: HOUR_MS };
+/** Links for a new password to one address. */
+const PASSWORD_LINKS = { most: 5, windowMs: HOUR_MS };
+
 const FIRST_TICK_MS = 5000;
 const TICK_MS = 30_000;
 const CLOSE_GRACE_MS = 3000;
@@ -53,6 +61,9 @@ export async function createOutgoingNotices(parts: OutgoingNoticesParts): Promis
   const { send, snapshot, clock, log, hostname, db, reader } = parts;
   const consoleUrl = () => parts.consoleUrl().replace(/\/+$/, "");
   const state = createNoticeState(db, reader);
+  const lockNotices = createAllowance(clock, LOCK_NOTICES);
+  const lockNoticesOf = createAllowance(clock, LOCK_NOTICES_OF_DOMAIN);
+  const passwordLinks = createAllowance(clock, PASSWORD_LINKS);
   const courier = createCourier(parts);
   const mailer = createMailer({ send, courier, clock, hostname });
   const reportItems: ReportItems =
@@ -75,6 +86,15 @@ export async function createOutgoingNotices(parts: OutgoingNoticesParts): Promis
     const current = snapshot();
     const address = parseAddress(news.user ?? "");
     if (news.template === "none" || !address.ok || current.domain(domainOf(address.value)) === null) return;
+    // Of the sender's own domain only: a header may name people of other domains here, who have nothing to do with it.
+    if (domainOf(address.value) !== news.domain) return;
+    if (lockNotices.take(addressKey(address.value)) !== null || lockNoticesOf.take(news.domain) !== null) {
+      log.warn(
+        { user: address.value, domain: news.domain },
+        "a lock is not told to its user: too many notices",
+      );
+      return;
+    }
     const own = current.policy.template.find(({ name }) => name === news.template);
     if (own === undefined && news.template !== LOCK_NOTICE.name) {
       log.warn(
@@ -149,6 +169,11 @@ export async function createOutgoingNotices(parts: OutgoingNoticesParts): Promis
     async passwordLink(address, url) {
       const to = parseAddress(address);
       if (!to.ok) throw new Error(to.reason);
+      // Whoever asks is answered as always: more would tell who exists.
+      if (passwordLinks.take(addressKey(to.value)) !== null) {
+        log.warn({ address: to.value }, "no further password link is mailed within the hour");
+        return;
+      }
       const { subject, text } = passwordLinkText({ address: to.value, url, hostname });
       await mailer.send({ to: to.value, subject, text, words: `password link to ${oneLine(address, 320)}` });
     },

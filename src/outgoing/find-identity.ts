@@ -1,11 +1,10 @@
 // Who is behind a message (O2): its envelope sender, its login, or what a header says. Pure; header values are hostile input.
-import { addressKey } from "../message/address.ts";
 import { displayText, eachField, readHeaderBlock } from "../message/header-block.ts";
 import { parseMailboxes } from "../message/mailboxes.ts";
 import { type Pattern, parsePattern } from "../policy/pattern.ts";
 import type { IdentityHeader, SenderSettings } from "../policy/schema-sender.ts";
+import { identityName } from "./identity-name.ts";
 
-const MAX_IDENTITY = 200;
 /** So many characters of a header value are looked at. */
 const MAX_VALUE = 1000;
 /** Room for a value of that length before its folds and encoded words are undone. */
@@ -47,7 +46,7 @@ export function envelopeIdentity(
           ? sender.login
           : undefined;
   const name = login ?? writer;
-  return name === null ? null : tidy(name);
+  return name === null ? null : identityName(name);
 }
 
 /** The identity the header section names: of the headers in order, the first that gives one. Of several fields of a name the first counts. */
@@ -81,19 +80,7 @@ export function headerIdentity(headers: readonly CompiledHeader[], header: Uint8
 
 /** The first group of the match that took part, the whole match when the expression has no group. */
 function extracted(value: string, extract: Pattern | null): string | null {
-  if (extract === null) return tidy(value);
+  if (extract === null) return identityName(value);
   const found = extract.find(value);
-  return found === null ? null : tidy(found);
-}
-
-/** The name as it is kept; null when nothing is left of it. */
-function tidy(name: string): string | null {
-  const short = addressKey(name)
-    .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, "")
-    .trim()
-    .slice(0, MAX_IDENTITY)
-    // Never half a surrogate pair at the end.
-    .replace(/[\ud800-\udbff]$/, "")
-    .trim();
-  return short === "" ? null : short;
+  return found === null ? null : identityName(found);
 }

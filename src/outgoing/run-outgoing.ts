@@ -11,6 +11,7 @@ import { createAdmission } from "./admit-outgoing.ts";
 import { forgiveBulk } from "./bulk-watch.ts";
 import { createCorrespondents } from "./correspondents.ts";
 import { envelopeIdentity, headerIdentity } from "./find-identity.ts";
+import { identityName } from "./identity-name.ts";
 import type { LockKey, Outgoing } from "./outgoing.ts";
 import { createPages, partyOfKey } from "./outgoing-pages.ts";
 import type { OutgoingParts } from "./outgoing-parts.ts";
@@ -99,7 +100,7 @@ export async function createOutgoing(options: OutgoingOptions): Promise<Outgoing
 
 /** The name of a key as it is kept. */
 function nameOf({ identity }: LockKey): string {
-  return identity?.trim().toLowerCase() ?? "";
+  return identity === null ? "" : (identityName(identity) ?? "");
 }
 
 async function lockByHand(

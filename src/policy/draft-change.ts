@@ -122,29 +122,6 @@ function goneItems(before: PolicyItems, read: ReadDocument, options: DraftOption
   return gone;
 }
 
-/** Domains that go take their senders with them; a document that keeps such a sender means something else. */
-function takeSenders(
-  before: PolicyItems,
-  { gone, wanted }: { readonly gone: ReadonlySet<string>; readonly wanted: readonly WantedItem[] },
-): { readonly gone: ReadonlySet<string>; readonly problems: readonly PolicyProblem[] } {
-  const domains = new Set<string>();
-  for (const [id, item] of before) if (item.section === "domain" && gone.has(id)) domains.add(item.key);
-  const all = new Set(gone);
-  for (const [id, item] of before)
-    if (item.section === "sender" && domains.has(item.value.domain)) all.add(id);
-  const problems = wanted.flatMap(({ item, path }) =>
-    item.section === "sender" && domains.has(item.value.domain)
-      ? [
-          {
-            path: `${path}.domain`,
-            message: `"${item.value.domain}" is removed by this document; name the domain as well, or leave its sender out`,
-          },
-        ]
-      : [],
-  );
-  return { gone: all, problems };
-}
-
 /** Works out what a document would change. */
 export async function draftChange(
   before: PolicyItems,
@@ -154,15 +131,12 @@ export async function draftChange(
   const read = readDocument(document, { current: policyOf(before), prune: options.prune });
   if (!read.ok) return read;
   const settled = await settlePasswords(read.value.wanted, before, options);
-  const { gone, problems: orphans } = takeSenders(before, {
-    gone: goneItems(before, read.value, options),
-    wanted: read.value.wanted,
-  });
+  const gone = goneItems(before, read.value, options);
   const items = new Map([...before].filter(([id]) => !gone.has(id)));
   for (const item of settled.items) items.set(itemId(item.section, item.key), item);
   const paths = new Map(read.value.wanted.map(({ item, path }) => [itemId(item.section, item.key), path]));
   const { problems, warnings } = crossCheck(policyOf(items), paths);
-  const all = [...settled.problems, ...orphans, ...problems];
+  const all = [...settled.problems, ...problems];
   if (all.length > 0) return { ok: false, problems: cutProblems(all) };
   return { ok: true, items, changes: planChanges(before, items), warnings };
 }

@@ -1,5 +1,5 @@
 // Which of our domains mail is signed for when it goes out (requirement O5). Looks at settings only; keys are the queue's concern.
-import { domainOf, type MailAddress } from "../message/address.ts";
+import { type Domain, domainOf, type MailAddress } from "../message/address.ts";
 import type { SignOrder } from "../message/sign-order.ts";
 import type { DomainSettings } from "./schema.ts";
 import { mayUse } from "./sender-control.ts";
@@ -15,6 +15,19 @@ function orderOf(domain: DomainSettings): SignOrder {
     orders.set(domain, order);
   }
   return order;
+}
+
+/**
+ * The order for mail the gateway writes itself, as postmaster of its own name: that name, or the nearest domain of ours above it, which
+ * DMARC takes for aligned. null: its name is in no domain of ours.
+ */
+export function signOwn(snapshot: Pick<PolicySnapshot, "domain">, hostname: string): SignOrder | null {
+  for (let name = hostname.toLowerCase(); name !== ""; name = name.slice(name.indexOf(".") + 1)) {
+    const domain = snapshot.domain(name as Domain);
+    if (domain !== null) return orderOf(domain);
+    if (!name.includes(".")) return null;
+  }
+  return null;
 }
 
 /** Mail that goes out for our own people. */

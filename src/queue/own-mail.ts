@@ -3,6 +3,7 @@
 import type { Destination } from "../delivery/route.ts";
 import type { MailAddress } from "../message/address.ts";
 import { newMessageId } from "../message/message-id.ts";
+import type { SignOrder } from "../message/sign-order.ts";
 import { summarise } from "../message/summary.ts";
 import type { Log } from "../observe/log.ts";
 import type { LogEvent } from "../store/log-record.ts";
@@ -32,7 +33,12 @@ export function ownDestination(
 /** An alert, a report, a one-time link: any mail of our own that is not about a message in the queue. */
 export function prepareOwnMail(
   mail: OwnMail,
-  about: { readonly now: number; readonly hostname: string; readonly destination: Destination },
+  about: {
+    readonly now: number;
+    readonly hostname: string;
+    readonly destination: Destination;
+    readonly sign: SignOrder | null;
+  },
 ): PreparedOwnMail {
   return ownMail(mail, {
     ...about,
@@ -51,6 +57,8 @@ export function ownMail(
     readonly now: number;
     readonly hostname: string;
     readonly destination: Destination;
+    /** null: it leaves unsigned. */
+    readonly sign: SignOrder | null;
     readonly headerMessageId: string;
     /** What stands where a client's answer would. */
     readonly reply: string;
@@ -64,7 +72,7 @@ export function ownMail(
   const detail = {
     destination,
     edits: [],
-    sign: null,
+    sign: about.sign,
     dsn: null,
     mayBounce: false,
     quarantine: null,

@@ -4,6 +4,7 @@ import type { Destination } from "../delivery/route.ts";
 import type { MailAddress } from "../message/address.ts";
 import { headOf, type MessageBody } from "../message/body.ts";
 import { newMessageId } from "../message/message-id.ts";
+import type { SignOrder } from "../message/sign-order.ts";
 import {
   composeNotice,
   MAX_RETURNED_BYTES,
@@ -54,6 +55,8 @@ export function createNotices(parts: {
   readonly hostname: string;
   readonly log: Log;
   readonly destinationFor: (address: string) => Destination;
+  /** How they are signed; left out or null: not. */
+  readonly ownSign?: () => SignOrder | null;
   readonly onAlarm: (name: string, words: string | null) => void;
 }): PrepareNotice {
   const { takeIn, clock, hostname, log, onAlarm } = parts;
@@ -131,6 +134,7 @@ export function createNotices(parts: {
         now,
         hostname,
         destination,
+        sign: parts.ownSign?.() ?? null,
         headerMessageId: `<${id}@${hostname}>`,
         reply: `250 2.0.0 Notice about message ${message.id}`,
       },

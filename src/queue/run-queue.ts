@@ -3,6 +3,7 @@
 import type { Deliverer } from "../delivery/attempt.ts";
 import type { Destination } from "../delivery/route.ts";
 import type { MessageBody } from "../message/body.ts";
+import type { SignOrder } from "../message/sign-order.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import { type Statement, StoreError } from "../store/database.ts";
@@ -61,6 +62,8 @@ export interface QueueOptions {
   readonly fileInArchive: (copy: ArchivedCopy) => Promise<void>;
   /** Signs a copy after its edits; rejects when a key cannot be used. Left out: what is to be signed waits. */
   readonly sign?: Sign;
+  /** How mail of our own is signed: notices, alerts, reports. Left out or null: not. */
+  readonly ownSign?: () => SignOrder | null;
   /** Raises (words) or clears (null) an alarm. */
   readonly onAlarm: (name: string, words: string | null) => void;
   /** Numbers from 0 up to 1 for the jitter; Math.random when left out. */
@@ -158,7 +161,12 @@ export async function createQueue(options: QueueOptions): Promise<RunningQueue> 
     async send(own) {
       refuseWhenClosed();
       const destination = ownDestination(own.to, options);
-      const { mail, event } = prepareOwnMail(own, { now: clock.now(), hostname, destination });
+      const { mail, event } = prepareOwnMail(own, {
+        now: clock.now(),
+        hostname,
+        destination,
+        sign: options.ownSign?.() ?? null,
+      });
       await store(mail, [event]);
       return mail.id;
     },
@@ -254,7 +262,15 @@ function assemble(options: QueueOptions) {
     onArchive: () => archive.wake(),
     onOwed: (message, at) => reports.note(message, at),
   });
-  const prepareNotice = createNotices({ takeIn, clock, hostname, log, destinationFor, onAlarm });
+  const prepareNotice = createNotices({
+    takeIn,
+    clock,
+    hostname,
+    log,
+    destinationFor,
+    ...(options.ownSign === undefined ? {} : { ownSign: options.ownSign }),
+    onAlarm,
+  });
   const onQuarantine = () => quarantine.wake();
   const reports: FailureReports = createFailureReports({
     spool,

@@ -1,11 +1,11 @@
 // RCPT: may this client send to this address, and does the address exist? (RFC 5321 §4.1.1.3)
-import { addressKey, domainOf, type MailAddress, parseAddress } from "../message/address.ts";
+import { addressKey, domainOf, type MailAddress } from "../message/address.ts";
 import type { EnvelopeRecipient, RecipientDsn } from "../message/envelope.ts";
 import { formatReply, type Reply } from "../policy/reply.ts";
-import type { PolicySnapshot } from "../policy/snapshot.ts";
 import { addressExists } from "./address-exists.ts";
 import { type Answer, answer, closing } from "./answer.ts";
 import { decodeXtext, isAscii, mailboxAddress, parseParameters, splitPath } from "./path.ts";
+import { roleMailbox } from "./role-mailbox.ts";
 import type { RecipientAnswer, SessionServices } from "./services.ts";
 import { addRecipient, MAX_REFUSED_KEPT, type Session, type Transaction } from "./session.ts";
 import { isLenient } from "./strictness.ts";
@@ -17,6 +17,8 @@ const SYNTAX = answer(501, "1.3", "Syntax: RCPT TO:<address> [parameters]");
 const GUESSED_TOO_MUCH = closing(421, "7.0", "Too many unknown recipients, try again later");
 const NOTIFY_WORDS = ["NEVER", "SUCCESS", "FAILURE", "DELAY"] as const;
 const MAX_ORCPT_CHARACTERS = 500;
+/** Why mail for a role of ours is taken from anybody. */
+const FOR_A_ROLE = { direction: "inbound", grant: { by: "allow-list", entry: "postmaster" } } as const;
 
 /** `argument` is what follows `RCPT TO:`. */
 export function rcpt(
@@ -28,8 +30,8 @@ export function rcpt(
   if (transaction === null) return answer(503, "5.1", "MAIL comes first");
   const path = splitPath(argument, { lenient: isLenient(session, services) });
   if (path === null || path.mailbox === "") return SYNTAX;
-  const postmaster = path.mailbox.toLowerCase() === "postmaster" ? postmasterOf(transaction.snapshot) : null;
-  const address = postmaster ?? mailboxAddress(path.mailbox);
+  const role = roleMailbox(path.mailbox, transaction.snapshot, services.hostname);
+  const address = role.instead ?? mailboxAddress(path.mailbox);
   if (address === null) return answer(501, "1.3", "This is not a mail address");
   if (!transaction.smtpUtf8 && !isAscii(path.mailbox))
     return answer(553, "6.7", "This address needs SMTPUTF8");
@@ -40,17 +42,21 @@ export function rcpt(
   if (transaction.recipients.length >= listener.max_recipients)
     return answer(452, "5.3", "Too many recipients for one message, send the rest in another");
   const relay = transaction.snapshot.mayRelay(listener, session.client, address);
-  if (!relay.granted && postmaster === null) return refuse(transaction, address, relay.reply);
+  if (!relay.granted && role.instead === null) return refuse(transaction, address, relay.reply);
   const recipient: EnvelopeRecipient = relay.granted
     ? { address, dsn, direction: relay.direction, grant: relay.grant }
-    : { address, dsn, direction: "inbound", grant: { by: "allow-list", entry: "postmaster" } };
+    : { address, dsn, ...FOR_A_ROLE };
   const full = refuseMore(transaction, services);
   if (full !== null) return refuse(transaction, address, full);
   const known =
     recipient.direction === "outbound" ? YES : addressExists(address, transaction.snapshot, services);
-  return known instanceof Promise
-    ? known.then((answered) => countGuess(session, settle(transaction, recipient, answered), services))
-    : countGuess(session, settle(transaction, recipient, known), services);
+  const finish = (answered: RecipientAnswer): Answer | Promise<Answer> => {
+    if (answered.known !== "no" || role.otherwise === null)
+      return countGuess(session, settle(transaction, recipient, answered), services);
+    // The mail server has no such mailbox; somebody reads it all the same.
+    return settle(transaction, { address: role.otherwise, dsn, ...FOR_A_ROLE }, YES);
+  };
+  return known instanceof Promise ? known.then(finish) : finish(known);
 }
 
 /** An unknown recipient may be a guess of an outsider: so many shut its network out (requirement L4). */
@@ -102,16 +108,6 @@ function isTakenWhenDown({ snapshot }: Transaction, { address }: EnvelopeRecipie
 function refuse(transaction: Transaction, address: MailAddress, reply: Reply): Answer {
   if (transaction.refused.length < MAX_REFUSED_KEPT) transaction.refused.push({ address, reply });
   return { reply };
-}
-
-/** RFC 5321 §4.5.1: `postmaster` without a domain is always a recipient. */
-function postmasterOf(snapshot: PolicySnapshot): MailAddress | null {
-  const { settings, domain } = snapshot.policy;
-  if (settings.postmaster !== null) return settings.postmaster;
-  const first = domain.find((candidate) => candidate.enabled);
-  if (first === undefined) return null;
-  const parsed = parseAddress(`postmaster@${first.name}`);
-  return parsed.ok ? parsed.value : null;
 }
 
 /** RFC 3461 §4.1 and §4.2. A string is the reason why the parameters are wrong. */

@@ -90,12 +90,15 @@ test("plan shows it, apply does it", async () => {
   expect(await left()).toEqual(AFTER);
 });
 
-test("a document that drops a domain and keeps its sender is refused", async () => {
+test("a document that drops a domain and keeps its sender is warned of it, and that sender sends nothing", async () => {
   await using kit = await dkimKit();
   const { settings, left } = await trial(kit);
-  const before = await left();
   const document = { domain: [{ name: "other.test" }], sender: DOCUMENT.sender };
   const result = await settings.apply(document, { prune: true, actor: TESTER });
-  expect(planText(result)).toContain('sender[0].domain: "corp.test" is removed by this document');
-  expect(await left()).toEqual(before);
+  expect(planText(result)).toContain(
+    "! sender ann@corp.test: corp.test is not a domain of this gateway, so it can neither log in nor send",
+  );
+  expect((await left()).keys).toEqual(AFTER.keys);
+  expect(settings.current().userSender("ann@corp.test")).toBeNull();
+  expect(settings.current().ipSender("192.0.2.1")).toBeNull();
 });
