@@ -72,7 +72,8 @@ export function headerIdentity(headers: readonly CompiledHeader[], header: Uint8
     if (value === undefined || value === null) continue;
     // Who wrote it is read as everywhere: another name before the address is no other identity.
     const author = extract === null && headers[i]?.name === "from" ? parseMailboxes(value)[0] : undefined;
-    const name = author === undefined ? extracted(displayText(value, MAX_VALUE), extract) : tidy(author);
+    const name =
+      author === undefined ? extracted(displayText(value, MAX_VALUE), extract) : identityName(author);
     if (name !== null) return name;
   }
   return null;

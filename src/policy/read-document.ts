@@ -1,7 +1,12 @@
 // A policy document (parsed TOML or JSON, from a person, a token or a hostile client) to checked items, or to problems by path.
 // Checks each item for itself; how items fit together is in cross-check.ts. No I/O.
 import { didYouMean } from "../rules/nearest-name.ts";
-import { keepAlertSecrets } from "./keep-secrets.ts";
+import {
+  GIVE_AGAIN,
+  keepAlertSecrets,
+  keepSmarthostPassword,
+  lacksSmarthostPassword,
+} from "./keep-secrets.ts";
 import {
   HIDDEN,
   isListSection,
@@ -131,18 +136,6 @@ function takeSecret(input: unknown, field: "password" | "cram_password", path: s
   return { ok: true, input: withoutHash, secret };
 }
 
-/** The stored smart-host password, when the document names the same host and user: never sent to another one. */
-function keepSmarthostPassword(input: unknown, current: Policy): unknown {
-  if (!isTable(input) || !isTable(input.smarthost)) return input;
-  const given = input.smarthost;
-  const { password, ...rest } = given;
-  if (password !== undefined && password !== HIDDEN && password !== "") return input;
-  const stored = current.delivery.smarthost;
-  const same = stored !== null && stored.host === given.host && stored.user === given.user;
-  const kept = same && stored.password !== undefined ? { ...rest, password: stored.password } : rest;
-  return { ...input, smarthost: kept };
-}
-
 interface Reading {
   readonly current: Policy;
   /** What is stored of senders, by their key. */
@@ -240,6 +233,10 @@ function readObject(reading: Reading, section: "networks" | "delivery" | "settin
     return;
   }
   const input = section === "delivery" ? keepSmarthostPassword(value, reading.current) : value;
+  if (section === "delivery" && lacksSmarthostPassword(value, reading.current)) {
+    reading.problems.push(GIVE_AGAIN);
+    return;
+  }
   // Settings the document does not name are left alone; with prune they go back to their defaults.
   const whole = reading.prune || !isTable(input) ? input : { ...reading.current[section], ...input };
   const answer = parseItem(section, whole, section);

@@ -126,9 +126,25 @@ describe("a file", () => {
       await settings.put("delivery", { smarthost }, TESTER);
       return settings.current().policy.delivery.smarthost?.password;
     };
-    expect(await put({ host: "smart.example.org", user: "u", port: 465, password: "***" })).toBe("not-shown");
-    expect(await put({ host: "smart.example.org", user: "u" })).toBe("not-shown");
-    expect(await put({ host: "evil.example.org", user: "u", password: "***" })).toBeUndefined();
+    expect(await put({ host: "smart.example.org", user: "u", password: "***" })).toBe("not-shown");
+    expect(await put({ host: "smart.example.org", user: "u", tls: "verified" })).toBe("not-shown");
+    for (const other of [
+      { host: "evil.example.org", user: "u" },
+      { host: "smart.example.org", user: "u", port: 2525 },
+      { host: "smart.example.org", user: "v" },
+    ])
+      for (const password of ["***", "", undefined]) {
+        const smarthost = password === undefined ? other : { ...other, password };
+        const planned = await settings.plan({ delivery: { smarthost } }, { prune: false });
+        expect(planned.ok ? "" : planned.problems[0]?.path).toBe("delivery.smarthost.password");
+        await put(smarthost);
+        expect(settings.current().policy.delivery.smarthost).toMatchObject({
+          host: "smart.example.org",
+          port: 587,
+        });
+      }
+    expect(await put({ host: "evil.example.org" })).toBeUndefined();
+    expect(await put({ host: "new.example.org", user: "u", password: "given again" })).toBe("given again");
   });
 });
 

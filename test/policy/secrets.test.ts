@@ -77,6 +77,9 @@ describe("secrets", () => {
     expect(words(await plan(hook("")))).toBe("domain a.test: outgoing.alerts.webhook.secret removed");
     expect(words(await plan(hook("***")))).toBe("");
     expect(words(await plan(hook("***", "A.test.")))).toBe("");
+    // Another address has none either: it must be given again for it.
+    const moved = JSON.parse(JSON.stringify(hook("***")).replace("hooks.example.org", "evil.example.org"));
+    expect(words(await plan(moved))).toContain("outgoing.alerts.webhook.secret removed");
     // Another domain has no secret to keep.
     expect(words(await plan(hook("***", "b.test")))).not.toContain("secret");
     const short = await plan(hook("short word"));
