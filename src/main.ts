@@ -24,7 +24,8 @@ const USAGE = `gatepost ${VERSION}: a mail security gateway
                                          facts and verdict for a file, nothing sent
   gatepost log [--json] [--follow] [--id ID] [--text WORDS] [--limit N]
   gatepost queue list [--json] | retry [ID] | hold [ID] | drop ID
-  gatepost quarantine list [--json] [--to A] [--class rule|undeliverable] | release ID | seen ID | delete ID
+  gatepost quarantine list [--json] [--to A] [--class rule|undeliverable]
+  gatepost quarantine release ID [--malware] | seen ID | delete ID
   gatepost lock list [--json] | unlock SENDER [IDENTITY]
   gatepost backup DIR                    a consistent copy while it runs
   gatepost restore DIR                   into an empty data directory
@@ -38,6 +39,7 @@ Every command takes --config FILE (default: ./gatepost.toml, then /etc/gatepost/
 const OPTIONS = {
   config: { type: "string" },
   prune: { type: "boolean", default: false },
+  malware: { type: "boolean", default: false },
   json: { type: "boolean", default: false },
   follow: { type: "boolean", default: false },
   id: { type: "string" },
@@ -79,7 +81,7 @@ const FORMS: Readonly<Record<string, CommandForm>> = {
   "queue hold": { takes: 1, options: [] },
   "queue drop": { takes: 1, options: [] },
   "quarantine list": { takes: 0, options: ["json", "to", "class"] },
-  "quarantine release": { takes: 1, options: [] },
+  "quarantine release": { takes: 1, options: ["malware"] },
   "quarantine seen": { takes: 1, options: [] },
   "quarantine delete": { takes: 1, options: [] },
   "lock list": { takes: 0, options: ["json"] },
@@ -157,7 +159,11 @@ async function quarantineCommand({ values, positionals }: Arguments): Promise<nu
         terminal,
       );
     case "release":
-      return quarantineRelease(config, needed(id, "The id of the message to release"), terminal);
+      return quarantineRelease(
+        config,
+        { id: needed(id, "The id of the message to release"), malware: values.malware },
+        terminal,
+      );
     case "seen":
       return quarantineSeen(config, needed(id, "The id of the message that was looked at"), terminal);
     case "delete":

@@ -45,8 +45,17 @@ export async function quarantineList(
 }
 
 /** Sends a quarantined message on to its recipient, once however often it is asked. */
-export async function quarantineRelease(config: Config, id: string, terminal: Terminal): Promise<number> {
-  switch (await askDaemon(config, "quarantine-release", { id })) {
+export async function quarantineRelease(
+  config: Config,
+  { id, malware }: { readonly id: string; readonly malware: boolean },
+  terminal: Terminal,
+): Promise<number> {
+  const result = await askDaemon(config, "quarantine-release", { id, malware });
+  if (typeof result === "object") {
+    terminal.err(`Malware was found in ${id}: ${result.found}. To release it all the same, add --malware.`);
+    return EXIT.failed;
+  }
+  switch (result) {
     case "released":
       terminal.out(`Released ${id}; it is queued for delivery.`);
       return EXIT.ok;

@@ -5,6 +5,7 @@ import { exportToml } from "../policy/policy-document.ts";
 import type { Actor, PlanResult } from "../policy/settings.ts";
 import { explain } from "../session/explain.ts";
 import type { ControlHandlers } from "./control.ts";
+import { malwareIn } from "./release-terms.ts";
 import type { ConsoleServices } from "./services.ts";
 import type { SetupCode } from "./setup-code.ts";
 
@@ -84,7 +85,11 @@ export function createControlHandlers(parts: ControlParts): ControlHandlers {
     "queue-hold": ({ id }) => counted("queue hold", id, queue.hold(id)),
     "queue-drop": ({ id }) => counted("queue drop", id, queue.drop(id, COMMAND_LINE.name)),
     "quarantine-list": (filter) => quarantine.list(filter),
-    "quarantine-release": async ({ id }) => {
+    "quarantine-release": async ({ id, malware = false }) => {
+      const item = await quarantine.get(id);
+      const record = item === null ? null : ((await messageLog.get(item.messageId))?.record ?? null);
+      const found = item?.state === "kept" ? malwareIn(record, item.rule) : null;
+      if (found !== null && !malware) return { found };
       const result = await quarantine.release(id, COMMAND_LINE.name);
       await audit("quarantine release", id, result);
       return result;

@@ -53,7 +53,11 @@ export interface ControlCommands {
     };
     answer: readonly QuarantineItem[];
   };
-  "quarantine-release": { ask: { readonly id: string }; answer: "released" | "already" | "gone" };
+  "quarantine-release": {
+    ask: { readonly id: string; readonly malware?: boolean };
+    /** `found`: malware, which is not released without `malware`. */
+    answer: "released" | "already" | "gone" | { readonly found: string };
+  };
   /** False: there is no such item. */
   "quarantine-seen": { ask: { readonly id: string }; answer: boolean };
   "quarantine-delete": { ask: { readonly id: string }; answer: boolean };

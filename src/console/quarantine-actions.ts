@@ -3,6 +3,7 @@ import type { QuarantineFilter, QuarantineItem } from "../store/quarantine-item.
 import { actorOf, audit } from "./actor.ts";
 import type { ConsoleContext } from "./console-env.ts";
 import { domainPart, inScope, ownDomains } from "./domain-scope.ts";
+import { type ReleaseQuestion, releaseQuestion } from "./release-terms.ts";
 
 /**
  * May whoever asks see and handle the item? Domain administrators: what came for their domains and what their senders sent. What an
@@ -42,17 +43,28 @@ function keptBecause(item: QuarantineItem): string {
   return item.class === "undeliverable" ? "undeliverable" : `rule ${item.rule}`;
 }
 
-/** Releases one item and says what came of it. */
+/** What came of a release; a question that was not answered, or a refusal, changes nothing. */
+export type ReleaseResult =
+  | "released"
+  | "already"
+  | "gone"
+  | Exclude<ReleaseQuestion, { readonly kind: "free" }>;
+
+/** Releases one item and says what came of it. `confirmed`: whoever asks has read what was found in it. */
 export async function releaseItem(
   c: ConsoleContext,
   item: QuarantineItem,
-): Promise<"released" | "already" | "gone"> {
+  { confirmed }: { readonly confirmed: boolean },
+): Promise<ReleaseResult> {
+  const question = item.state === "kept" ? await releaseQuestion(c, item) : ({ kind: "free" } as const);
+  if (question.kind === "refused" || (question.kind === "ask" && !confirmed)) return question;
+  const found = question.kind === "ask" ? `, with ${question.found} in it` : "";
   const result = await c.get("services").quarantine.release(item.id, actorOf(c).name);
   if (result === "released")
     await audit(c, {
       action: "quarantine release",
       subject: item.id,
-      detail: `for ${item.recipient}, ${keptBecause(item)}`,
+      detail: `for ${item.recipient}, ${keptBecause(item)}${found}`,
     });
   return result;
 }

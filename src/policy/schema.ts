@@ -208,6 +208,8 @@ export const settingsSchema = z.strictObject({
   check_timeout: duration.default("20s"),
   /** Where links in our mails lead: the console as people reach it. null: https:// with our host name and the console's port. */
   console_url: webAddress.nullable().default(null),
+  /** Who may release mail in which malware was found; the question before it names what was found. */
+  malware_release: z.enum(["administrators", "domain-administrators"]).default("administrators"),
   /** The page where senders set their relay password (O13). */
   self_service: z.boolean().default(true),
   /** How the age of a sender's domain is found (O8). Nothing set: unknown, which refuses nothing. */

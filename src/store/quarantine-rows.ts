@@ -141,9 +141,21 @@ export async function findQuarantined(reader: DatabaseReader, id: string): Promi
   return (await kept(reader, eq(quarantine.id, id), 1))[0] ?? null;
 }
 
+/** Who released the item, and when; null: it was not released. */
+export async function releaseOf(
+  reader: DatabaseReader,
+  id: string,
+): Promise<{ readonly by: string; readonly at: number } | null> {
+  const [row] = await typed(reader)
+    .select({ by: quarantine.releaseAskedBy, at: quarantine.releaseAskedAt })
+    .from(quarantine)
+    .where(and(eq(quarantine.id, id), eq(quarantine.state, "released")));
+  return row === undefined || row.by === null || row.at === null ? null : { by: row.by, at: row.at };
+}
+
 /** Items whose release was begun and not finished. */
 export function unfinishedReleases(reader: DatabaseReader): Promise<readonly KeptItem[]> {
-  return kept(reader, isNotNull(quarantine.releaseAskedAt), MAX_ITEMS);
+  return kept(reader, and(eq(quarantine.state, "kept"), isNotNull(quarantine.releaseAskedAt)), MAX_ITEMS);
 }
 
 /** Kept items whose time is over, at most `limit`. */
@@ -273,7 +285,12 @@ async function settle(
     statement(
       sqlBuilder
         .update(quarantine)
-        .set({ state: change.state, bodyHash: null, releaseAskedAt: null })
+        .set({
+          state: change.state,
+          bodyHash: null,
+          // Stays with what was released: who asked for it, and when.
+          ...(change.state === "released" ? {} : { releaseAskedAt: null, releaseAskedBy: null }),
+        })
         .where(change.where),
     ),
     sqlStatement(sql`insert into audit_log (at, actor, via, ip, action, subject, detail)

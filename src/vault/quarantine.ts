@@ -20,6 +20,8 @@ export interface Quarantine {
   source(id: string): Promise<AsyncGenerator<Uint8Array> | null>;
   /** Queues it for delivery, once however often it is called. `already`: it was released before. `gone`: deleted or expired. */
   release(id: string, by: string): Promise<"released" | "already" | "gone">;
+  /** Who released it, and when; null: it was not released, or is forgotten. */
+  releaseOf(id: string): Promise<{ readonly by: string; readonly at: number } | null>;
   /** False when it was not there any more. */
   remove(id: string, by: string): Promise<boolean>;
   /** Somebody has looked at what could not be delivered. Changes nothing for other items. */

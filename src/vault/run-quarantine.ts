@@ -17,6 +17,7 @@ import {
   listQuarantine,
   quarantinedSenders,
   refersToBody,
+  releaseOf,
   unfinishedReleases,
 } from "../store/quarantine-rows.ts";
 import {
@@ -108,6 +109,8 @@ export function createQuarantine(parts: QuarantineParts): RunningQuarantine {
   return {
     list: (filter) => listQuarantine(reader, filter),
     senders: (filter) => quarantinedSenders(reader, filter),
+
+    releaseOf: (id) => releaseOf(reader, id),
 
     async get(id) {
       return (await findQuarantined(reader, id))?.item ?? null;

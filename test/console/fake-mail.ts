@@ -156,6 +156,10 @@ export function fakeQuarantine(
         latestAt: Math.max(...found.map((item) => item.receivedAt)),
       }));
     },
+    releaseOf: async (id) =>
+      items.some((item) => item.id === id && item.state === "released")
+        ? { by: "admin@example.test", at: 1_795_270_000_000 }
+        : null,
     get: async (id) => items.find((item) => item.id === id) ?? null,
     source: async (id) =>
       items.some((item) => item.id === id)

@@ -124,7 +124,8 @@ describe("message", () => {
 describe("quarantine", () => {
   test("releases once, with an audit entry", async () => {
     const { gateway, browser } = await setUp();
-    const [item] = await gateway.services.quarantine.list({ limit: 1, state: "kept" });
+    const kept = await gateway.services.quarantine.list({ limit: 50, state: "kept" });
+    const item = kept.find(({ rule }) => rule !== "virus");
     const id = item?.id ?? "";
     expect((await browser.post(`/quarantine/${id}/release`)).headers.get("Location")).toBe("/quarantine");
     expect(await (await browser.get("/quarantine")).text()).toContain(

@@ -125,7 +125,10 @@ describe.skipIf(!havePrograms("mail from outside to a real Postfix", ["postfix",
         .find(({ subject }) => subject === message.subject);
     });
     expect(postfix.inbox("carol").some((text) => text.includes(message.subject))).toBe(false);
-    expect((await gateway.command("quarantine", "release", item.id)).code).toBe(0);
+    // Malware is asked for.
+    const asked = await gateway.command("quarantine", "release", item.id);
+    expect([asked.code, asked.err]).toEqual([1, expect.stringContaining("add --malware")]);
+    expect((await gateway.command("quarantine", "release", item.id, "--malware")).code).toBe(0);
     expect((await gateway.command("quarantine", "release", item.id)).out).toContain("released before");
     await gateway.logged(
       "the released message",

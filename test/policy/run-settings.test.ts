@@ -308,6 +308,7 @@ test("the schema's defaults", () => {
     postmaster: null,
     check_timeout: "20s",
     console_url: null,
+    malware_release: "administrators",
     self_service: true,
     domain_age: { feed: "", rdap: null },
   });

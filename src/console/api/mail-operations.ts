@@ -53,6 +53,10 @@ const quarantineQuery = z.object({
   class: z.enum(["rule", "undeliverable"]).optional().describe("Put there by a rule, or undeliverable"),
 });
 
+const releaseQuery = z.object({
+  malware: z.literal("release").optional().describe("Release it although malware was found in it"),
+});
+
 const queueQuery = z.object({
   limit,
   before: z
@@ -116,7 +120,15 @@ async function getQuarantineSource(c: ConsoleContext): Promise<Response> {
 async function postRelease(c: ConsoleContext): Promise<Response> {
   const item = await itemOf(c, c.req.param("id") ?? "");
   if (item === null) return notFound(c, "quarantined message");
-  const result = await releaseItem(c, item);
+  const confirmed = c.req.query("malware") === "release";
+  const result = await releaseItem(c, item, { confirmed });
+  if (typeof result === "object") {
+    const asked = result.kind === "ask";
+    const detail = asked
+      ? `Malware was found in it: ${result.found}. To release it all the same, call this with ?malware=release.`
+      : result.words;
+    return problem(c, { status: asked ? 409 : 403, title: "It stays in quarantine", detail });
+  }
   if (result !== "gone") return c.json({ result });
   return problem(c, {
     status: 410,
@@ -260,8 +272,13 @@ export const mailOperations: readonly Operation[] = [
     id: "releaseQuarantined",
     tag: "quarantine",
     summary: "Release for delivery; delivered once however often it is called",
+    query: releaseQuery,
     answer: RELEASE_RESULT,
-    refusals: { ...missing, 410: "It was deleted, or its time was up." },
+    refusals: {
+      ...missing,
+      409: "Malware was found in it; `detail` names it.",
+      410: "It was deleted, or its time was up.",
+    },
     handle: postRelease,
   },
   {

@@ -22,7 +22,7 @@ import { errorPage } from "./error-page.tsx";
 import { identityUrl } from "./identity-address.ts";
 import { AttemptTimeline } from "./message-attempts.tsx";
 import { FactsTable } from "./message-facts.tsx";
-import { RecipientCards } from "./message-recipients.tsx";
+import { RecipientCards, releasesOf } from "./message-recipients.tsx";
 
 const TONE_ICONS: Readonly<Record<Tone, IconName>> = {
   good: "good",
@@ -183,6 +183,7 @@ async function getMessage(c: ConsoleContext): Promise<Response> {
     );
   }
   const { record } = message;
+  const releases = await releasesOf(c, message);
   const states = [...new Set(recipientsNow(message).map((recipient) => recipient.state))];
   return consolePage(
     c,
@@ -213,7 +214,7 @@ async function getMessage(c: ConsoleContext): Promise<Response> {
         <Why message={message} />
         <div class="message-grid">
           <div class="message-main">
-            <RecipientCards message={message} />
+            <RecipientCards message={message} releases={releases} />
             <AttemptTimeline message={message} />
             <FactsTable findings={record.findings} />
           </div>

@@ -4,6 +4,7 @@ import type { HeaderEdit } from "../../message/header-edit.ts";
 import type { RuleOutcome, Verdict } from "../../rules/verdict.ts";
 import type { RecipientRecord } from "../../store/log-record.ts";
 import type { LogMessage } from "../../store/message-log.ts";
+import type { ConsoleContext } from "../console-env.ts";
 import { ActionBadge, Badge, RuleName, StateBadge } from "../parts/badge.tsx";
 import { Address, Foreign } from "../parts/foreign-text.tsx";
 import { Icon } from "../parts/icon.tsx";
@@ -58,16 +59,27 @@ function Changes({ verdict }: { readonly verdict: Verdict }) {
 
 /** A recipient that was accepted and then refused with the whole message was answered at the end of it. */
 function lastReply({ reply, verdict, state }: RecipientRecord, { record }: LogMessage): string {
-  return state === "refused" && verdict === null && reply.startsWith("2") ? record.reply : reply;
+  // Kept, and the sender was told that it was refused.
+  const toldNo = verdict !== null && verdict.action === "quarantine" && verdict.replyCode >= 500;
+  const refused = state === "refused" && verdict === null;
+  return (refused || (toldNo && record.reply.startsWith("5"))) && reply.startsWith("2")
+    ? record.reply
+    : reply;
 }
+
+/** Who let a recipient's copy out of the quarantine, and when. */
+export type Releases = ReadonlyMap<number, { readonly by: string; readonly at: number }>;
 
 function Recipient({
   recipient,
   message,
+  releases,
 }: {
   readonly recipient: RecipientRecord;
   readonly message: LogMessage;
+  readonly releases: Releases;
 }) {
+  const release = releases.get(recipient.n);
   const now = message.states.find((state) => state.n === recipient.n);
   const state = now?.state ?? recipient.state;
   const outcomes = recipient.verdict?.outcomes ?? [];
@@ -97,6 +109,13 @@ function Recipient({
           </>
         )}
       </p>
+      {release !== undefined && (
+        <p class="recipient-words">
+          Released by <Foreign text={release.by} max={100} /> at <Moment at={release.at} style="full" />.
+          {reply.startsWith("5") &&
+            " The sender had been told that it was refused, and was not told of the release."}
+        </p>
+      )}
       {recipient.verdict !== null && <Changes verdict={recipient.verdict} />}
       <p class="recipient-reply">
         <span class="muted">We answered</span>{" "}
@@ -125,14 +144,30 @@ function Recipient({
   );
 }
 
-export function RecipientCards({ message }: { readonly message: LogMessage }) {
+/** The releases of a message's recipients, as far as the quarantine remembers them. */
+export async function releasesOf(c: ConsoleContext, { record }: LogMessage): Promise<Releases> {
+  const releases = new Map<number, { readonly by: string; readonly at: number }>();
+  for (const { n } of record.recipients.slice(0, MAX_RECIPIENTS)) {
+    const release = await c.get("services").quarantine.releaseOf(`${record.id}-${n}`);
+    if (release !== null) releases.set(n, release);
+  }
+  return releases;
+}
+
+export function RecipientCards({
+  message,
+  releases,
+}: {
+  readonly message: LogMessage;
+  readonly releases: Releases;
+}) {
   const { recipients } = message.record;
   if (recipients.length === 0) return null;
   return (
     <Card title={recipients.length === 1 ? "Recipient" : `${recipients.length} recipients`} flush>
       <ul class="recipients">
         {recipients.slice(0, MAX_RECIPIENTS).map((recipient) => (
-          <Recipient recipient={recipient} message={message} />
+          <Recipient recipient={recipient} message={message} releases={releases} />
         ))}
       </ul>
       {recipients.length > MAX_RECIPIENTS && (

@@ -305,7 +305,12 @@ async function getItemSource(c: ConsoleContext): Promise<Response> {
 async function postRelease(c: ConsoleContext): Promise<Response> {
   const item = await itemOf(c, idOf(c));
   if (item === null) return noSuchItem(c);
-  const result = await releaseItem(c, item);
+  const confirmed = c.get("form").get("confirmed") === "yes";
+  const result = await releaseItem(c, item, { confirmed });
+  if (typeof result === "object")
+    return result.kind === "ask"
+      ? askRelease(c, item, result.found)
+      : errorPage(c, 403, "The message stays in quarantine", result.words);
   switch (result) {
     case "released":
       leaveNotice(c, "good", `Released: the message is on its way to ${item.recipient}.`);
@@ -317,6 +322,29 @@ async function postRelease(c: ConsoleContext): Promise<Response> {
       leaveNotice(c, "bad", "It is no longer kept: it was deleted or its time was up.");
   }
   return c.redirect("/quarantine", 303);
+}
+
+/** Before malware goes out: what was found stands in the question, so that nobody releases it by a slip. */
+function askRelease(c: ConsoleContext, item: QuarantineItem, found: string): Promise<Response> {
+  return confirmPage(c, {
+    nav: "quarantine",
+    title: "Release this message with malware?",
+    words: (
+      <p>
+        <strong>
+          <Foreign text={found} max={300} />
+        </strong>{" "}
+        was found in “
+        <Foreign text={item.subject} max={150} empty="(no subject)" />” for <Address text={item.recipient} />.
+        It is delivered as it is, and whoever opens it may be harmed. The sender was told when it came whether
+        it was taken.
+      </p>
+    ),
+    action: urlOf(item, "/release"),
+    submit: "Release the malware",
+    cancel: urlOf(item),
+    hidden: [["confirmed", "yes"]],
+  });
 }
 
 async function askDelete(c: ConsoleContext): Promise<Response> {

@@ -272,9 +272,18 @@ async function postBulk(c: ConsoleContext): Promise<Response> {
   }
   if (action === "release") {
     let released = 0;
-    for (const item of items) if ((await releaseItem(c, item)) === "released") released++;
-    const others = items.length - released;
-    const rest = others === 0 ? "" : ` ${counted(others, "message")} had been released or deleted before.`;
+    let asked = 0;
+    for (const item of items) {
+      const result = await releaseItem(c, item, { confirmed: false });
+      if (result === "released") released++;
+      if (typeof result === "object") asked++;
+    }
+    const others = items.length - released - asked;
+    const rest =
+      (others === 0 ? "" : ` ${counted(others, "message")} had been released or deleted before.`) +
+      (asked === 0
+        ? ""
+        : ` ${counted(asked, "message")} stayed: with malware, or for another domain. Open each to see who may release it.`);
     leaveNotice(
       c,
       released > 0 ? "good" : "warn",

@@ -161,6 +161,15 @@ const GENERAL: ObjectPage = {
           help: "Where links in mails lead. Empty: https:// with the gateway’s name and the console’s port.",
         },
         {
+          kind: "choice",
+          name: "malware_release",
+          label: "Mail with malware is released by",
+          options: [
+            { value: "administrators", label: "Administrators of the gateway only" },
+            { value: "domain-administrators", label: "Administrators of domains as well" },
+          ],
+        },
+        {
           kind: "switch",
           name: "self_service",
           label: "Senders may set their password themselves",
