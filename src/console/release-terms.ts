@@ -27,11 +27,11 @@ const MALWARE_FACTS: readonly string[] = SHIPPED_RULES.filter(({ kind }) => kind
 
 /** What was found, by its name where the engine gave one; null: no malware. */
 export function malwareIn(record: Pick<MessageRecord, "findings"> | null, rule: string): string | null {
-  const valueOf = (fact: string) => record?.findings.find((finding) => finding.fact === fact)?.value;
-  const found = MALWARE_FACTS.filter((fact) => valueOf(fact) === true);
+  const valueNow = (fact: string) => record?.findings.find((finding) => finding.fact === fact)?.value;
+  const found = MALWARE_FACTS.filter((fact) => valueNow(fact) === true);
   const names = found.map((fact) => {
     const detail = knownFact(fact)?.detail;
-    const name = detail === undefined ? undefined : valueOf(detail);
+    const name = detail === undefined ? undefined : valueNow(detail);
     return typeof name === "string" && name !== "" ? name : (knownFact(fact)?.description ?? fact);
   });
   if (names.length > 0) return names.slice(0, MAX_NAMES).join(", ");

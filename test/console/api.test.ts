@@ -208,7 +208,9 @@ describe("writing", () => {
   test("releases, deletes, retries, holds and drops, each with an audit entry", async () => {
     const { gateway, call } = await apiOf("write");
     const { items } = (await call("GET", "/quarantine?state=kept")).json;
-    expect((await call("POST", `/quarantine/${items[0].id}/release?malware=release`)).json).toEqual({ result: "released" });
+    expect((await call("POST", `/quarantine/${items[0].id}/release?malware=release`)).json).toEqual({
+      result: "released",
+    });
     expect((await call("POST", `/quarantine/${items[0].id}/release`)).json).toEqual({ result: "already" });
     expect((await call("DELETE", `/quarantine/${items[1].id}`)).status).toBe(204);
     expect((await call("DELETE", `/quarantine/${items[1].id}`)).status).toBe(404);
