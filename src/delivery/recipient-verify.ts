@@ -55,7 +55,7 @@ const MAX_ADDRESSES_TRIED = 4;
 /** A mailbox made just now should work soon. */
 const MAX_NO_MS = 300_000;
 const UNSURE_MS = 10_000;
-const BROKEN_TLS_MS = 1_800_000;
+const BROKEN_TLS_MS = 120_000;
 const CATCH_ALL_MS = 3_600_000;
 const MAX_SILENT = 2000;
 const CACHE = { maxEntries: 20_000, maxBytes: 10_000_000, maxEntryBytes: 4000 } as const;

@@ -54,7 +54,7 @@ const LOOK_MS = 20_000;
 /** A server that could not be reached is tried after all others for so long. */
 const DOWN_MS = 60_000;
 /** A server whose TLS breaks is spoken to without it for so long, where the policy allows it. */
-const BROKEN_TLS_MS = 1_800_000;
+const BROKEN_TLS_MS = 120_000;
 /** A new session that breaks within this time without a word broke because of TLS, maybe. */
 const BREAKS_SOON_MS = 10_000;
 /** A slow but honest peer gets a second for this many bytes on top of the attempt's time. */

@@ -29,6 +29,7 @@ export interface ContestantOptions {
 
 export type ContestantName =
   | "gatepost"
+  | "gatepost-cut-through"
   | "gatepost-checks"
   | "gatepost-submission"
   | "postfix"
@@ -45,6 +46,9 @@ export const NEEDS: Readonly<Partial<Record<ContestantName, { program: string; d
 const CHECKING_RULES = ["virus", "subject-marks", "dangerous-attachments"];
 
 const RELAY = 'tls = "none"\nauth = "off"\nrelay = ["trusted-networks"]';
+/** Mail from outside, whose senders wait for the sink's own answer. */
+const FROM_OUTSIDE =
+  'tls = "none"\nauth = "off"\nrelay = []\ngreeting_delay = 0\nmax_connections_per_client = 1000';
 const SUBMISSION = `tls = "starttls-required"
 auth = "required"
 relay = ["authenticated"]
@@ -57,7 +61,7 @@ identify_by = "authenticated-user"`;
 
 async function gateway(
   options: ContestantOptions,
-  policy: { readonly listener: string; readonly rules: readonly string[] },
+  policy: { readonly listener: string; readonly rules: readonly string[]; readonly trusted?: string },
 ): Promise<Contestant> {
   const { smtp } = await freePorts("smtp");
   const running = await runGateway({
@@ -70,7 +74,7 @@ name = "bench"
 listen = "127.0.0.1:${smtp}"
 ${policy.listener}
 [networks]
-trusted = ["127.0.0.0/8"]
+trusted = [${policy.trusted ?? '"127.0.0.0/8"'}]
 [[domain]]
 name = "example.test"
 routes = [{ host = "127.0.0.1", port = ${options.sinkPort}, priority = 10, tls = "none" }]
@@ -154,6 +158,8 @@ export async function startContestant(name: ContestantName, options: ContestantO
   switch (name) {
     case "gatepost":
       return gateway(options, { listener: RELAY, rules: [] });
+    case "gatepost-cut-through":
+      return gateway(options, { listener: FROM_OUTSIDE, rules: [], trusted: "" });
     case "gatepost-checks":
       return gateway(options, { listener: RELAY, rules: CHECKING_RULES });
     case "gatepost-submission":

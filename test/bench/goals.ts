@@ -63,6 +63,8 @@ function ratioGoal(
 const GOALS: readonly Goal[] = [
   ratioGoal("relay", "rate", { beside: "Postfix", atLeast: 2.5 }),
   ratioGoal("relay", "cpu", { beside: "Postfix", atMost: 0.4 }),
+  ratioGoal("cut-through", "rate", { beside: "Postfix", atLeast: 3.5 }),
+  ratioGoal("cut-through", "cpu", { beside: "Postfix", atMost: 0.22 }),
   ratioGoal("checks", "rate", { beside: "Postfix + rspamd", atLeast: 4 }),
   ratioGoal("checks", "cpu", { beside: "Postfix + rspamd", atMost: 0.3 }),
   ratioGoal("large", "rate", { beside: "Postfix", atLeast: 1 }),

@@ -62,6 +62,16 @@ export const WORKLOADS: readonly Workload[] = [
   },
   {
     kind: "mail",
+    name: "cut-through",
+    words: "4 KB from outside, connections kept, the sender waits for the server behind",
+    contestants: ["gatepost-cut-through", "postfix"],
+    messages: 4000,
+    message: 4096,
+    sessions: 20,
+    client: "kept",
+  },
+  {
+    kind: "mail",
     name: "large",
     words: "100 KB relayed, connections kept",
     contestants: ["gatepost", "postfix"],

@@ -1,5 +1,5 @@
 // kill -9 under load, again and again: everything answered 250 arrives, what comes twice was in flight at a kill, and the
-// databases are whole. CRASH_ROUNDS (20) and CRASH_SEED set how often and how the dice fall.
+// databases are whole; with cut-through and without. CRASH_ROUNDS (20) and CRASH_SEED set how often and how the dice fall.
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { startMailSink } from "../peers/mail-sink.ts";
@@ -37,13 +37,14 @@ function messageMaker(): () => LoadMessage {
   };
 }
 
-function policy(mx: number, sinkPort: number): string {
+function policy(mx: number, sinkPort: number, cutThrough: boolean): string {
   const domains = DOMAINS.map(
     (domain) => `
 [[domain]]
 name = "${domain}"
 routes = [{ host = "127.0.0.1", port = ${sinkPort}, priority = 10, tls = "none" }]
 recipients = { verify = "catch-all" }
+cut_through = ${cutThrough}
 rules = []
 `,
   );
@@ -108,9 +109,12 @@ async function expectWhole(data: string, load: LoadClient): Promise<void> {
   expect(unknown.slice(0, 5)).toEqual([]);
 }
 
-test(
-  `${ROUNDS} rounds of kill -9 under load lose nothing`,
-  async () => {
+test.each([
+  ["with cut-through", true],
+  ["without", false],
+] as const)(
+  `${ROUNDS} rounds of kill -9 under load lose nothing, %s`,
+  async (_, cutThrough) => {
     const book = openArrivalBook();
     const torn: string[] = [];
     const sink = await startMailSink({
@@ -121,7 +125,7 @@ test(
       },
     });
     const { mx } = await freePorts("mx");
-    const gateway = await runGateway({ policy: policy(mx, sink.port) });
+    const gateway = await runGateway({ policy: policy(mx, sink.port, cutThrough) });
     const load = startLoad({ port: mx, connections: CLIENTS, next: messageMaker() });
     try {
       await killAgainAndAgain(gateway, load, book);
