@@ -17,6 +17,7 @@ import { recipientVerdict } from "./recipient-verdict.ts";
 import type { RemoteReply } from "./remote-reply.ts";
 import { type Host, hostAddresses, resolveHosts, routeKeys } from "./resolve-hosts.ts";
 import type { Destination, Route } from "./route.ts";
+import type { ServerLimits } from "./server-limits.ts";
 import { createServerMarks, type ServerMarks } from "./server-marks.ts";
 import { DEFAULT_TIMEOUTS, type DeliveryTimeouts } from "./timeouts.ts";
 
@@ -85,6 +86,7 @@ interface Parts {
   readonly confirmed: KnownRecipients;
   readonly onAlarm: (name: string, words: string | null) => void;
   readonly onAnswer: () => void;
+  readonly limits?: Pick<ServerLimits, "learn">;
 }
 
 function verdictOf(reply: RemoteReply): RecipientKnown {
@@ -116,6 +118,7 @@ async function openTo(parts: Parts, host: Host, address: string, deadlineAt: num
   });
   if (!opened.ok) return `${server}: ${opened.failure.reply?.text ?? opened.failure.words}`;
   const { session, security } = opened;
+  if (session.extensions !== null) parts.limits?.learn(host, session.extensions);
   return { session, security, routeKey: host.routeKey, server, openedAt: parts.clock.now() };
 }
 
@@ -277,6 +280,8 @@ export function createRecipientVerifier(options: {
   readonly onAlarm: (name: string, words: string | null) => void;
   /** A mail server answered that had not for a while. */
   readonly onAnswer: () => void;
+  /** Told what the servers of routes offer. */
+  readonly limits?: Pick<ServerLimits, "learn">;
 }): RecipientVerifier {
   const timeouts = options.timeouts ?? TIMEOUTS;
   const deadlines = createDeadlineWatch(Math.min(1000, ...Object.values(timeouts).map((ms) => ms / 4)));

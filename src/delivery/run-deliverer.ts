@@ -20,6 +20,7 @@ import {
 } from "./resolve-hosts.ts";
 import type { Destination, TlsPolicy } from "./route.ts";
 import { sendOver, setUnsafeAside } from "./send-over.ts";
+import type { ServerLimits } from "./server-limits.ts";
 import { createServerMarks, type ServerMarks } from "./server-marks.ts";
 import type { SessionFailure } from "./smtp-session.ts";
 import { DEFAULT_TIMEOUTS, type DeliveryTimeouts } from "./timeouts.ts";
@@ -40,6 +41,8 @@ export interface DelivererOptions {
   readonly log: Log;
   readonly clock: Clock;
   readonly timeouts?: DeliveryTimeouts;
+  /** Told what the servers of routes offer. */
+  readonly limits?: Pick<ServerLimits, "learn">;
   /** Further certificates (PEM) to trust for `verified`. */
   readonly trusted?: readonly string[];
   /** For tests: another port than 25 for servers found by MX, which may then be on this machine. */
@@ -137,6 +140,7 @@ async function openWay(
   });
   if (!opened.ok) return { ok: false, server, failure: opened.failure };
   const { session, security } = opened;
+  if (session.extensions !== null && !host.fromMx) options.limits?.learn(host, session.extensions);
   if (security === "bare" && !wasBroken)
     options.log.warn(
       { server },

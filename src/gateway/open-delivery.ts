@@ -1,5 +1,6 @@
 // How mail leaves: the resolver, one attempt, the queue; what is kept beside it: quarantine and archive.
 import { createDeliverer } from "../delivery/run-deliverer.ts";
+import { createServerLimits, type ServerLimits } from "../delivery/server-limits.ts";
 import type { Dkim } from "../dkim/dkim.ts";
 import { createDkim } from "../dkim/run-dkim.ts";
 import type { Resolver } from "../dns/resolver.ts";
@@ -27,6 +28,8 @@ export interface Delivery {
   readonly resolver: Resolver;
   readonly dkim: Dkim;
   readonly queue: RunningQueue;
+  /** What our own mail servers take. */
+  readonly limits: ServerLimits;
   readonly quarantine: Quarantine;
 }
 
@@ -72,8 +75,9 @@ export async function openDelivery(
   settings.onChange((now) => {
     delivery = deliverySettings(now.policy);
   });
+  const limits = createServerLimits(clock);
   const deliverer = watchedDeliverer(
-    createDeliverer({ resolver, hostname, settings: () => delivery, log, clock }),
+    createDeliverer({ resolver, hostname, settings: () => delivery, log, clock, limits }),
     ground.metrics,
     options.onOutcomes,
   );
@@ -123,6 +127,7 @@ export async function openDelivery(
     resolver,
     dkim,
     queue,
+    limits,
     quarantine: await openQuarantine(ground, stores, { queue, settings, watch }),
   };
 }

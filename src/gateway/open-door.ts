@@ -54,6 +54,7 @@ export async function openDoor(
     log,
     confirmed,
     onAlarm: ground.alarms.set,
+    limits: delivery.limits,
     onAnswer: () => delivery.queue.lookForLife(),
   });
   parts.defer(() => verifier.close());
@@ -69,6 +70,7 @@ export async function openDoor(
       outgoing: control.outgoing,
       onStopped: (message) => control.notices.stopped(message),
       bans,
+      takenBy: (routes) => delivery.limits.of(routes),
       mailServerLogin: createMailServerLogin({ resolver, clock, hostname, onAlarm: ground.alarms.set }),
       cramPasswords: createCramPasswords(stores.applianceKey, log),
       verifyRecipient: async (address, domain) => {

@@ -19,6 +19,7 @@ import { answeredAsSet, identifySent, type SentMessage, whoFindings } from "./ou
 import { refuseHeaderSenders } from "./own-addresses.ts";
 import { provenAuthor } from "./proven-author.ts";
 import { bareEnvelope, recordRefusedMessage } from "./record-refusal.ts";
+import { refuseByRoutes } from "./route-limits.ts";
 import { refuseUnsigned, refuseWithdrawn, withAuthor } from "./server-transaction.ts";
 import type { SessionServices } from "./services.ts";
 import type { Session, Transaction } from "./session.ts";
@@ -192,6 +193,7 @@ async function judge(
   const asked =
     refuseWithdrawn(session, transaction, services) ??
     refuseHeader(session, summary, services) ??
+    refuseByRoutes(transaction, { raw, headerBytes: summary.headerBytes }, services) ??
     refuseAuthors(session, arrived, services);
   const authors = asked instanceof Promise ? await asked : asked;
   const refusal = authors ?? (await refuseUnsigned(session, arrived, services));

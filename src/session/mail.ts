@@ -20,6 +20,7 @@ const NOT_ASCII = answer(553, "6.7", "This address needs SMTPUTF8");
 
 interface MailParameters {
   readonly smtpUtf8: boolean;
+  readonly declaredBytes: number;
   readonly body: "7bit" | "8bitmime";
   readonly requireTls: boolean;
   readonly dsnRet: "FULL" | "HDRS" | null;
@@ -28,6 +29,7 @@ interface MailParameters {
 
 const PLAIN_MAIL: MailParameters = {
   smtpUtf8: false,
+  declaredBytes: 0,
   body: "7bit",
   requireTls: false,
   dsnRet: null,
@@ -152,6 +154,7 @@ function takeParameter(
   const value = given.get(keyword) ?? true;
   switch (keyword) {
     case "SIZE":
+      result.declaredBytes = value === true ? 0 : Number(value);
       return judgeSize(value, session.listener.max_message_bytes);
     case "BODY": {
       const body = value === true ? "" : value.toLowerCase();

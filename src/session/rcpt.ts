@@ -6,6 +6,7 @@ import { addressExists } from "./address-exists.ts";
 import { type Answer, answer, closing } from "./answer.ts";
 import { decodeXtext, isAscii, mailboxAddress, parseParameters, splitPath } from "./path.ts";
 import { roleMailbox } from "./role-mailbox.ts";
+import { refuseByRoute } from "./route-limits.ts";
 import type { RecipientAnswer, SessionServices } from "./services.ts";
 import { addRecipient, MAX_REFUSED_KEPT, type Session, type Transaction } from "./session.ts";
 import { isLenient } from "./strictness.ts";
@@ -46,7 +47,7 @@ export function rcpt(
   const recipient: EnvelopeRecipient = relay.granted
     ? { address, dsn, direction: relay.direction, grant: relay.grant }
     : { address, dsn, ...FOR_A_ROLE };
-  const full = refuseMore(transaction, services);
+  const full = refuseMore(transaction, services) ?? refuseByRoute(recipient, transaction, services);
   if (full !== null) return refuse(transaction, address, full);
   const known =
     recipient.direction === "outbound" ? YES : addressExists(address, transaction.snapshot, services);

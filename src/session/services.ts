@@ -1,5 +1,6 @@
 // What a session asks of the rest of the gateway. The composition root fills in `GatewayServices`; listeners add what they share.
 import type { Checker } from "../checks/check.ts";
+import type { ServerLimits } from "../delivery/server-limits.ts";
 import type { MailServerLogin } from "../hooks/mail-server-login.ts";
 import type { MailAddress } from "../message/address.ts";
 import type { StoppedMessage } from "../notify/outgoing-notices.ts";
@@ -32,6 +33,8 @@ export interface GatewayServices {
   readonly queue: Pick<Queue, "accept" | "handOver" | "record">;
   /** Asked for domains with `verify = "callout"` or `"ldap"`; never rejects. */
   readonly verifyRecipient: (address: MailAddress, domain: DomainSettings) => Promise<RecipientAnswer>;
+  /** What the mail servers of these routes take, as far as it was learnt. */
+  readonly takenBy: ServerLimits["of"];
   readonly outgoing: Pick<
     Outgoing,
     | "admitTransaction"

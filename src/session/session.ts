@@ -25,6 +25,8 @@ export interface Transaction {
   readonly reversePath: MailAddress | null;
   readonly smtpUtf8: boolean;
   readonly body: "7bit" | "8bitmime";
+  /** SIZE of MAIL (RFC 1870); 0: not declared. */
+  readonly declaredBytes: number;
   readonly requireTls: boolean;
   readonly dsnRet: "FULL" | "HDRS" | null;
   readonly dsnEnvid: string | null;
@@ -94,7 +96,16 @@ export function newSession(listener: ListenerSettings, client: Client): Session 
 /** What MAIL says of a transaction. */
 export type TransactionStart = Pick<
   Transaction,
-  "reversePath" | "smtpUtf8" | "body" | "requireTls" | "dsnRet" | "dsnEnvid" | "snapshot" | "party" | "writer"
+  | "reversePath"
+  | "smtpUtf8"
+  | "body"
+  | "declaredBytes"
+  | "requireTls"
+  | "dsnRet"
+  | "dsnEnvid"
+  | "snapshot"
+  | "party"
+  | "writer"
 >;
 
 /** Begins a transaction under a new message id. */

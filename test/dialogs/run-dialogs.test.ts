@@ -109,6 +109,7 @@ beforeAll(async () => {
         },
         { name: "bücher.test", rules: [], recipients: { verify: "catch-all" } },
         { name: "asked.test", rules: [], routes: [{ host: "192.0.2.25" }] },
+        { name: "narrow.test", rules: [], routes: [{ host: "narrow.example" }] },
         {
           name: "patient.test",
           recipients: { when_down: "accept" },
@@ -257,6 +258,7 @@ beforeAll(async () => {
         },
       ],
     }),
+    takenBy: ([route]) => (route?.host === "narrow.example" ? { maxBytes: 2000, smtpUtf8: false } : null),
     verifyRecipient: (address) =>
       address.startsWith("yes")
         ? { known: "yes", text: "" }

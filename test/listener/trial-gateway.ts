@@ -118,6 +118,8 @@ export interface TrialOptions {
   readonly verifyRecipient?: (address: string) => RecipientAnswer | Promise<RecipientAnswer>;
   readonly checker?: GatewayServices["checker"];
   readonly mailServerLogin?: GatewayServices["mailServerLogin"];
+  /** What is known of mail servers; nothing when left out. */
+  readonly takenBy?: GatewayServices["takenBy"];
   /** Another outgoing control than the trial one. */
   readonly outgoing?: GatewayServices["outgoing"];
   readonly snapshot?: (made: PolicySnapshot) => PolicySnapshot;
@@ -159,6 +161,7 @@ export async function openTrialGateway(options: TrialOptions): Promise<TrialGate
       verifyRecipient: async (address) =>
         (await options.verifyRecipient?.(address)) ?? { known: "yes", text: "" },
       outgoing: options.outgoing ?? outgoing.outgoing,
+      takenBy: options.takenBy ?? (() => null),
       onStopped: (message) => stopped.push(message),
       ...logins,
       reverseName: null,

@@ -66,6 +66,7 @@ function told(
       requireTls: false,
       dsnRet: null,
       dsnEnvid: null,
+      declaredBytes: 0,
     },
     services,
   );
