@@ -359,3 +359,17 @@ test("a trial says in words what came of it", async () => {
   await gate.turn(HOUR);
   expect(gate.posts.length).toBe(2);
 });
+
+test("a button that makes mail makes so much of it, and says when it may again", async () => {
+  await using gate = await openGate([
+    domainWith({ alerts: { mail: ["admin@example.test"] } }),
+    domainWith({ alerts: { mail: ["admin@example.org"] } }, "example.org"),
+  ]);
+  const answers: string[] = [];
+  for (let i = 0; i < 1000; i++) answers.push((await gate.notices.test("example.test", "mail")).words);
+  expect(gate.mails.length).toBe(5);
+  expect(answers[5]).toBe("Enough trial alerts were sent; the next one can be sent in 10 minutes.");
+  expect((await gate.notices.test("example.org", "mail")).ok).toBe(true);
+  await gate.turn(10 * 60_000);
+  expect((await gate.notices.test("example.test", "mail")).ok).toBe(true);
+});

@@ -55,6 +55,23 @@ test("a template of one's own, none, and one that is not there", async () => {
   );
 });
 
+test("nobody of another domain here is written to, and one person not again and again", async () => {
+  await using gate = await openGate([ADMIN, domainWith({}, "other.test")]);
+  gate.notices.locked(
+    lockNews(gate.clock, { ...toUser, user: "victim@other.test", identity: "victim@other.test" }),
+  );
+  for (let i = 0; i < 10; i++) gate.notices.locked(lockNews(gate.clock, toUser));
+  for (let i = 0; i < 200; i++) {
+    const user = `made-up-${i}@example.test`;
+    gate.notices.locked(lockNews(gate.clock, { ...toUser, user, identity: user }));
+  }
+  await gate.rest();
+  const to = (address: string) => gate.mails.filter((mail) => mail.to === address).length;
+  expect(to("victim@other.test")).toBe(0);
+  expect(to("alice@example.test")).toBe(3);
+  expect(gate.mails.filter((mail) => mail.to.startsWith("made-up-")).length).toBeLessThanOrEqual(50);
+});
+
 test("nobody outside is written to because a header named them", async () => {
   await using gate = await openGate([ADMIN]);
   for (const user of [
