@@ -33,8 +33,14 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
-/** Starts a gateway. Rejects with a readable error when a part that it cannot do without does not start; nothing runs then. */
-export async function startGateway(config: Config): Promise<Gateway> {
+/**
+ * Starts a gateway. Rejects with a readable error when a part that it cannot do without does not start; nothing runs then.
+ * `acceptLoss`: it starts although the data directory lacks something it had.
+ */
+export async function startGateway(
+  config: Config,
+  options: { readonly acceptLoss: boolean },
+): Promise<Gateway> {
   await using parts = new AsyncDisposableStack();
   let draining = false;
   const { promise: broken, resolve: onBroken } = Promise.withResolvers<void>();
@@ -42,7 +48,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
   const { log, alarms } = ground;
 
   // What is kept, and what is set.
-  const stores = await openStores(ground, onBroken);
+  const stores = await openStores(ground, { onBroken, acceptLoss: options.acceptLoss });
   const settings = await loadSettings(ground, stores);
 
   // How mail leaves; who may send how much, and who is told.

@@ -16,7 +16,8 @@ import { VERSION } from "./config/version.ts";
 
 const USAGE = `gatepost ${VERSION}: a mail security gateway
 
-  gatepost serve                         run the gateway
+  gatepost serve [--accept-loss]         run the gateway; with the option also when the data directory lacks a
+                                         database, bodies or a key it had: what is lost is said, and gone
   gatepost plan FILE [--prune]           what a policy file would change
   gatepost apply FILE [--prune]          change it
   gatepost export                        the whole policy as a file
@@ -38,6 +39,7 @@ Every command takes --config FILE (default: ./gatepost.toml, then /etc/gatepost/
 
 const OPTIONS = {
   config: { type: "string" },
+  "accept-loss": { type: "boolean", default: false },
   prune: { type: "boolean", default: false },
   malware: { type: "boolean", default: false },
   json: { type: "boolean", default: false },
@@ -70,7 +72,7 @@ interface CommandForm {
 }
 
 const FORMS: Readonly<Record<string, CommandForm>> = {
-  serve: { takes: 0, options: [] },
+  serve: { takes: 0, options: ["accept-loss"] },
   plan: { takes: 1, options: ["prune"] },
   apply: { takes: 1, options: ["prune"] },
   export: { takes: 0, options: [] },
@@ -220,7 +222,7 @@ async function run(parsed: Arguments): Promise<number> {
     case "serve": {
       // Loaded for this command alone: the others only ask the running gateway, and start five times as fast without it.
       const { serve } = await import("./cli/serve.ts");
-      return serve(config(), terminal, process);
+      return serve(config(), { acceptLoss: values["accept-loss"], signals: process }, terminal);
     }
     case "plan":
     case "apply": {

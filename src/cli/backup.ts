@@ -1,10 +1,10 @@
 // `gatepost backup DIR` (while the gateway runs) and `gatepost restore DIR` (while it does not).
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, readdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Config } from "../config/config.ts";
-import { CONTROL_SOCKET } from "../console/control.ts";
 import { BACKUP_MARK } from "../vault/back-up.ts";
 import { askDaemon } from "./ask-daemon.ts";
+import { lockDataDirectory } from "./data-lock.ts";
 import { CommandError, EXIT, formatSize, type Terminal, wordsOf } from "./terminal.ts";
 
 /** Asks the gateway to write a consistent copy of everything into a new directory. */
@@ -17,43 +17,62 @@ export async function backup(config: Config, directory: string, terminal: Termin
   return EXIT.ok;
 }
 
+/** What a gateway that was killed leaves in a directory. */
+const LEFT_BEHIND = /^gatepost\.(?:sock|pid)/;
+
 /** Copies a backup into an empty data directory. Refuses to overwrite anything. */
-export function restore(config: Config, directory: string, terminal: Terminal): number {
+export async function restore(config: Config, directory: string, terminal: Terminal): Promise<number> {
   const source = resolve(directory);
   if (!existsSync(join(source, BACKUP_MARK))) {
     throw new CommandError(EXIT.input, `"${source}" is not a complete backup: it has no ${BACKUP_MARK}.`);
   }
-  if (existsSync(join(config.data, CONTROL_SOCKET))) {
-    throw new CommandError(
-      EXIT.unavailable,
-      `A gateway seems to run on "${config.data}". Stop it before restoring.`,
-    );
-  }
-  if (existsSync(config.data) && readdirSync(config.data).length > 0) {
-    throw new CommandError(
-      EXIT.cannotCreate,
-      `The data directory "${config.data}" is not empty. Move it away first; restore never overwrites mail.`,
-    );
-  }
+  // The lock tells whether one runs, not the socket, which a killed one leaves.
+  const unlock = lockDataDirectory(config.data);
   try {
-    mkdirSync(config.data, { recursive: true, mode: 0o700 });
-    // Also where an empty directory was there, and where the backup lost its modes on the way.
-    chmodSync(config.data, 0o700);
-    cpSync(source, config.data, {
-      recursive: true,
-      filter: (path) => !path.endsWith(BACKUP_MARK),
-      preserveTimestamps: true,
-    });
-  } catch (error) {
-    throw new CommandError(
-      EXIT.cannotCreate,
-      `The backup cannot be copied to "${config.data}": ${wordsOf(error)}`,
-      { cause: error },
-    );
+    if (await isAnswered(config)) {
+      throw new CommandError(
+        EXIT.unavailable,
+        `A gateway answers on the data directory "${config.data}". Stop it before restoring.`,
+      );
+    }
+    if (readdirSync(config.data).some((name) => !LEFT_BEHIND.test(name))) {
+      throw new CommandError(
+        EXIT.cannotCreate,
+        `The data directory "${config.data}" is not empty. Move it away first; restore never overwrites mail.`,
+      );
+    }
+    copyBackup(source, config.data);
+  } finally {
+    unlock();
   }
   terminal.out(`Restored "${source}" to "${config.data}". Start the gateway with "gatepost serve".`);
   terminal.out(
     "Mail that was queued when the backup was made is sent again, also what has been delivered since: some may arrive twice.",
   );
   return EXIT.ok;
+}
+
+/** All of it or nothing: half a copy would stand in the way of the next try. */
+function copyBackup(source: string, data: string): void {
+  const names = readdirSync(source).filter((name) => name !== BACKUP_MARK);
+  try {
+    // Also where an empty directory was there, and where the backup lost its modes on the way.
+    chmodSync(data, 0o700);
+    for (const name of names)
+      cpSync(join(source, name), join(data, name), { recursive: true, preserveTimestamps: true });
+  } catch (error) {
+    for (const name of names) rmSync(join(data, name), { recursive: true, force: true });
+    throw new CommandError(
+      EXIT.cannotCreate,
+      `The backup cannot be copied to "${data}": ${wordsOf(error)}. Nothing of it is left there.`,
+      { cause: error },
+    );
+  }
+}
+
+async function isAnswered(config: Config): Promise<boolean> {
+  return askDaemon(config, "status", {}).then(
+    () => true,
+    () => false,
+  );
 }

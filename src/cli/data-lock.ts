@@ -1,6 +1,7 @@
 // One process owns a data directory: two would lose mail (libSQL, SQLite). The lock is a file with the owner's process id.
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { giveUpReserve } from "../store/disk-reserve.ts";
 import { CommandError, EXIT, wordsOf } from "./terminal.ts";
 
 const LOCK_FILE = "gatepost.pid";
@@ -59,11 +60,31 @@ function moved(from: string, to: string): boolean {
   }
 }
 
+/** On a full disk the reserve makes room; without one the lock of a process that is gone is written over, which needs no space. */
+function writeOwn(directory: string, { own, path }: { readonly own: string; readonly path: string }): void {
+  const text = `${process.pid} ${startTicks(process.pid) ?? ""}\n`;
+  try {
+    writeFileSync(own, text, { mode: 0o600 });
+    return;
+  } catch (error) {
+    rmSync(own, { force: true });
+    if (codeOf(error) !== "ENOSPC") throw error;
+  }
+  giveUpReserve(directory);
+  try {
+    writeFileSync(own, text, { mode: 0o600 });
+  } catch (error) {
+    rmSync(own, { force: true });
+    if (ownerOf(path) !== null || !moved(path, own)) throw error;
+    writeFileSync(own, text.padEnd(statSync(own).size), { flag: "r+" });
+  }
+}
+
 function takeLock(directory: string): void {
   const path = join(directory, LOCK_FILE);
   const own = `${path}.${process.pid}`;
   const stale = `${own}.stale`;
-  writeFileSync(own, `${process.pid} ${startTicks(process.pid) ?? ""}\n`, { mode: 0o600 });
+  writeOwn(directory, { own, path });
   try {
     while (!link(own, path)) {
       const owner = ownerOf(path);

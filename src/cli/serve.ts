@@ -56,7 +56,12 @@ function welcome(gateway: Gateway, config: Config): string {
 }
 
 /** Runs the gateway. Resolves to the exit code after SIGTERM or SIGINT has drained it; a second signal ends the wait. */
-export async function serve(config: Config, terminal: Terminal, signals: Signals): Promise<number> {
+export async function serve(
+  config: Config,
+  options: { readonly acceptLoss: boolean; readonly signals: Signals },
+  terminal: Terminal,
+): Promise<number> {
+  const { signals } = options;
   // What is kept here is other people's mail: readable by the gateway's user alone, also in a directory made by somebody else.
   process.umask(0o077);
   tuneRuntime();
@@ -65,7 +70,7 @@ export async function serve(config: Config, terminal: Terminal, signals: Signals
     await refuseWhenAnswered(config);
     let gateway: Gateway;
     try {
-      gateway = await startGateway(config);
+      gateway = await startGateway(config, options);
     } catch (error) {
       const mistake = error instanceof ConfigError || error instanceof InitialPolicyError;
       const code = mistake ? EXIT.config : EXIT.unavailable;

@@ -11,6 +11,7 @@ import { releaseTerms } from "../policy/release-terms.ts";
 import type { Settings } from "../policy/settings.ts";
 import { signOwn } from "../policy/sign-as.ts";
 import { createQueue, type RunningQueue } from "../queue/run-queue.ts";
+import { createStorageWatch, type StorageWatch } from "../queue/watch-storage.ts";
 import { logEventStatements } from "../store/apply-log-events.ts";
 import { unseenUndeliverable } from "../store/quarantine-undeliverable.ts";
 import { startHousekeeping } from "../vault/housekeeping.ts";
@@ -30,6 +31,7 @@ export interface Delivery {
   readonly queue: RunningQueue;
   /** What our own mail servers take. */
   readonly limits: ServerLimits;
+  readonly storage: StorageWatch;
   readonly quarantine: Quarantine;
 }
 
@@ -88,8 +90,19 @@ export async function openDelivery(
     onAlarm: alarms.set,
   });
   parts.defer(() => watch.stop());
+  const storage = createStorageWatch({
+    data: config.data,
+    reserve: stores.reserve,
+    spool,
+    minFree: () => snapshot().policy.settings.min_free,
+    clock,
+    log,
+    onAlarm: alarms.set,
+  });
+  parts.defer(() => storage.stop());
   const queue = await createQueue({
     spool,
+    storage,
     deliverer,
     clock,
     log,
@@ -129,6 +142,7 @@ export async function openDelivery(
     queue,
     limits,
     quarantine: await openQuarantine(ground, stores, { queue, settings, watch }),
+    storage,
   };
 }
 

@@ -67,6 +67,7 @@ export async function openDoor(
       snapshot: () => settings.current(),
       checker: rest.checks,
       queue: delivery.queue,
+      storage: delivery.storage,
       outgoing: control.outgoing,
       onStopped: (message) => control.notices.stopped(message),
       bans,

@@ -1,6 +1,8 @@
 // What is kept: two databases with a Worker each, a reader for searches, the bodies, the keys.
 import { open as openFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { databaseId } from "../store/database-file.ts";
+import { createDiskReserve, type DiskReserve, diskSpace, reserveBytes } from "../store/disk-reserve.ts";
 import { gatepostMigrations } from "../store/gatepost-migrations.ts";
 import type { MessageLog } from "../store/message-log.ts";
 import type { Migration } from "../store/migration.ts";
@@ -10,7 +12,12 @@ import { openSpool, type Spool } from "../store/spool.ts";
 import { spoolMigrations } from "../store/spool-migrations.ts";
 import { type ApplianceKey, loadOrMakeApplianceKey } from "../vault/appliance-key.ts";
 import { type BodyVault, openBodyVault } from "../vault/body-vault.ts";
+import { examineDataFolder } from "./data-folder.ts";
 import type { Ground } from "./ground.ts";
+
+/** The log of a database is copied into it when it has so many pages; two such logs and what follows fit into the reserve. */
+const CHECKPOINT_PAGES = 4000;
+const PAGE_BYTES = 4096;
 
 export interface Stores {
   readonly spoolDatabase: Database;
@@ -21,20 +28,39 @@ export interface Stores {
   readonly vault: BodyVault;
   readonly messageLog: MessageLog;
   readonly applianceKey: ApplianceKey;
+  /** Disk space for bad days. */
+  readonly reserve: DiskReserve;
   /** The folder of certificates and keys. */
   readonly keys: string;
 }
 
-/** Opens everything in the data directory. `onBroken`: a database is lost to this process. */
-export async function openStores(ground: Ground, onBroken: () => void): Promise<Stores> {
+/**
+ * Opens everything in the data directory. `onBroken`: a database is lost to this process. Throws DataLossError when something that was
+ * there is not any more, and `acceptLoss` is false.
+ */
+export async function openStores(
+  ground: Ground,
+  { onBroken, acceptLoss }: { readonly onBroken: () => void; readonly acceptLoss: boolean },
+): Promise<Stores> {
   const { config, parts, log, alarms } = ground;
+  const folder = examineDataFolder(config.data, { acceptLoss, log });
+  const reserve = reserveAtStart(config.data);
   const lost = (name: string) => (error: Error) => {
     alarms.set(name, `The database ${name} is lost to this process (${error.message}); the gateway stops.`);
     onBroken();
   };
   const open = async (name: string, migrations: readonly Migration[]) => {
     const path = join(config.data, name);
-    const database = await openDatabase({ path, migrations, log, onBroken: lost(name) });
+    const database = await openDatabase({
+      path,
+      migrations,
+      log,
+      onBroken: lost(name),
+      onFull() {
+        if (reserve.giveUp()) log.error({ database: path }, "the disk is full: the reserve is given up");
+      },
+      checkpointPages: Math.max(100, Math.min(CHECKPOINT_PAGES, Math.floor(reserve.bytes / 3 / PAGE_BYTES))),
+    });
     parts.defer(() => database.close());
     return database;
   };
@@ -47,9 +73,19 @@ export async function openStores(ground: Ground, onBroken: () => void): Promise<
   const vault = await openBodyVault(join(config.data, "vault"));
   const keys = join(config.data, "keys");
   const applianceKey = loadOrMakeApplianceKey(keys);
+  folder.opened({ "spool.db": await databaseId(spoolDatabase), "gatepost.db": await databaseId(database) });
+  parts.defer(() => folder.closing());
   await syncNames(config.data);
   const messageLog = createMessageLog(reader);
-  return { spoolDatabase, database, reader, spool, vault, messageLog, applianceKey, keys };
+  return { spoolDatabase, database, reader, spool, vault, messageLog, applianceKey, reserve, keys };
+}
+
+/** A disk that is full already gets the reserve back, so that what follows finds room. */
+function reserveAtStart(data: string): DiskReserve {
+  const space = diskSpace(data);
+  const reserve = createDiskReserve(data, reserveBytes(space));
+  if (space.free < reserve.bytes) reserve.giveUp();
+  return reserve;
 }
 
 /** After this the databases and folders made in the data directory, and the directory itself, survive a power cut. */

@@ -52,6 +52,24 @@ export const durationWithin = (least: string, most: string) =>
   duration.refine((text) => isWithin(text, least, most), {
     message: `must be at least ${least} and at most ${most}`,
   });
+const NOT_A_SIZE = "is not a size; write it in octets or like 500 MB or 2 GB";
+const SIZE_UNITS: Readonly<Record<string, number>> = {
+  "": 1,
+  k: 1024,
+  m: 1024 ** 2,
+  g: 1024 ** 3,
+  t: 1024 ** 4,
+};
+/** Octets, as a number or like `500 MB`; kept as a number. */
+export const byteSize = z
+  .union([z.string(), z.number().int().nonnegative()], { error: NOT_A_SIZE })
+  .transform((value, context) => {
+    if (typeof value === "number") return value;
+    const [, amount = "", unit = ""] = /^(\d{1,12}) ?([kmgt]?)i?b?$/i.exec(value.trim()) ?? [];
+    if (amount !== "") return Number(amount) * (SIZE_UNITS[unit.toLowerCase()] ?? 1);
+    context.addIssue({ code: "custom", message: NOT_A_SIZE });
+    return z.NEVER;
+  });
 export const headerName = z
   .string()
   .regex(/^[A-Za-z0-9-]{1,60}$/, "is not the name of a header; it has 1 to 60 letters, digits and dashes");

@@ -3,6 +3,7 @@
 // The kinds of value are in `schema-fields.ts`, senders in `schema-sender.ts`, a domain's outgoing control in `schema-outgoing.ts`.
 import { z } from "zod";
 import {
+  byteSize,
   domainName,
   duration,
   forwards,
@@ -200,6 +201,11 @@ export const deliverySchema = z.strictObject({
 export const settingsSchema = z.strictObject({
   quarantine_keep: duration.default("30d"),
   log_keep: duration.default("90d"),
+  /**
+   * So much of the data directory's disk must be free for mail to be taken; below it is refused with 452, and what is here is still
+   * delivered. null: 128 MB, or a tenth of a smaller disk.
+   */
+  min_free: byteSize.nullable().default(null),
   /** The configurable note header of requirement I6. */
   note_header: headerName.default("X-Gatepost"),
   /** Requirement I6: where neither SPF nor DKIM speaks for From, the subject says so in words, not only with `!!`. */

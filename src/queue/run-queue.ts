@@ -3,6 +3,7 @@
 import type { Deliverer } from "../delivery/attempt.ts";
 import type { Destination } from "../delivery/route.ts";
 import type { MessageBody } from "../message/body.ts";
+import { headOf } from "../message/body.ts";
 import type { SignOrder } from "../message/sign-order.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
@@ -33,7 +34,7 @@ import { createSettlementWriter } from "./settlement-writer.ts";
 import { createSigning, type Sign } from "./sign-copy.ts";
 import { createDeadlineSweep } from "./sweep-deadlines.ts";
 import { createTakeIn, type NewMail } from "./take-in.ts";
-import { createSpaceWatch } from "./watch-space.ts";
+import type { StorageWatch } from "./watch-storage.ts";
 
 // A quarantine item is long gone when its release is forgotten.
 const REMEMBER_RELEASED_MS = 400 * 86_400_000;
@@ -46,6 +47,8 @@ const CUT_GRACE_MS = 2000;
 export interface QueueOptions {
   readonly spool: Spool;
   readonly deliverer: Deliverer;
+  /** Says whether mail from outside may be taken now, and is told what became of writing it. */
+  readonly storage: Pick<StorageWatch, "refusal" | "written" | "failed">;
   readonly clock: Clock;
   readonly log: Log;
   /** Read at each use, so that a change counts at once. */
@@ -97,9 +100,8 @@ export interface QueueFigures {
 /** Starts the queue on its spool: attempts that a crash interrupted are tried again, then everything due is. */
 export async function createQueue(options: QueueOptions): Promise<RunningQueue> {
   const parts = assemble(options);
-  const { spool, clock, log, hostname } = options;
+  const { spool, clock, log, hostname, storage } = options;
   const { outbox, dispatcher, writer, sweep, filers, refusals, takeIn, cutThrough } = parts;
-  const space = createSpaceWatch(options);
   let closed = false;
   let taking = 0;
   await start(options, parts);
@@ -116,9 +118,9 @@ export async function createQueue(options: QueueOptions): Promise<RunningQueue> 
         throw error;
       }
       intake.stored();
-      space.written();
+      storage.written();
     } catch (error) {
-      space.failed(error);
+      storage.failed(error);
       throw error;
     } finally {
       taking--;
@@ -126,6 +128,9 @@ export async function createQueue(options: QueueOptions): Promise<RunningQueue> 
   }
 
   async function keep(acceptance: Acceptance): Promise<void> {
+    // What is not in memory is on the disk already.
+    const refusal = storage.refusal(headOf(acceptance.message).byteLength);
+    if (refusal !== null) throw refusal;
     const events: LogEvent[] = [{ kind: "message", record: acceptance.record }];
     const mail = mailOf(acceptance);
     // Discarded for everybody and kept nowhere else: the log keeps the record, and that is all.
@@ -148,7 +153,7 @@ export async function createQueue(options: QueueOptions): Promise<RunningQueue> 
         await keep(acceptance);
         return { kind: "kept" };
       } catch (error) {
-        space.failed(error);
+        storage.failed(error);
         throw error;
       } finally {
         taking--;
@@ -197,7 +202,6 @@ export async function createQueue(options: QueueOptions): Promise<RunningQueue> 
       closed = true;
       dispatcher.stop();
       parts.reports.stop();
-      space.stop();
       const busy = () =>
         taking + dispatcher.figures().active + parts.settling.pending() + writer.pending() > 0;
       const ended = Promise.all([

@@ -19,6 +19,7 @@ import { answeredAsSet, identifySent, type SentMessage, whoFindings } from "./ou
 import { refuseHeaderSenders } from "./own-addresses.ts";
 import { provenAuthor } from "./proven-author.ts";
 import { bareEnvelope, recordRefusedMessage } from "./record-refusal.ts";
+import { refuseStorage, storageReply } from "./refuse-storage.ts";
 import { refuseByRoutes } from "./route-limits.ts";
 import { refuseUnsigned, refuseWithdrawn, withAuthor } from "./server-transaction.ts";
 import type { SessionServices } from "./services.ts";
@@ -37,11 +38,17 @@ const MAX_HEADER_FIELDS = 2000;
 const GO_AHEAD: Answer = { ...answer(354, null, "End data with <CR><LF>.<CR><LF>"), next: "data" };
 
 /** Answers DATA itself. */
-export function data(session: Session, argument: string): Answer {
+export function data(session: Session, argument: string, services: SessionServices): Answer {
   if (argument !== "") return answer(501, "5.4", "DATA has no parameters");
   const { transaction } = session;
   if (transaction === null) return answer(503, "5.1", "MAIL comes first");
-  if (transaction.recipients.length > 0) return GO_AHEAD;
+  if (transaction.recipients.length > 0) {
+    const full = refuseStorage(0, services);
+    if (full === null) return GO_AHEAD;
+    session.transaction = null;
+    recordRefusedMessage(session, { transaction, reply: full }, services);
+    return { reply: full };
+  }
   // RFC 2920 §3.1: a pipelined DATA after refused recipients gets no 354.
   return transaction.refused.length > 0
     ? answer(554, "5.1", "No valid recipients")
@@ -114,10 +121,7 @@ function storeFailure(
   services.log.error({ err, id: transaction.id }, "message not taken");
   if (transaction.party !== null) services.outgoing.takeBack(transaction.id);
   const why = err instanceof Error ? err.message : String(err);
-  const refusal =
-    err instanceof StoreError && err.kind === "disk-full"
-      ? reply(452, "3.1", "No space at the moment, try again later", why)
-      : reply(451, "3.0", "The message could not be stored, try again later", why);
+  const refusal = storageReply(err instanceof StoreError ? err : { kind: "failed", message: why });
   recordRefusedMessage(session, { transaction, reply: refusal, details: { size } }, services);
   return { reply: refusal };
 }

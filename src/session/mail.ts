@@ -6,6 +6,7 @@ import { tlsMissing } from "./ehlo.ts";
 import { refuseReversePath } from "./own-addresses.ts";
 import { decodeXtext, isAscii, mailboxAddress, type Parameters, parseParameters, splitPath } from "./path.ts";
 import { recordRefusedSender } from "./record-refusal.ts";
+import { refuseStorage } from "./refuse-storage.ts";
 import type { SessionServices } from "./services.ts";
 import { newTransaction, type Session, type Transaction } from "./session.ts";
 import { isLenient } from "./strictness.ts";
@@ -56,6 +57,8 @@ export function mail(
   const party = snapshot.outgoingParty(listener, client, { reversePath, from: [] });
   const writer = writerAtStart({ party, reversePath, snapshot }, client.ip);
   const transaction = newTransaction({ ...parameters, reversePath, snapshot, party, writer }, services);
+  const full = refuseStorage(parameters.declaredBytes, services);
+  if (full !== null) return begin(session, { transaction, refused: full }, services);
   const refused =
     client.login === null && party === null
       ? snapshot.refuseSender(listener, client, reversePath)

@@ -12,6 +12,7 @@ import type { Outgoing } from "../outgoing/outgoing.ts";
 import type { DomainSettings } from "../policy/schema.ts";
 import type { PolicySnapshot } from "../policy/snapshot.ts";
 import type { Queue } from "../queue/queue.ts";
+import type { StorageWatch } from "../queue/watch-storage.ts";
 import type { BodyFileWriter } from "../store/body-file.ts";
 import type { Bans } from "./bans.ts";
 import type { BodyRoom } from "./body-room.ts";
@@ -31,6 +32,8 @@ export interface GatewayServices {
   readonly snapshot: () => PolicySnapshot;
   readonly checker: Pick<Checker, "run">;
   readonly queue: Pick<Queue, "accept" | "handOver" | "record">;
+  /** Says whether a message of so many octets could be kept now. */
+  readonly storage: Pick<StorageWatch, "refusal">;
   /** Asked for domains with `verify = "callout"` or `"ldap"`; never rejects. */
   readonly verifyRecipient: (address: MailAddress, domain: DomainSettings) => Promise<RecipientAnswer>;
   /** What the mail servers of these routes take, as far as it was learnt. */

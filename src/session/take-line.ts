@@ -119,7 +119,7 @@ function perform(session: Session, command: Command, services: SessionServices):
         : rcpt(session, to, services);
     }
     case "DATA":
-      return data(session, argument);
+      return data(session, argument, services);
     case "EHLO":
     case "HELO":
       endTransaction(session, services);

@@ -1,5 +1,5 @@
 // The rows of the archive in gatepost.db. Knows no bodies: those are in the vault.
-import { eq, sql } from "drizzle-orm";
+import { eq, gt, sql } from "drizzle-orm";
 import type { Direction } from "../message/envelope.ts";
 import { archive } from "./archive-schema.ts";
 import type { DatabaseReader, Statement } from "./database.ts";
@@ -66,4 +66,18 @@ export async function archiveRefersTo(reader: DatabaseReader, bodyHash: string):
     .where(eq(archive.bodyHash, bodyHash))
     .limit(1);
   return rows.length > 0;
+}
+
+/** Hashes of bodies that are kept, above `after`, in their order, at most `limit`. */
+export async function archivedBodies(
+  reader: DatabaseReader,
+  { after, limit }: { readonly after: string; readonly limit: number },
+): Promise<readonly string[]> {
+  const rows = await typed(reader)
+    .selectDistinct({ hash: archive.bodyHash })
+    .from(archive)
+    .where(gt(archive.bodyHash, after))
+    .orderBy(archive.bodyHash)
+    .limit(limit);
+  return rows.map(({ hash }) => hash);
 }

@@ -1,5 +1,6 @@
 // The Worker that owns one database file: the only place that opens libSQL, and the only writer of its file.
 // Everything is done one after the other, in the order of the messages. It decides nothing: errors go back in words.
+import { statSync } from "node:fs";
 import { parentPort } from "node:worker_threads";
 import { type Client, createClient, type InStatement, type ResultSet } from "@libsql/client/sqlite3";
 import type { SqlRow, SqlValue } from "./database.ts";
@@ -20,6 +21,9 @@ const catalogue: KnownSql[] = [];
 let client: Client | null = null;
 let path = "";
 let readOnly = false;
+let checkpointPages = CHECKPOINT_PAGES;
+/** The file and its log as they were when they were first written to: device and inode. */
+const places = new Map<string, string>();
 /** Set when the connection failed once: it is replaced before the next use, because libSQL may go on in a lost transaction. */
 let suspect = false;
 /** Set when nothing may be answered any more: the main thread has been told. */
@@ -34,12 +38,15 @@ async function answer(message: ToWorker): Promise<void> {
   if (ended) return;
   switch (message.kind) {
     case "open":
+      checkpointPages = message.checkpointPages ?? CHECKPOINT_PAGES;
       return open(message.path, message.migrations, message.timeoutMs);
     case "commit":
       for (const sql of message.sql) catalogue.push(knownSql(sql));
       return commit(message.units);
     case "query":
       return query(message.id, message.sql, message.params);
+    case "relieve":
+      return relieve();
     case "close":
       return close();
   }
@@ -73,7 +80,7 @@ async function setUp(connection: Client): Promise<void> {
   }
   await connection.executeMultiple(
     `PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;
-     PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=${CHECKPOINT_PAGES};`,
+     PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=${checkpointPages};`,
   );
 }
 
@@ -123,12 +130,43 @@ async function commit(units: readonly WireUnit[]): Promise<void> {
   let trouble: string | null = null;
   try {
     results = await commitTogether(units);
+    trouble = displaced();
+    if (trouble !== null) {
+      const error = { kind: "failed" as const, message: trouble };
+      results = units.map(() => error);
+    }
   } catch (error) {
     if (classifyFailure(error) === "broken") return broken(error);
     trouble = wireError(error, path).message;
     results = await commitEach(units, error);
   }
   send({ kind: "committed", results, trouble });
+}
+
+/**
+ * Why what was just committed may not be there after a restart, or null: the file or its log was removed or replaced, and the commit went
+ * into one without a name.
+ */
+function displaced(): string | null {
+  for (const file of [path, `${path}-wal`]) {
+    const info = statSync(file, { throwIfNoEntry: false });
+    const place = info === undefined ? "gone" : `${info.dev}:${info.ino}`;
+    const before = places.get(file);
+    if (before === undefined && info !== undefined) places.set(file, place);
+    else if (before !== place)
+      return `${file} was ${info === undefined ? "removed" : "replaced"} while the gateway runs: what is written now would be lost`;
+  }
+  return null;
+}
+
+/** The disk was full and may have a little room now: the log is copied into the file and begun anew, so that small changes find a place. */
+async function relieve(): Promise<void> {
+  try {
+    await (await usable()).execute("PRAGMA wal_checkpoint(TRUNCATE)");
+  } catch {
+    // What is tried next says why.
+    suspect = true;
+  }
 }
 
 async function commitTogether(units: readonly WireUnit[]): Promise<UnitResult[]> {

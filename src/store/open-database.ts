@@ -46,11 +46,19 @@ export async function openDatabase(options: {
   readonly migrations: readonly Migration[];
   readonly log: Log;
   readonly onBroken: (error: StoreError) => void;
+  /** The disk is full: whatever is kept in reserve should be given up now, and what was refused is tried once more. */
+  readonly onFull?: () => void;
+  /** The log is copied into the file when it has so many pages; on small disks fewer than usual. */
+  readonly checkpointPages?: number;
   /** How long one try waits for a lock that another process holds; 2,000 when left out. */
   readonly busyTimeoutMs?: number;
 }): Promise<Database> {
-  const handle = new DatabaseHandle(options.path, options.log, options.onBroken);
-  await handle.open(options.migrations, options.busyTimeoutMs);
+  const handle = new DatabaseHandle(options.path, options.log, options);
+  const { busyTimeoutMs: timeoutMs = BUSY_TIMEOUT_MS, checkpointPages } = options;
+  await handle.open(options.migrations, {
+    timeoutMs,
+    ...(checkpointPages === undefined ? {} : { checkpointPages }),
+  });
   return handle;
 }
 
@@ -60,12 +68,19 @@ export async function openReader(options: {
   readonly log: Log;
   readonly onBroken?: (error: StoreError) => void;
 }): Promise<Reader> {
-  const handle = new DatabaseHandle(options.path, options.log, options.onBroken ?? (() => {}));
+  const handle = new DatabaseHandle(options.path, options.log, { onBroken: options.onBroken ?? (() => {}) });
   await handle.open(null);
   return { query: (statement) => handle.query(statement), close: () => handle.close() };
 }
 
+interface Callbacks {
+  readonly onBroken: (error: StoreError) => void;
+  readonly onFull?: () => void;
+}
+
 interface WaitingUnit {
+  /** Set when it found the disk full once. */
+  retried?: true;
   readonly wire: WireUnit;
   readonly bytes: number;
   readonly resolve: (changed: readonly number[]) => void;
@@ -81,7 +96,7 @@ interface WaitingQuery {
 class DatabaseHandle implements Database {
   readonly #path: string;
   readonly #log: Log;
-  readonly #onBroken: (error: StoreError) => void;
+  readonly #callbacks: Callbacks;
   readonly #worker: Worker;
   readonly #sqlNumbers = new Map<string, number>();
   readonly #queries = new Map<number, WaitingQuery>();
@@ -98,20 +113,25 @@ class DatabaseHandle implements Database {
   #opening: { resolve: () => void; reject: (error: StoreError) => void } | null = null;
   #closing: { promise: Promise<void>; resolve: () => void } | null = null;
 
-  constructor(path: string, log: Log, onBroken: (error: StoreError) => void) {
+  constructor(path: string, log: Log, callbacks: Callbacks) {
     this.#path = path;
     this.#log = log;
-    this.#onBroken = onBroken;
+    this.#callbacks = callbacks;
     this.#worker = new Worker("./src/store/database.worker.ts", { smol: true });
     this.#worker.onmessage = (event: MessageEvent<FromWorker>) => this.#receive(event.data);
     this.#worker.onerror = (event) => this.#die(`its thread failed: ${event.message}`);
     this.#worker.addEventListener("close", () => this.#die("its thread ended"));
   }
 
-  open(migrations: readonly Migration[] | null, timeoutMs = BUSY_TIMEOUT_MS): Promise<void> {
+  open(
+    migrations: readonly Migration[] | null,
+    options: { readonly timeoutMs: number; readonly checkpointPages?: number } = {
+      timeoutMs: BUSY_TIMEOUT_MS,
+    },
+  ): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#opening = { resolve, reject };
-      this.#post({ kind: "open", path: this.#path, migrations, timeoutMs });
+      this.#post({ kind: "open", path: this.#path, migrations, ...options });
     });
   }
 
@@ -249,17 +269,36 @@ class DatabaseHandle implements Database {
   #settle(results: readonly UnitResult[]): void {
     const group = this.#committing;
     this.#committing = [];
+    const again = this.#relieved(group, results);
     // The next group goes out before anybody is told, so that the disk works while the callers do.
     if (this.#pending.length > 0) this.#flush();
     else if (this.#closing !== null) this.#post({ kind: "close" });
     this.#tellQuiet();
     for (const [index, unit] of group.entries()) {
+      if (again.has(unit)) continue;
       const result = results[index];
       if (result === undefined)
         unit.reject(new StoreError("failed", `${this.#path}: a commit got no answer`));
       else if ("kind" in result) unit.reject(storeError(result));
       else unit.resolve(result);
     }
+  }
+
+  /** Units that found the disk full go first into the next group, once, after what can be given up was. */
+  #relieved(group: readonly WaitingUnit[], results: readonly UnitResult[]): ReadonlySet<WaitingUnit> {
+    const again = new Set<WaitingUnit>();
+    for (const [index, unit] of group.entries()) {
+      const result = results[index];
+      if (result === undefined || !("kind" in result) || result.kind !== "disk-full" || unit.retried)
+        continue;
+      unit.retried = true;
+      again.add(unit);
+    }
+    if (again.size === 0) return again;
+    this.#callbacks.onFull?.();
+    this.#post({ kind: "relieve" });
+    this.#pending = [...again, ...this.#pending];
+    return again;
   }
 
   #tellQuiet(): void {
@@ -286,7 +325,7 @@ class DatabaseHandle implements Database {
     for (const unit of units) unit.reject(error);
     for (const query of queries) query.reject(error);
     if (opening !== null) opening.reject(error);
-    else this.#onBroken(error);
+    else this.#callbacks.onBroken(error);
     this.#closing?.resolve();
   }
 

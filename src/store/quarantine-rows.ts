@@ -1,5 +1,5 @@
 // The rows of the quarantine in gatepost.db and what may become of them. Knows no bodies: those are in the vault.
-import { and, count, desc, eq, inArray, isNotNull, isNull, lte, ne, sql } from "drizzle-orm";
+import { and, count, desc, eq, gt, inArray, isNotNull, isNull, lte, ne, sql } from "drizzle-orm";
 import type { Direction } from "../message/envelope.ts";
 import type { DatabaseReader, DatabaseWriter, Statement } from "./database.ts";
 import { quarantine } from "./gatepost-schema.ts";
@@ -311,6 +311,20 @@ export async function refersToBody(reader: DatabaseReader, hash: string): Promis
     .where(eq(quarantine.bodyHash, hash))
     .limit(1);
   return rows.length > 0;
+}
+
+/** Hashes of bodies that are kept, above `after`, in their order, at most `limit`. */
+export async function keptBodies(
+  reader: DatabaseReader,
+  { after, limit }: { readonly after: string; readonly limit: number },
+): Promise<readonly string[]> {
+  const rows = await typed(reader)
+    .selectDistinct({ hash: quarantine.bodyHash })
+    .from(quarantine)
+    .where(and(gt(quarantine.bodyHash, after), eq(quarantine.state, "kept")))
+    .orderBy(quarantine.bodyHash)
+    .limit(limit);
+  return rows.flatMap(({ hash }) => (hash === null ? [] : [hash]));
 }
 
 /** Forgets items that were settled and whose time was over before `beforeMs`. */

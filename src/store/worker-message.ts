@@ -20,6 +20,8 @@ export type ToWorker =
       /** null opens for reading only. */
       readonly migrations: readonly Migration[] | null;
       readonly timeoutMs: number;
+      /** The log is copied into the file when it has so many pages; left out: the usual number. */
+      readonly checkpointPages?: number;
     }
   | {
       readonly kind: "commit";
@@ -33,6 +35,8 @@ export type ToWorker =
       readonly sql: string;
       readonly params: readonly SqlValue[];
     }
+  /** Makes room in the log after a full disk; nothing is answered. */
+  | { readonly kind: "relieve" }
   | { readonly kind: "close" };
 
 export type FromWorker =

@@ -5,6 +5,7 @@ import { copyFile, open, readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Log } from "../observe/log.ts";
 import { copyDatabases } from "../store/copy-database.ts";
+import { readManifest, writeManifest } from "../store/data-manifest.ts";
 import type { Database } from "../store/open-database.ts";
 
 /** Marks a complete backup; written last. `restore` wants it. */
@@ -111,6 +112,10 @@ async function copyEverything(options: BackupOptions): Promise<void> {
       const source = join(data, folder);
       if (existsSync(source)) await copyTree(source, join(directory, folder));
     }
+    // As of a gateway that was closed: the copies have no log beside them.
+    const manifest = readManifest(data);
+    if (manifest !== null && manifest !== "damaged")
+      writeManifest(directory, { ...manifest, state: "closed" });
   } finally {
     for (const letGo of release) letGo();
   }

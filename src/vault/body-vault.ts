@@ -27,6 +27,8 @@ export interface BodyVault {
   start(hash: string, maxBytes: number): Promise<Uint8Array | null>;
   /** The same piece by piece. That the file does not hold what its name says shows at the end: the reading rejects. */
   pieces(hash: string): Promise<AsyncGenerator<Uint8Array> | null>;
+  /** Is there a file for it? What is in it is not looked at. */
+  has(hash: string): Promise<boolean>;
   /** Removes the file unless `isReferenced` says that it is needed or it was stored within the last hour. True when it is gone. */
   removeUnlessReferenced(hash: string, isReferenced: () => Promise<boolean>): Promise<boolean>;
   /** From now on no file goes away, until the returned function is called; what nobody refers to is then left to the next sweep. */
@@ -135,6 +137,11 @@ class DirectoryVault implements BodyVault {
       if (isMissing(error)) return null;
       throw error;
     }
+  }
+
+  async has(hash: string): Promise<boolean> {
+    const info = HASH.test(hash) ? await stat(this.#path(hash)).catch(() => null) : null;
+    return info !== null && info.size > 0;
   }
 
   async removeUnlessReferenced(hash: string, isReferenced: () => Promise<boolean>): Promise<boolean> {

@@ -6,6 +6,8 @@ import { expireMessageLog } from "../store/expire-message-log.ts";
 import type { RunningQuarantine } from "./run-quarantine.ts";
 
 const FIRST_AFTER_MS = 60_000;
+/** Bodies that are gone are said soon after the start. */
+const LOOK_AFTER_MS = 1000;
 const EVERY_MS = 3_600_000;
 const STOP_GRACE_MS = 2000;
 
@@ -27,6 +29,7 @@ export function startHousekeeping(parts: {
   const tidy = async (): Promise<void> => {
     try {
       await resume();
+      await look();
       const now = clock.now();
       const expired = await quarantine.expire(now);
       const swept = await quarantine.sweep();
@@ -51,6 +54,19 @@ export function startHousekeeping(parts: {
       parts.onAlarm("releases", `${String(err)}. They are tried again within the hour; the log says which.`);
     }
   };
+  const look = async (): Promise<void> => {
+    const missing = await quarantine.missingBodies();
+    parts.onAlarm(
+      "vault-bodies",
+      missing === 0
+        ? null
+        : `${missing} bodies of mail in quarantine or archive are missing in the vault: these messages cannot be shown, released or found any more. Restore the folder "vault" from a backup.`,
+    );
+  };
+  const lookSoon = (): void => {
+    running = look().catch((err: unknown) => log.error({ err }, "the vault cannot be looked through"));
+  };
+  const cancelLook = clock.after(LOOK_AFTER_MS, lookSoon);
   const begin = (): void => {
     running = tidy();
   };
@@ -58,6 +74,7 @@ export function startHousekeeping(parts: {
   return async () => {
     stopped = true;
     cancel();
+    cancelLook();
     // Each of its steps is whole; what is left to tidy is tidied after the next start.
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const cancelGrace = clock.after(STOP_GRACE_MS, resolve);

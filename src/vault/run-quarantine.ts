@@ -1,6 +1,6 @@
 // The quarantine at work: rows in gatepost.db, bodies in the vault, release into the queue. A release survives a crash at any point.
 import type { MessageBody } from "../message/body.ts";
-import { archiveRefersTo } from "../store/archive-rows.ts";
+import { archivedBodies, archiveRefersTo } from "../store/archive-rows.ts";
 import { type BodyFileWriter, bodyOfPieces } from "../store/body-file.ts";
 import { type DatabaseReader, type DatabaseWriter, StoreError } from "../store/database.ts";
 import type { QuarantineItem } from "../store/quarantine-item.ts";
@@ -14,6 +14,7 @@ import {
   finishRelease,
   forgetSettled,
   type KeptItem,
+  keptBodies,
   listQuarantine,
   quarantinedSenders,
   refersToBody,
@@ -30,6 +31,7 @@ import type { BodyVault } from "./body-vault.ts";
 import { type Quarantine, SHOWN_BYTES } from "./quarantine.ts";
 
 const EXPIRY_STEP = 200;
+const BODY_STEP = 500;
 // How long a settled item is still shown after its time.
 const SHOW_SETTLED_MS = 90 * 86_400_000;
 
@@ -55,6 +57,8 @@ export interface QuarantineParts {
 export interface RunningQuarantine extends Quarantine {
   /** Finishes the releases that a crash or a failure interrupted; call it at start when the queue runs, and now and then. Resolves to how many. */
   resumeReleases(): Promise<number>;
+  /** How many bodies that are to be kept, in quarantine or archive, are not in the vault. Looks at each file. */
+  missingBodies(): Promise<number>;
   /** Removes bodies that no item refers to; call it at start and every hour. Resolves to how many. */
   sweep(): Promise<number>;
 }
@@ -201,5 +205,19 @@ export function createQuarantine(parts: QuarantineParts): RunningQuarantine {
     },
 
     sweep: () => vault.sweep(isReferenced),
+
+    async missingBodies() {
+      let missing = 0;
+      for (const next of [keptBodies, archivedBodies]) {
+        let after = "";
+        for (;;) {
+          const hashes = await next(reader, { after, limit: BODY_STEP });
+          for (const hash of hashes) if (!(await vault.has(hash))) missing++;
+          after = hashes.at(-1) ?? "";
+          if (hashes.length < BODY_STEP) break;
+        }
+      }
+      return missing;
+    },
   };
 }

@@ -116,6 +116,8 @@ export interface TrialOptions {
   readonly clock?: Clock;
   readonly log?: Log;
   readonly verifyRecipient?: (address: string) => RecipientAnswer | Promise<RecipientAnswer>;
+  /** Why mail cannot be kept; left out: it can. */
+  readonly storage?: GatewayServices["storage"]["refusal"];
   readonly checker?: GatewayServices["checker"];
   readonly mailServerLogin?: GatewayServices["mailServerLogin"];
   /** What is known of mail servers; nothing when left out. */
@@ -156,6 +158,7 @@ export async function openTrialGateway(options: TrialOptions): Promise<TrialGate
     services: {
       hostname: "gate.example.test",
       snapshot: () => current,
+      storage: { refusal: options.storage ?? (() => null) },
       checker: options.checker ?? { run: () => Promise.resolve([]) },
       queue,
       verifyRecipient: async (address) =>

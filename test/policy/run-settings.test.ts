@@ -303,6 +303,7 @@ test("the schema's defaults", () => {
   expect(settingsSchema.parse({})).toEqual({
     quarantine_keep: "30d",
     log_keep: "90d",
+    min_free: null,
     note_header: "X-Gatepost",
     subject_warnings: true,
     postmaster: null,

@@ -12,7 +12,7 @@ import type { Clock } from "../../src/observe/clock.ts";
 import { silentLog } from "../../src/observe/log.ts";
 import type { Acceptance, Disposition } from "../../src/queue/queue.ts";
 import { createQueue, type QueueOptions, type RunningQueue } from "../../src/queue/run-queue.ts";
-import type { DatabaseWriter, Statement } from "../../src/store/database.ts";
+import { type DatabaseWriter, type Statement, StoreError } from "../../src/store/database.ts";
 import type { LogEvent } from "../../src/store/log-record.ts";
 import { type Database, openDatabase } from "../../src/store/open-database.ts";
 import { openSpool, type Spool } from "../../src/store/spool.ts";
@@ -227,6 +227,18 @@ export class Bench {
     });
   }
 
+  /** Room for everything; a write that failed for want of space raises the alarm as the real watch does. */
+  #storage(): QueueOptions["storage"] {
+    return {
+      refusal: () => null,
+      written: () => {},
+      failed: (error) => {
+        if (error instanceof StoreError && error.kind === "disk-full")
+          this.alarms.push({ name: "disk-full", words: error.message });
+      },
+    };
+  }
+
   async start(options: Partial<QueueOptions> = {}): Promise<RunningQueue> {
     const dead = { yes: false };
     this.#dead = dead;
@@ -258,6 +270,7 @@ export class Bench {
     };
     return createQueue({
       spool: this.spool,
+      storage: this.#storage(),
       deliverer: this.deliverer,
       clock: this.clock,
       log: silentLog,

@@ -26,6 +26,7 @@ greeting_delay = 0
 name = "example.test"
 routes = [{ host = "127.0.0.1", port = ${server}, tls = "none" }]
 recipients = { verify = "catch-all" }
+rules = ["virus", "spam"]
 [delivery]
 retry = ["1s"]
 ${more}`;

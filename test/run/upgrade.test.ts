@@ -192,6 +192,8 @@ test("data of version 0.1.0 is taken over, a kill in the middle included", async
   try {
     expect(await gateway.stop()).toBe(0);
     for (const name of readdirSync(gateway.data)) if (/\.db/.test(name)) rmSync(join(gateway.data, name));
+    // That version kept no list of what the directory must hold.
+    rmSync(join(gateway.data, "gatepost-data.json"));
     const now = Date.now();
     const [spool, books] = [join(gateway.data, "spool.db"), join(gateway.data, "gatepost.db")];
     await writeOld(spool, spoolMigrations, oldQueue(sink.port, now));

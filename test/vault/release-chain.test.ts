@@ -52,6 +52,7 @@ async function live(directory: string, life: Life, delivered: string[]) {
   const vault = await openBodyVault(join(directory, "vault"));
   const queue = createQueue({
     spool,
+    storage: { refusal: () => null, written: () => {}, failed: () => {} },
     deliverer: {
       async attempt({ messageId, recipients }) {
         delivered.push(messageId);

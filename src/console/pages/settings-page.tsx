@@ -182,6 +182,14 @@ const GENERAL: ObjectPage = {
       fields: [
         { kind: "duration", name: "quarantine_keep", label: "Keep quarantined mail for", help: "Like 30d." },
         { kind: "duration", name: "log_keep", label: "Keep the message log for", help: "Like 90d." },
+        {
+          kind: "number",
+          name: "min_free",
+          label: "Refuse mail when less is free",
+          unit: "bytes",
+          optional: true,
+          help: "On the disk of the data directory. Empty: 128 MB, or a tenth of a smaller disk.",
+        },
       ],
     },
     {

@@ -1,0 +1,201 @@
+// May mail be taken? Looks at the disk and at the files of the data directory: refuses in time when space or inodes run out, and at once
+// when a file is not the one it was; says so, keeps the reserve, and finds out when all is well again.
+import { statSync } from "node:fs";
+import { join } from "node:path";
+import type { Clock } from "../observe/clock.ts";
+import type { Log } from "../observe/log.ts";
+import { StoreError } from "../store/database.ts";
+import { type DiskReserve, type DiskSpace, diskSpace } from "../store/disk-reserve.ts";
+import type { Spool } from "../store/spool.ts";
+
+const LOOK_EVERY_MS = 5000;
+/** So old may what is known of the disk be. */
+const FRESH_MS = 100;
+// Larger than what stands in a row, so that the try writes a file: it leaves no trace in the database.
+const TRY_BYTES = 256 * 1024;
+/** Unless `min_free` is set: this much, or this share of a smaller disk. */
+const USUAL_MIN_FREE = 128 * 1024 * 1024;
+const USUAL_SHARE = 0.1;
+const MIN_INODES = 1000;
+const MIN_INODE_SHARE = 0.02;
+/** Mail is taken again when there is a little more than the least. */
+const ENOUGH = 1.05;
+
+/** Files and folders that must stay what they are while the gateway runs. */
+const WATCHED = ["spool.db", "spool.db-wal", "gatepost.db", "gatepost.db-wal", "spool", "vault"] as const;
+
+export interface StorageWatch {
+  /** Why new mail of so many octets cannot be kept now; null when it can. Costs next to nothing. */
+  refusal(bytes: number): StoreError | null;
+  /** Mail was written. */
+  written(): void;
+  /** Mail was not written. */
+  failed(error: unknown): void;
+  stop(): void;
+}
+
+export interface StorageParts {
+  /** The data directory; its databases are open. */
+  readonly data: string;
+  readonly reserve: DiskReserve;
+  readonly spool: Pick<Spool, "keepBody" | "removeBody">;
+  /** Octets that must be free for mail to be taken; null: as is usual. */
+  readonly minFree: () => number | null;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly onAlarm: (name: string, words: string | null) => void;
+  /** For tests; the disk of the data directory when left out. */
+  readonly look?: () => DiskSpace;
+}
+
+/**
+ * Makes the watch. Alarms: "disk-full" while new mail is refused for want of space, "data-files" while a file is not what it was, "storage"
+ * when mail could not be written for another reason. Each is lifted when its cause is gone: every five seconds it looks, and tries.
+ */
+export function createStorageWatch(parts: StorageParts): StorageWatch {
+  const { data, reserve, spool, clock, log, onAlarm } = parts;
+  const look = parts.look ?? (() => diskSpace(data));
+  const places = rememberedPlaces(data);
+  let space = look();
+  let lookedAt = clock.now();
+  let full: string | null = null;
+  let displaced: string | null = null;
+  /** Why the last write failed, until one does not. */
+  let trouble: StoreError | null = null;
+  let making = false;
+  let tries = 0;
+  let stopped = false;
+
+  const minFree = (): number =>
+    parts.minFree() ?? Math.min(USUAL_MIN_FREE, Math.floor(space.total * USUAL_SHARE));
+  /** A reserve that was given up is no space to fill with new mail. */
+  const least = (): number => minFree() + (reserve.isHeld() ? 0 : reserve.bytes);
+
+  const judge = (): void => {
+    const wanted = least() * (full === null ? 1 : ENOUGH);
+    const inodes = Math.min(MIN_INODES, space.inodes * MIN_INODE_SHARE) * (full === null ? 1 : ENOUGH);
+    if (space.free < wanted) full = `less than ${megabytes(least())} are free (min_free)`;
+    else if (space.inodesFree < inodes) full = "hardly any file can still be made: it is out of inodes";
+    else full = null;
+    tell();
+  };
+  const tell = (): void => {
+    const why = full ?? (trouble?.kind === "disk-full" ? trouble.message : null);
+    onAlarm(
+      "disk-full",
+      why === null
+        ? null
+        : `There is no space for mail. It is refused with 452, and its senders try again; what is here is delivered. On the disk of "${data}" ${why}. Make room on it.`,
+    );
+    onAlarm("data-files", displaced);
+    onAlarm(
+      "storage",
+      trouble === null || trouble.kind === "disk-full"
+        ? null
+        : `Mail cannot be stored and is refused with 451: ${trouble.message}`,
+    );
+  };
+  const refresh = (): void => {
+    lookedAt = clock.now();
+    try {
+      space = look();
+    } catch (error) {
+      displaced = `The data directory "${data}" cannot be looked at: ${String(error)}`;
+      tell();
+      return;
+    }
+    judge();
+  };
+  const keepReserve = async (): Promise<void> => {
+    if (making || reserve.isHeld() || space.free < (minFree() + reserve.bytes) * ENOUGH) return;
+    making = true;
+    try {
+      await reserve.make();
+    } catch (err) {
+      log.warn({ err }, "the reserve of disk space cannot be made; it is tried again");
+    } finally {
+      making = false;
+    }
+  };
+  const tryToWrite = async (): Promise<void> => {
+    try {
+      const { file } = await spool.keepBody("space", ++tries, new Uint8Array(TRY_BYTES));
+      if (file !== null) await spool.removeBody(file);
+      trouble = null;
+    } catch {
+      // As the alarm says.
+    }
+  };
+  const turn = async (): Promise<void> => {
+    displaced = places.difference();
+    refresh();
+    if (trouble !== null && displaced === null) await tryToWrite();
+    await keepReserve();
+    if (stopped) return;
+    tell();
+    cancel = clock.after(LOOK_EVERY_MS, begin);
+  };
+  const begin = (): void => {
+    turn().catch((err: unknown) => log.error({ err }, "the disk cannot be looked at"));
+  };
+  let cancel = clock.after(0, begin);
+  return {
+    refusal(bytes) {
+      if (clock.now() - lookedAt > FRESH_MS) refresh();
+      if (displaced !== null) return new StoreError("failed", displaced);
+      if (full !== null) return new StoreError("disk-full", full);
+      if (space.free - bytes >= least()) return null;
+      return new StoreError(
+        "disk-full",
+        `${megabytes(space.free)} are free, too little for ${megabytes(bytes)}`,
+      );
+    },
+    written() {
+      if (trouble === null) return;
+      trouble = null;
+      tell();
+    },
+    failed(error) {
+      if (!(error instanceof StoreError) || (error.kind !== "disk-full" && error.kind !== "failed")) return;
+      displaced = places.difference();
+      trouble = error;
+      refresh();
+      tell();
+    },
+    stop() {
+      stopped = true;
+      cancel();
+    },
+  };
+}
+
+/** What the files are now; later, in words, which of them is another or shorter. */
+function rememberedPlaces(data: string): { difference(): string | null } {
+  const known = new Map<string, { readonly place: string; size: number }>();
+  const difference = (): string | null => {
+    for (const name of WATCHED) {
+      const info = statSync(join(data, name), { throwIfNoEntry: false });
+      const before = known.get(name);
+      if (before === undefined) {
+        if (info !== undefined) known.set(name, { place: `${info.dev}:${info.ino}`, size: info.size });
+        continue;
+      }
+      const place = info === undefined ? null : `${info.dev}:${info.ino}`;
+      // A log may be begun anew and is never made shorter while it is open; a folder's size says nothing.
+      const isShorter = info?.isFile() === true && !name.endsWith("-wal") && info.size < before.size;
+      if (place === before.place && !isShorter) {
+        before.size = info?.size ?? 0;
+        continue;
+      }
+      const what = place === null ? "was removed" : isShorter ? "was cut short" : "was replaced";
+      return `${name} ${what} while the gateway runs. New mail is refused with 451, for it would be lost. Stop the gateway, put "${join(data, name)}" back or restore a backup, and start it.`;
+    }
+    return null;
+  };
+  difference();
+  return { difference };
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1024 / 1024).toFixed(1)} MB`;
+}

@@ -1,0 +1,235 @@
+// What a data directory must hold and does not: the start stops and says it, --accept-loss goes on; what goes away while the gateway runs
+// is told within a minute, and nothing is acknowledged into a file without a name.
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { examineDataFolder } from "../../src/gateway/data-folder.ts";
+import { silentLog } from "../../src/observe/log.ts";
+import { freePorts, waitUntil } from "../peers/run-command.ts";
+import { type RunningGateway, runGateway } from "../peers/run-gateway.ts";
+import { alarmNames, gatepost, PROGRAM, ROOT, sendOne, smallPolicy } from "./gateway-kit.ts";
+
+let gateway: RunningGateway;
+let mx = 0;
+
+beforeEach(async () => {
+  const ports = await freePorts("mx", "server");
+  mx = ports.mx;
+  const policy = smallPolicy(mx, ports.server).replace('retry = ["1s"]', 'retry = ["1h"]');
+  gateway = await runGateway({ policy });
+}, 60_000);
+
+afterEach(() => gateway.dispose());
+
+const at = (...names: string[]) => join(gateway.data, ...names);
+
+/** Starts it in the foreground, to see it refuse. */
+function serve(...options: string[]) {
+  return gatepost(["serve", ...options, "--config", join(gateway.directory, "gatepost.toml")]);
+}
+
+/** Starts it with the option, looks, and stops it. */
+async function startAccepting<T>(look: () => Promise<T>): Promise<T> {
+  const file = join(gateway.directory, "gatepost.toml");
+  const child = Bun.spawn([...PROGRAM, "serve", "--accept-loss", "--config", file], {
+    cwd: ROOT,
+    stdout: "ignore",
+    stderr: "ignore",
+  });
+  try {
+    await waitUntil("it runs", async () => (await gateway.command("queue", "list")).code === 0);
+    return await look();
+  } finally {
+    child.kill();
+    await child.exited;
+  }
+}
+
+const LARGE = `${"x".repeat(70)}\r\n`.repeat(2000);
+
+type Spoil = readonly [words: RegExp, spoil: () => void];
+
+const SPOILS: readonly Spoil[] = [
+  [/spool\.db is missing/, () => rmSync(at("spool.db"))],
+  [/gatepost\.db is missing/, () => rmSync(at("gatepost.db"))],
+  [
+    /spool\.db is missing[\s\S]*gatepost\.db is missing/,
+    () => ["spool.db", "gatepost.db"].forEach((name) => void rmSync(at(name))),
+  ],
+  [/spool\.db is empty/, () => truncateSync(at("spool.db"), 0)],
+  [
+    /gatepost\.db is cut short/,
+    () => truncateSync(at("gatepost.db"), statSync(at("gatepost.db")).size - 8192),
+  ],
+  [/spool\.db is damaged/, () => writeFileSync(at("spool.db"), "x".repeat(100_000))],
+  [
+    /spool\.db is no file/,
+    () => {
+      rmSync(at("spool.db"));
+      mkdirSync(at("spool.db"));
+    },
+  ],
+  [/vault is missing/, () => rmSync(at("vault"), { recursive: true })],
+  [
+    /vault was emptied or replaced/,
+    () => {
+      rmSync(at("vault"), { recursive: true });
+      mkdirSync(at("vault"));
+    },
+  ],
+  [/spool is missing/, () => rmSync(at("spool"), { recursive: true })],
+  [/keys\/appliance\.key is missing/, () => rmSync(at("keys"), { recursive: true })],
+  [
+    /keys\/appliance\.key is another one/,
+    () => writeFileSync(at("keys", "appliance.key"), `${Buffer.alloc(32, 7).toString("base64")}\n`),
+  ],
+  [/keys\/appliance\.key is another one, or damaged/, () => truncateSync(at("keys", "appliance.key"), 3)],
+  [/gatepost-data\.json is damaged/, () => writeFileSync(at("gatepost-data.json"), "{")],
+];
+
+test("what is lost while it does not run stops the start, in words, and changes nothing; --accept-loss goes on", async () => {
+  expect(await sendOne(mx, { subject: "waits", body: LARGE })).toStartWith("250");
+  expect(await gateway.stop()).toBe(0);
+  const whole = join(gateway.directory, "whole");
+  cpSync(gateway.data, whole, { recursive: true });
+  for (const [words, spoil] of SPOILS) {
+    rmSync(gateway.data, { recursive: true });
+    cpSync(whole, gateway.data, { recursive: true });
+    spoil();
+    const names = readdirSync(gateway.data, { recursive: true }).toSorted();
+    expect(() => examineDataFolder(gateway.data, { acceptLoss: false, log: silentLog })).toThrow(words);
+    expect(readdirSync(gateway.data, { recursive: true }).toSorted()).toEqual(names);
+  }
+  const { code, err } = await serve();
+  expect([code, err]).toEqual([69, expect.stringContaining("--accept-loss")]);
+  // The last one was the list alone: accepted, all of the rest is there.
+  const { out } = await startAccepting(() => gateway.command("queue", "list", "--json"));
+  expect(JSON.parse(out)).toMatchObject({ reversePath: "alice@example.org" });
+  // A lost database: what cannot be used is moved aside, the rest is as it was, and the next start asks nothing.
+  writeFileSync(at("spool.db"), "x".repeat(100_000));
+  const queued = await startAccepting(() => gateway.command("queue", "list", "--json"));
+  expect(queued.out).toBe("");
+  const aside = readdirSync(gateway.data).filter((name) => name.startsWith("lost-"));
+  expect(aside.some((name) => existsSync(at(name, "spool.db")))).toBe(true);
+  await gateway.restart();
+  expect((await gateway.command("export")).out).toContain("example.test");
+}, 180_000);
+
+test("a database of another gateway, and one whose log is gone after a kill, stop the start", async () => {
+  await gateway.kill9();
+  for (const name of ["spool.db-wal", "spool.db-shm"]) rmSync(at(name));
+  const killed = await serve();
+  expect([killed.code, killed.err]).toEqual([69, expect.stringContaining("its log spool.db-wal is missing")]);
+  await startAccepting(async () => {});
+
+  const ports = await freePorts("mx", "server");
+  const other = await runGateway({ policy: smallPolicy(ports.mx, ports.server) });
+  await other.stop();
+  renameSync(at("spool.db"), at("spool.kept"));
+  cpSync(join(other.data, "spool.db"), at("spool.db"));
+  const foreign = await serve();
+  expect([foreign.code, foreign.err]).toEqual([
+    69,
+    expect.stringContaining("spool.db is not the one this directory had"),
+  ]);
+  // Its own again, it starts.
+  rmSync(at("spool.db"));
+  renameSync(at("spool.kept"), at("spool.db"));
+  await gateway.restart();
+  await other.dispose();
+}, 120_000);
+
+test("a restored copy starts; a directory without the list is taken over; a kill while the first start makes it is no loss", async () => {
+  expect(await sendOne(mx, { subject: "waits", body: LARGE })).toStartWith("250");
+  const copy = join(gateway.directory, "copy");
+  expect((await gateway.command("backup", copy)).code).toBe(0);
+  // The socket and the lock that a kill leaves are not a gateway.
+  await gateway.kill9();
+  for (const name of readdirSync(gateway.data))
+    if (!/^gatepost\.(sock|pid)$/.test(name)) rmSync(at(name), { recursive: true });
+  const restored = await gatepost(["restore", copy, "--config", join(gateway.directory, "gatepost.toml")]);
+  expect([restored.code, restored.err]).toEqual([0, ""]);
+  await gateway.restart();
+  const { out } = await gateway.command("queue", "list", "--json");
+  expect(JSON.parse(out)).toMatchObject({ reversePath: "alice@example.org" });
+  // While it runs nothing is restored over it.
+  const running = await gatepost(["restore", copy, "--config", join(gateway.directory, "gatepost.toml")]);
+  expect([running.code, running.err]).toEqual([69, expect.stringContaining("runs on the data directory")]);
+
+  await gateway.stop();
+  rmSync(at("gatepost-data.json"));
+  await gateway.restart();
+  expect(JSON.parse(readFileSync(at("gatepost-data.json"), "utf8"))).toMatchObject({ state: "open" });
+  await gateway.stop();
+  for (const name of readdirSync(gateway.data)) rmSync(at(name), { recursive: true });
+  for (const wait of [300, 600, 900, 1200]) {
+    gateway.launch();
+    await Bun.sleep(wait);
+    await gateway.kill9();
+  }
+  await gateway.restart();
+}, 120_000);
+
+test.each([
+  ["spool.db unlinked", () => rmSync(at("spool.db"))],
+  ["spool.db-wal unlinked", () => rmSync(at("spool.db-wal"))],
+  [
+    "the data directory replaced by a link",
+    () => {
+      cpSync(gateway.data, join(gateway.directory, "moved"), {
+        recursive: true,
+        filter: (path) => !path.endsWith(".sock"),
+      });
+      renameSync(gateway.data, join(gateway.directory, "old"));
+      symlinkSync(join(gateway.directory, "moved"), gateway.data);
+      renameSync(join(gateway.directory, "old", "gatepost.sock"), at("gatepost.sock"));
+    },
+  ],
+])(
+  "%s while it runs: nothing more is acknowledged, and it is an alarm",
+  async (_what, spoil) => {
+    expect(await sendOne(mx, { subject: "before" })).toStartWith("250");
+    spoil();
+    expect(await sendOne(mx, { subject: "after" })).toStartWith("451 4.3.0");
+    expect(await sendOne(mx, { subject: "large, after", body: LARGE })).toStartWith("451 4.3.0");
+    await waitUntil("it is told", async () => (await alarmNames(gateway)).includes("data-files"));
+    expect(gateway.output()).toMatch(/was (removed|replaced) while the gateway runs/);
+  },
+  60_000,
+);
+
+test("a -shm file that is removed loses nothing", async () => {
+  rmSync(at("spool.db-shm"));
+  rmSync(at("gatepost.db-shm"));
+  for (let n = 0; n < 5; n++) expect(await sendOne(mx, { subject: `after ${n}` })).toStartWith("250");
+  expect((await gateway.command("backup", join(gateway.directory, "copy"))).code).toBe(0);
+  await gateway.kill9();
+  await gateway.restart();
+  expect((await gateway.command("queue", "list", "--json")).out.trim().split("\n").length).toBe(5);
+}, 60_000);
+
+test("bodies that are gone from the vault are told", async () => {
+  await gateway.command("send-test", "--kind", "spam", "--to", "bob@example.test");
+  await waitUntil(
+    "it is in the quarantine",
+    async () => (await gateway.command("quarantine", "list", "--json")).out !== "",
+  );
+  await gateway.stop();
+  for (const shard of readdirSync(at("vault")))
+    if (/^[0-9a-f]{2}$/.test(shard))
+      for (const name of readdirSync(at("vault", shard))) rmSync(at("vault", shard, name));
+  await gateway.restart();
+  await waitUntil("it is told", async () => (await alarmNames(gateway)).includes("vault-bodies"));
+}, 120_000);

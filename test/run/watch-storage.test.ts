@@ -1,0 +1,195 @@
+// May mail be taken? Space, inodes, the reserve, files that are not what they were; each alarm and its end.
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { silentLog } from "../../src/observe/log.ts";
+import { createStorageWatch, type StorageWatch } from "../../src/queue/watch-storage.ts";
+import { StoreError } from "../../src/store/database.ts";
+import { createDiskReserve, type DiskReserve } from "../../src/store/disk-reserve.ts";
+import { START, TurnedClock } from "../queue/queue-kit.ts";
+
+const MB = 1024 * 1024;
+const RESERVE = 2 * MB;
+
+let data = "";
+let watch: StorageWatch;
+let clock: TurnedClock;
+let reserve: DiskReserve;
+let minFree: number | null = null;
+let disk = { total: 1000 * MB, free: 500 * MB, inodes: 100_000, inodesFree: 50_000 };
+let canWrite = true;
+let planned = 0;
+const alarms = new Map<string, string>();
+
+beforeEach(() => {
+  data = mkdtempSync(join(tmpdir(), "gatepost-storage-"));
+  for (const name of ["spool.db", "spool.db-wal", "gatepost.db"])
+    writeFileSync(join(data, name), "x".repeat(5000));
+  for (const name of ["spool", "vault"]) mkdirSync(join(data, name));
+  disk = { total: 1000 * MB, free: 500 * MB, inodes: 100_000, inodesFree: 50_000 };
+  minFree = null;
+  canWrite = true;
+  alarms.clear();
+  clock = new TurnedClock(START);
+  reserve = createDiskReserve(data, RESERVE);
+  watch = createStorageWatch({
+    data,
+    reserve,
+    clock: {
+      now: () => clock.now(),
+      after(wait, wake) {
+        planned++;
+        return clock.after(wait, wake);
+      },
+    },
+    log: silentLog,
+    minFree: () => minFree,
+    look: () => disk,
+    onAlarm: (name, words) => void (words === null ? alarms.delete(name) : alarms.set(name, words)),
+    spool: {
+      async keepBody(_id, _seq, body) {
+        if (!canWrite) throw new StoreError("failed", "read-only file system");
+        return { file: null, inRow: null, body };
+      },
+      async removeBody() {},
+    },
+  });
+});
+
+afterEach(() => {
+  watch.stop();
+  rmSync(data, { recursive: true, force: true });
+});
+
+/** Lets the clock run; what a turn of the watch does is finished before time goes on. */
+async function turn(ms: number): Promise<void> {
+  const until = clock.now() + ms;
+  for (let before = planned; clock.step(until); before = planned)
+    for (let n = 0; planned === before && n < 2000; n++) await Bun.sleep(2);
+  clock.jump(Math.max(0, until - clock.now()));
+}
+
+test("the reserve is made when there is room, given up at once, and made anew when there is room again", async () => {
+  await turn(10_000);
+  expect(reserve.isHeld()).toBe(true);
+  expect(readdirSync(join(data, "reserve")).length).toBe(32);
+  expect(createDiskReserve(data, RESERVE).isHeld()).toBe(true);
+  disk = { ...disk, free: 3 * MB };
+  expect(reserve.giveUp()).toBe(true);
+  expect(existsSync(join(data, "reserve"))).toBe(false);
+  await turn(20_000);
+  expect(reserve.isHeld()).toBe(false);
+  disk = { ...disk, free: 400 * MB };
+  await turn(20_000);
+  expect(reserve.isHeld()).toBe(true);
+});
+
+test("mail is refused before the disk is full, and what was given up is not filled with new mail", async () => {
+  await turn(10_000);
+  expect(watch.refusal(0)).toBeNull();
+  minFree = 100 * MB;
+  disk = { ...disk, free: 101 * MB };
+  await turn(6000);
+  expect(watch.refusal(0)).toBeNull();
+  expect(watch.refusal(2 * MB)?.kind).toBe("disk-full");
+  expect(alarms.size).toBe(0);
+  disk = { ...disk, free: 99 * MB };
+  await turn(200);
+  expect(watch.refusal(0)?.kind).toBe("disk-full");
+  expect(alarms.get("disk-full")).toStartWith("There is no space for mail. It is refused with 452");
+  // Given up, the reserve counts as taken.
+  disk = { ...disk, free: 101 * MB };
+  reserve.giveUp();
+  await turn(6000);
+  expect(watch.refusal(0)?.kind).toBe("disk-full");
+  disk = { ...disk, free: 300 * MB };
+  await turn(6000);
+  expect(watch.refusal(0)).toBeNull();
+  expect(alarms.size).toBe(0);
+});
+
+test("without min_free it is a tenth of a small disk, 128 MB of a large one", async () => {
+  for (const [total, least] of [
+    [50, 5],
+    [100_000, 128],
+  ] as const) {
+    disk = { ...disk, total: total * MB, free: (least * 1.2 + 3) * MB };
+    await turn(6000);
+    expect(watch.refusal(0)).toBeNull();
+    disk = { ...disk, free: least * 0.9 * MB };
+    await turn(6000);
+    expect(watch.refusal(0)?.kind).toBe("disk-full");
+  }
+});
+
+test("inodes run out alike", async () => {
+  disk = { ...disk, inodesFree: 900 };
+  await turn(6000);
+  expect(watch.refusal(0)?.kind).toBe("disk-full");
+  expect(alarms.get("disk-full")).toContain("inodes");
+  disk = { ...disk, inodesFree: 5000 };
+  await turn(6000);
+  expect(watch.refusal(0)).toBeNull();
+  disk = { ...disk, inodes: Number.POSITIVE_INFINITY, inodesFree: Number.POSITIVE_INFINITY };
+  await turn(6000);
+  expect([watch.refusal(0), alarms.size]).toEqual([null, 0]);
+});
+
+test.each([
+  ["spool.db", "was removed", () => rmSync(join(data, "spool.db"))],
+  ["gatepost.db", "was cut short", () => truncateSync(join(data, "gatepost.db"), 100)],
+  ["spool.db-wal", "was removed", () => rmSync(join(data, "spool.db-wal"))],
+  [
+    "vault",
+    "was replaced",
+    () => {
+      renameSync(join(data, "vault"), join(data, "v"));
+      mkdirSync(join(data, "vault"));
+    },
+  ],
+  ["spool", "was removed", () => rmSync(join(data, "spool"), { recursive: true })],
+])("%s %s: said within a minute, and nothing more is taken", async (name, what, spoil) => {
+  await turn(1000);
+  spoil();
+  await turn(6000);
+  expect(watch.refusal(0)?.kind).toBe("failed");
+  expect(alarms.get("data-files")).toStartWith(`${name} ${what} while the gateway runs`);
+});
+
+test("a file that is put back ends it", async () => {
+  await turn(1000);
+  renameSync(join(data, "spool.db"), join(data, "elsewhere"));
+  await turn(6000);
+  expect(alarms.has("data-files")).toBe(true);
+  renameSync(join(data, "elsewhere"), join(data, "spool.db"));
+  await turn(6000);
+  expect([watch.refusal(0), alarms.size]).toEqual([null, 0]);
+});
+
+test("a disk that takes no writes is told, until it does again, with mail or without", async () => {
+  canWrite = false;
+  watch.failed(new Error("a bug"));
+  watch.failed(new StoreError("constraint", "no"));
+  expect(alarms.size).toBe(0);
+  watch.failed(new StoreError("failed", "read-only file system"));
+  expect(alarms.get("storage")).toContain("read-only file system");
+  await turn(6000);
+  expect(alarms.has("storage")).toBe(true);
+  canWrite = true;
+  await turn(6000);
+  expect(alarms.size).toBe(0);
+  watch.failed(new StoreError("disk-full", "no space left"));
+  expect(alarms.get("disk-full")).toContain("no space left");
+  watch.written();
+  expect(alarms.size).toBe(0);
+});
