@@ -20,6 +20,7 @@ const LARGE_BYTES = 100_000;
 /** The longest the mail flows before a kill. */
 const FLOW_MS = 1000;
 const SENDER = "load@example.test";
+const SERVERS_WORD = /^55[04] 5\.\d\.\d (?:no such user|not this one|and now for good)$/;
 const FILLER = `${"All work and no play makes a dull gateway. ".repeat(2)}\r\n`;
 
 /** Recipients by what becomes of them; `n` keeps those apart that are put off first. */
@@ -37,30 +38,36 @@ const KINDS: readonly ((n: number, domain: string) => readonly string[])[] = [
   ],
 ];
 
-/** Messages for people behind us (`in`) or from our own people to the outside (`out`). Each ends in its id, so that a torn one shows. */
-function messageMaker(way: "in" | "out"): () => LoadMessage {
+/** Which way: stored first (`in`), with the server's word while the sender waits (`cut`), from our own people to the outside (`out`). */
+const WAYS = { in: "example.test", cut: "cut.test", out: "outside.example" } as const;
+
+/** Each message ends in its id, so that a torn one shows. */
+function messageMaker(way: keyof typeof WAYS): () => LoadMessage {
   let number = 0;
   return () => {
     number += 1;
     const id = `${way}-${SEED}-${number}`;
-    const domain = way === "in" ? "example.test" : "outside.example";
+    const domain = WAYS[way];
     const recipients = KINDS[number % KINDS.length]?.(number, domain) ?? [];
     const body = FILLER.repeat(Math.ceil((number % 11 === 0 ? LARGE_BYTES : 1500) / FILLER.length));
     const text = `From: <${SENDER}>\r\nTo: <one@${domain}>\r\nSubject: ${id}\r\n\r\n${body}end ${id}`;
-    return { id, sender: way === "in" ? "stranger@elsewhere.example" : SENDER, recipients, text };
+    return { id, sender: way === "out" ? SENDER : "stranger@elsewhere.example", recipients, text };
   };
 }
 
 function policy(ports: { readonly mx: number; readonly lan: number }, sink: number): string {
-  const domains = ["example.test", "second.example.test", "third.example.test"].map(
-    (name) => `
+  const domains = ["example.test", "cut.test"]
+    .flatMap((name) => [name, `second.${name}`, `third.${name}`])
+    .map(
+      (name) => `
 [[domain]]
 name = "${name}"
 routes = [{ host = "127.0.0.1", port = ${sink}, tls = "none" }]
 recipients = { verify = "catch-all" }
 rules = []
+cut_through = ${name.endsWith("cut.test")}
 `,
-  );
+    );
   return `
 [[listener]]
 name = "mx"
@@ -167,13 +174,19 @@ test(
     const client = { connections: CLIENTS, pauseMs: PAUSE_MS };
     const loads = [
       startLoad({ ...client, port: ports.mx, next: messageMaker("in") }),
+      startLoad({ ...client, port: ports.mx, next: messageMaker("cut") }),
       startLoad({ ...client, port: ports.lan, next: messageMaker("out") }),
     ];
     try {
       await killAgainAndAgain(gateway, loads);
       await waitUntil("the gateway is back", async () => (await gateway.command("queue", "list")).code === 0);
       for (const load of loads) await load.stop();
-      expect(loads.flatMap(({ refused }) => [...refused])).toEqual([]);
+      // Only who waits for the server's word hears a refusal, and it is the server's.
+      const refusals = loads.map(({ refused }) =>
+        [...refused.keys()].filter((reply) => !SERVERS_WORD.test(reply)),
+      );
+      expect(refusals).toEqual([[], [], []]);
+      expect(loads.map(({ refused }) => refused.size > 0)).toEqual([false, true, false]);
 
       const all = promised(loads);
       const isOut = (key: string) => key.startsWith("out-");
