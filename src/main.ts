@@ -20,7 +20,7 @@ const USAGE = `gatepost ${VERSION}: a mail security gateway
                                          database, bodies or a key it had: what is lost is said, and gone
   gatepost plan FILE [--prune]           what a policy file would change
   gatepost apply FILE [--prune]          change it
-  gatepost export                        the whole policy as a file
+  gatepost export [--secrets]            the whole policy as a file; secrets as *** unless asked for
   gatepost check MAIL.eml [--from A] [--to A]... [--ip IP] [--helo NAME] [--login A] [--json]
                                          facts and verdict for a file, nothing sent
   gatepost log [--json] [--follow] [--id ID] [--text WORDS] [--limit N]
@@ -42,6 +42,7 @@ const OPTIONS = {
   "accept-loss": { type: "boolean", default: false },
   prune: { type: "boolean", default: false },
   malware: { type: "boolean", default: false },
+  secrets: { type: "boolean", default: false },
   json: { type: "boolean", default: false },
   follow: { type: "boolean", default: false },
   id: { type: "string" },
@@ -75,7 +76,7 @@ const FORMS: Readonly<Record<string, CommandForm>> = {
   serve: { takes: 0, options: ["accept-loss"] },
   plan: { takes: 1, options: ["prune"] },
   apply: { takes: 1, options: ["prune"] },
-  export: { takes: 0, options: [] },
+  export: { takes: 0, options: ["secrets"] },
   check: { takes: 1, options: ["from", "to", "ip", "helo", "login", "json"] },
   log: { takes: 0, options: ["json", "follow", "id", "text", "limit"] },
   "queue list": { takes: 0, options: ["json"] },
@@ -230,7 +231,7 @@ async function run(parsed: Arguments): Promise<number> {
       return command === "plan" ? plan(config(), options, terminal) : apply(config(), options, terminal);
     }
     case "export":
-      return exportPolicy(config(), terminal);
+      return exportPolicy(config(), { secrets: values.secrets }, terminal);
     case "check": {
       const { ip, helo, json, to } = values;
       const file = needed(argument, "The message file");

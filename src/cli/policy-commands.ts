@@ -44,9 +44,13 @@ export async function apply(
   return report(await askDaemon(config, "apply", { text, prune: options.prune }), true, terminal);
 }
 
-/** Prints the whole policy as a file that `apply` takes; passwords as hashes. */
-export async function exportPolicy(config: Config, terminal: Terminal): Promise<number> {
-  const { text } = await askDaemon(config, "export", {});
+/** Prints the whole policy as a file that `apply` takes; passwords as hashes, other secrets as `***` unless they are asked for. */
+export async function exportPolicy(
+  config: Config,
+  options: { readonly secrets: boolean },
+  terminal: Terminal,
+): Promise<number> {
+  const { text } = await askDaemon(config, "export", options);
   terminal.data(text);
   return EXIT.ok;
 }

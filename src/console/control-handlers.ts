@@ -67,7 +67,10 @@ export function createControlHandlers(parts: ControlParts): ControlHandlers {
       const parsed = parsePolicyText(text);
       return parsed.ok ? settings.apply(parsed.document, { prune, actor: COMMAND_LINE }) : parsed;
     },
-    export: async () => ({ text: exportToml(settings.current().policy, { secrets: "keep" }) }),
+    export: async ({ secrets = false }) => {
+      if (secrets) await audit("export", "policy", "with secrets");
+      return { text: exportToml(settings.current().policy, { secrets: secrets ? "keep" : "hide" }) };
+    },
     check: ({ messageBase64, ...question }) =>
       explain(
         { ...question, raw: Buffer.from(messageBase64, "base64") },

@@ -26,7 +26,8 @@ export interface ControlCommands {
   };
   plan: { ask: { readonly text: string; readonly prune: boolean }; answer: PlanResult };
   apply: { ask: { readonly text: string; readonly prune: boolean }; answer: PlanResult };
-  export: { ask: Record<string, never>; answer: { readonly text: string } };
+  /** `secrets`: what is recoverable in clear; else `***`, which an apply takes as "leave it". */
+  export: { ask: { readonly secrets?: boolean }; answer: { readonly text: string } };
   check: {
     ask: {
       readonly messageBase64: string;

@@ -119,6 +119,12 @@ export function isSecretAt(path: string): boolean {
   return isSecret(field) || isKeyedAddress(within, field);
 }
 
+/** Is the setting at that path a secret that must be readable again, and is kept sealed with the other settings? */
+export function isRecoverableAt(path: string): boolean {
+  const [field = "", within = ""] = path.split(".").reverse();
+  return field === "password" || field === "secret" || isKeyedAddress(within, field);
+}
+
 /**
  * A copy with `***` instead of each secret text that `secret` names, however deep it stands, and of addresses with a key in them.
  * `within` is the name of the setting that `value` is.

@@ -1,7 +1,12 @@
 // Where settings are kept, as the policy sees it: all items at the start, and changes as one unit with their audit entries.
 import type { DatabaseWriter } from "../store/database.ts";
 import { belongingsRemoval, domainBelongings } from "../store/domain-belongings.ts";
-import { keptStatement, loadPolicyItems, policyItemStatements } from "../store/policy-items.ts";
+import {
+  keptStatement,
+  loadPolicyItems,
+  policyItemStatements,
+  rewriteStatement,
+} from "../store/policy-items.ts";
 import type { Ceiling } from "./ceiling.ts";
 import type { Actor, PolicyChange } from "./settings.ts";
 
@@ -24,6 +29,8 @@ export interface StoredChange extends StoredItem {
 
 export interface PolicyStore {
   load(): Promise<readonly StoredItem[]>;
+  /** Writes items anew that mean what they meant. Nothing of it is a change to anybody. */
+  rewrite(items: readonly StoredItem[]): Promise<void>;
   /** Resolves when all of it is on disk; rejects with StoreError, and then none of it is. `at`: milliseconds UTC. */
   save(changes: readonly StoredChange[], actor: Actor, at: number): Promise<void>;
   /** What goes with a domain beside its settings, in words for people. Left out: nothing does. */
@@ -34,6 +41,9 @@ export interface PolicyStore {
 export function createPolicyStore(database: DatabaseWriter): PolicyStore {
   return {
     load: () => loadPolicyItems(database),
+    async rewrite(items) {
+      await database.commit(items.map(rewriteStatement));
+    },
     async save(changes, actor, at) {
       const rows = changes.map(({ section, key, value, change }) => ({
         section,

@@ -9,6 +9,7 @@ import { type Draft, draftChange, type PasswordSeal } from "./draft-change.ts";
 import { planChanges } from "./plan-changes.ts";
 import { DEFAULT_ITEMS, isListSection, itemId, type PolicyItems, policyOf } from "./policy-document.ts";
 import type { PolicyStore } from "./policy-store.ts";
+import { sealedStore } from "./sealed-store.ts";
 import type { Actor, PlanResult, PolicyChange, PolicyProblem, PolicySection, Settings } from "./settings.ts";
 import type { PolicySnapshot } from "./snapshot.ts";
 import {
@@ -233,7 +234,9 @@ async function firstItems({ initial, seal }: SettingsParts): Promise<PolicyItems
  * Loads the settings and makes them changeable.
  * @throws InitialPolicyError when there are none yet and `initial` cannot be used; StoreError when the store fails.
  */
-export async function createSettings(parts: SettingsParts): Promise<Settings> {
+export async function createSettings(given: SettingsParts): Promise<Settings> {
+  const { seal, log } = given;
+  const parts = seal === undefined ? given : { ...given, store: sealedStore(given.store, { seal, log }) };
   const stored = await parts.store.load();
   if (stored.length === 0) {
     const items = await firstItems(parts);

@@ -55,6 +55,16 @@ export function policyItemStatements(
   ]);
 }
 
+/** Writes a stored value anew, leaving who changed it last and when. */
+export function rewriteStatement({ section, key, value }: PolicyItem): Statement {
+  return statement(
+    sqlBuilder
+      .update(policyItem)
+      .set({ value })
+      .where(and(eq(policyItem.section, section), eq(policyItem.key, key))),
+  );
+}
+
 /** Keeps a value that is no item itself, without an audit entry of its own; null takes it away. */
 export function keptStatement(row: PolicyItem, actor: PolicyActor, at: number): Statement {
   return itemStatement({ ...row, kind: row.value === null ? "remove" : "change" }, actor, at);

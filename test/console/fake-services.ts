@@ -129,7 +129,7 @@ const SAMPLE_POLICY = {
 } as const;
 
 function fakeSettings(initial: unknown = SAMPLE_POLICY): Promise<Settings> {
-  const store = { load: async () => [], save: async () => undefined };
+  const store = { load: async () => [], save: async () => undefined, rewrite: async () => undefined };
   return createSettings({ store, clock: fakeClock(), log: silentLog, initial });
 }
 

@@ -116,7 +116,7 @@ async function expectGoesOn(copy: string, gateway: RunningGateway, sink: MailSin
   const ask = (...args: string[]) => gatepost([...args, "--config", file]);
   try {
     await waitUntil("the restored gateway answers", async () => (await ask("queue", "list")).code === 0);
-    expect((await ask("export")).out).toBe((await gateway.command("export")).out);
+    expect((await ask("export", "--secrets")).out).toBe((await gateway.command("export", "--secrets")).out);
     const { out } = await ask("quarantine", "list", "--json");
     const items = out
       .split("\n")

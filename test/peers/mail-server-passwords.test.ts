@@ -193,7 +193,8 @@ ${domainPolicy("untrusted.test", { protocol: "imap", tls: "implicit", port: dove
     expect(await logIn("alice@cram.test", "lantern-otter-52-purple", "CRAM-MD5")).toStartWith("535 5.7.8");
     const { out } = await gateway.command("export");
     expect(out).not.toContain(CRAM_PASSWORD);
-    expect(out).toContain('cram_password = "sealed:');
+    expect(out).toContain('cram_password = "***"');
+    expect((await gateway.command("export", "--secrets")).out).toContain('cram_password = "sealed:');
     expect(gateway.output()).not.toContain(CRAM_PASSWORD);
     expect(gateway.output()).not.toContain('right \\"pass');
   }, 120_000);

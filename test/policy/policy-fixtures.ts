@@ -65,6 +65,10 @@ export class MemoryStore implements PolicyStore {
     return [...this.rows.values()].map((row): StoredItem => JSON.parse(JSON.stringify(row)));
   }
 
+  async rewrite(items: readonly StoredItem[]): Promise<void> {
+    for (const item of items) this.rows.set(`${item.section} ${item.key}`, item);
+  }
+
   async save(changes: readonly StoredChange[], actor: Actor, at: number): Promise<void> {
     if (this.delayMs > 0) await Bun.sleep(this.delayMs);
     if (this.failure !== null) throw this.failure;
