@@ -1,6 +1,7 @@
 // MAIL and RCPT commands with the parameters a server understands, and the messages it cannot take. No I/O.
-import { headOf } from "../message/body.ts";
+import { headOf, isLarge } from "../message/body.ts";
 import type { Attempt } from "./attempt.ts";
+import { toSevenBits } from "./seven-bit.ts";
 import type { Extensions } from "./smtp-session.ts";
 
 type Recipient = Attempt["recipients"][number];
@@ -36,8 +37,6 @@ function orcptValue(orcpt: string): string {
 export function mailCommand(attempt: Attempt, extensions: Extensions): string {
   let command = `MAIL FROM:<${attempt.reversePath}>`;
   if (extensions.size) command += ` SIZE=${attempt.message.length}`;
-  // Deviation: RFC 6152 §3 wants a conversion to 7 bits where 8BITMIME is missing. That would break signatures, and such
-  // servers have passed 8 bits on for decades: the message is sent as it is (as qmail, and Exim by choice).
   if (attempt.eightBit && extensions.eightBitMime) command += " BODY=8BITMIME";
   if (attempt.smtpUtf8 && extensions.smtpUtf8) command += " SMTPUTF8";
   if (attempt.requireTls) command += " REQUIRETLS";
@@ -71,6 +70,22 @@ function needsSmtpUtf8(attempt: Attempt): boolean {
   const message = Buffer.from(head.buffer, head.byteOffset, head.byteLength);
   const headerEnd = message.indexOf("\r\n\r\n");
   return message.subarray(0, headerEnd === -1 ? message.length : headerEnd).some((byte) => byte > 0x7f);
+}
+
+/**
+ * The attempt as a server without 8BITMIME may get it (RFC 6152 §3): bodies converted to 7 bits, or why they cannot be. What a client
+ * called 7 bits is passed on as it came.
+ */
+export function inSevenBits(attempt: Attempt, extensions: Extensions): Attempt | Unfit {
+  const { message } = attempt;
+  if (!attempt.eightBit || extensions.eightBitMime) return attempt;
+  // Too large to look at: such servers have passed 8 bits on for decades.
+  if (isLarge(message)) return { ...attempt, eightBit: false };
+  const converted = toSevenBits(Buffer.from(message.buffer, message.byteOffset, message.byteLength));
+  if (converted !== null) return { ...attempt, message: converted, eightBit: false };
+  const words =
+    "The message has 8-bit text and cannot be converted without breaking its signature or structure, and the server does not offer 8BITMIME";
+  return { enhanced: "5.6.3", words };
 }
 
 /** Why a server with these extensions cannot take the message, or null when it can. */

@@ -2,7 +2,7 @@
 import { isLarge, type LargeBody, type MessageBody } from "../message/body.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Link } from "./connection-pool.ts";
-import { isUnsafeAddress, mailCommand, rcptCommand, unfitFor } from "./envelope-commands.ts";
+import { inSevenBits, isUnsafeAddress, mailCommand, rcptCommand, unfitFor } from "./envelope-commands.ts";
 import type { Outcome } from "./outcome.ts";
 import { outcomeOfReply, outcomeOfTrouble, type Place, type Trouble } from "./outcomes.ts";
 import type { TransactionResult } from "./transaction.ts";
@@ -75,7 +75,7 @@ function settle(
 /** Sends to all `recipients`, of which some may be settled by an earlier server. Rejects with StoreError when the body cannot be read. */
 export async function sendOver(
   link: Link,
-  attempt: Attempt,
+  given: Attempt,
   recipients: readonly Recipient[],
 ): Promise<SendResult> {
   const { session } = link;
@@ -87,7 +87,9 @@ export async function sendOver(
     dsn: extensions.dsn,
     bare: link.security === "bare",
   };
-  const unfit = unfitFor(attempt, extensions);
+  const ready = inSevenBits(given, extensions);
+  const attempt = "words" in ready ? given : ready;
+  const unfit = "words" in ready ? ready : unfitFor(attempt, extensions);
   if (unfit !== null) {
     const trouble: Trouble = { ...lostTrouble(place, unfit.words), enhanced: unfit.enhanced };
     const settled = recipients.map((recipient) => outcomeOfTrouble(recipient.n, "failed", trouble));
