@@ -4,6 +4,7 @@
 import { evaluateDmarc } from "mailauth/lib/dmarc";
 import { isOnlyShown } from "../message/author.ts";
 import { sameOrganisation } from "../message/organisation.ts";
+import { patientWithSuffixes } from "./above-organisation.ts";
 import type { Resolve } from "./authenticate-message.ts";
 import type { Signature } from "./authentication-findings.ts";
 import type { SpfOutcome } from "./check-spf.ts";
@@ -87,7 +88,10 @@ function evaluate(evidence: Evidence, proofs: Proofs): ReturnType<typeof evaluat
     spfDomains: [...proofs.spf],
     dkimDomains: proofs.dkim.map((domain) => ({ domain })),
     // mailauth's own type leaves MX records out, which nobody asks for here.
-    resolver: evidence.resolve as (name: string, rrtype: string) => Promise<string[] | string[][]>,
+    resolver: patientWithSuffixes(evidence.resolve) as (
+      name: string,
+      rrtype: string,
+    ) => Promise<string[] | string[][]>,
     strict: true,
   });
 }

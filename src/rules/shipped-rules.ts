@@ -112,7 +112,8 @@ export const SHIPPED_RULES: readonly ShippedRule[] = [
   },
   {
     name: "dmarc",
-    description: "Does what the domain in From asks for when DMARC fails: refuses or quarantines",
+    description:
+      "Does what the domain in From asks for when DMARC fails: refuses or quarantines; puts mail off while DNS cannot tell",
     mode: "enforce",
     priority: 400,
     switchedOn: "default",

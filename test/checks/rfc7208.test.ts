@@ -106,7 +106,7 @@ describe("the suite", () => {
   let door: FrontDoor;
   const refused: string[] = [];
   beforeAll(async () => {
-    door = await openFrontDoor({ rules: ["subject-marks"], dnsTimeoutMs: 250 });
+    door = await openFrontDoor({ rules: ["subject-marks"], dnsTimeoutMs: 600 });
   });
   afterAll(() => door[Symbol.asyncDispose]());
 
@@ -118,7 +118,7 @@ describe("the suite", () => {
       const resolver = createResolver({
         servers: [door.dns.address],
         log: silentLog,
-        timeoutMs: 250,
+        timeoutMs: 600,
         keepAnswers: false,
       });
       const resolve = mailauthResolver(resolver);
