@@ -164,6 +164,16 @@ function missing({ services }: State): readonly Concern[] {
       action: "Add route",
     });
   }
+  const { excepted } = policy.networks;
+  if (excepted.length > 0) {
+    concerns.push({
+      tone: "warn",
+      title: `${excepted[0] ?? ""}${excepted.length > 1 ? ` and ${count(excepted.length - 1)} more` : ""} is outside outgoing control`,
+      words: "Mail from there is not counted, limited, locked or reported, whoever sends it.",
+      href: "/settings",
+      action: "Networks",
+    });
+  }
   if (policy.settings.postmaster === null) {
     concerns.push({
       tone: "info",
