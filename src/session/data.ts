@@ -192,6 +192,7 @@ async function judge(
     headerFrom: summary.headerFrom,
     headerMessageId: summary.messageId,
     ...(summary.fromAddresses[0] === undefined ? {} : { author: addressKey(summary.fromAddresses[0]) }),
+    ...(summary.fromFlaw === null ? {} : { fromFlaw: summary.fromFlaw }),
   };
   const arrived: Arrived = { transaction, raw, summary, details };
   const asked =

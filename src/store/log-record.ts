@@ -42,6 +42,8 @@ export interface MessageRecord {
   readonly headerMessageId: string;
   /** The first address read in From, lower case; left out when there is none. */
   readonly author?: string;
+  /** Why programs or people may read another author (`message/author.ts`), behind "From"; left out: it is sound. */
+  readonly fromFlaw?: string;
   readonly findings: readonly Finding[];
   /** Final reply of the transaction as sent, and the private cause when it was refused. */
   readonly reply: string;
@@ -51,7 +53,7 @@ export interface MessageRecord {
 /** What is read of the message itself before anything is judged. */
 export type MessageDetails = Pick<
   MessageRecord,
-  "size" | "subject" | "headerFrom" | "headerMessageId" | "author"
+  "size" | "subject" | "headerFrom" | "headerMessageId" | "author" | "fromFlaw"
 >;
 
 /** One delivery attempt with its outcomes. */

@@ -79,3 +79,12 @@ describe("of an outsider who names one of ours (L3)", () => {
     else expect(answer).toStartWith(row.reads.includes("other") ? "550 5.7.1 Mail from this domain" : "250 ");
   });
 });
+
+test("the log says why an author that was taken is read with care", async () => {
+  const header = Buffer.from('From: "ceo@victim.example" <ann@corp.example>');
+  expect(await send(outsider, { from: STRANGER, to: "ann@example.test", header })).toStartWith("250 ");
+  expect(gateway.queue.accepted.at(-1)?.record).toMatchObject({
+    author: STRANGER,
+    fromFlaw: "shows an address of another domain in a name or comment",
+  });
+});

@@ -69,6 +69,8 @@ const record = z.object({
   subject: z.string(),
   headerFrom: z.string(),
   headerMessageId: z.string(),
+  author: z.string().optional(),
+  fromFlaw: z.string().optional(),
   findings: z.array(
     z.object({
       check: z.string(),

@@ -103,6 +103,7 @@ function EnvelopeCard({ message }: { readonly message: LogMessage }) {
           ["Received", <Moment at={record.envelope.receivedAt} style="full" />],
           ["Envelope from", <Address text={record.envelope.reversePath ?? ""} />],
           ["Header from", <Foreign text={record.headerFrom} empty="none" />],
+          ...(record.fromFlaw === undefined ? [] : [["Read with care", `From ${record.fromFlaw}`] as const]),
           ["Listener", <span class="mono">{record.envelope.listener}</span>],
           ["Client", <ClientWords ip={client.ip} hostname={client.hostname} />],
           ["Said HELO", <Foreign text={client.helo} max={100} empty="nothing" />],
