@@ -46,6 +46,9 @@ export interface FrontDoor {
   cut(): void;
 }
 
+/** No client gets to its first request with less: what has said less is no loss. */
+const HANDSHAKE_BYTES = 300;
+
 /** One end of a passage: what it could not take at once waits here, and the other end is paused meanwhile. */
 interface End {
   socket: Socket<End> | null;
@@ -63,6 +66,8 @@ class Passage {
   readonly inner: End = { socket: null, passage: this, waiting: [], ending: false };
   /** It has said something, and is passed on. */
   begun = false;
+  /** Octets that came from the client. */
+  heard = 0;
   lastAt = performance.now();
   /** Our own port towards the target. */
   innerPort: number | null = null;
@@ -178,13 +183,13 @@ class RunningFrontDoor implements FrontDoor {
     return true;
   }
 
-  /** The one that waits longest without having spoken, else the one at rest for longest. */
+  /** The one that waits longest without having said what a handshake takes, else the one at rest for longest. */
   #toGiveUp(network: string | null): Passage | null {
     const restingSince = performance.now() - this.#limits.restingMs;
     let resting: Passage | null = null;
     for (const passage of this.#open) {
       if (network !== null && passage.network !== network) continue;
-      if (!passage.begun) return passage;
+      if (passage.heard < HANDSHAKE_BYTES) return passage;
       if (passage.lastAt < restingSince && passage.lastAt < (resting?.lastAt ?? Number.POSITIVE_INFINITY))
         resting = passage;
     }
@@ -194,6 +199,7 @@ class RunningFrontDoor implements FrontDoor {
   #heard(outer: End, chunk: Uint8Array): void {
     const { passage } = outer;
     passage.lastAt = performance.now();
+    passage.heard += chunk.length;
     if (!passage.begun) this.#begin(passage);
     write(passage.inner, outer, chunk);
   }

@@ -107,7 +107,7 @@ describe("a crowd", () => {
         socket: {
           data: () => undefined,
           open: (socket) => {
-            if (i % 2 === 0) socket.write("\x16");
+            if (i % 4 !== 0) socket.write("\x16\x03\x01");
           },
           close: () => {
             closed++;
