@@ -120,14 +120,16 @@ export async function log(config: Config, options: LogOptions, terminal: Termina
 /** The newest lines that match, newest first, however many: one answer does not hold them all. */
 async function newest(config: Config, filter: LogFilter): Promise<readonly LogLine[]> {
   const lines: LogLine[] = [];
-  for (;;) {
-    const before = lines.at(-1)?.id;
+  for (let before: string | undefined; ; ) {
     const limit = Math.min(filter.limit - lines.length, SEARCH_BATCH);
     const more = await askDaemon(config, "log-search", {
       filter: { ...filter, limit, ...(before === undefined ? {} : { before }) },
     });
-    lines.push(...more);
-    if (more.length < limit || lines.length >= filter.limit) return lines;
+    lines.push(...more.lines);
+    if (lines.length >= filter.limit) return lines;
+    // A search of a large log that ran out of its time goes on where it stopped.
+    if (more.cutAt === null && more.lines.length < limit) return lines;
+    before = more.cutAt ?? more.lines.at(-1)?.id;
   }
 }
 
@@ -143,7 +145,9 @@ async function followLog(
     await Bun.sleep(FOLLOW_EVERY_MS);
     // A message stands in the log at the time its transaction began, but comes there when it ends: later than younger ones.
     const since = Date.now() - FOLLOW_BACK_MS;
-    const lines = await askDaemon(config, "log-search", { filter: { ...text, since, limit: FOLLOW_BATCH } });
+    const { lines } = await askDaemon(config, "log-search", {
+      filter: { ...text, since, limit: FOLLOW_BATCH },
+    });
     await print(lines.filter((line) => !seen.has(line.id)).reverse());
     seen = new Set([...lines, ...options.known].map((line) => line.id));
   }

@@ -4,7 +4,8 @@ import type { QuarantineItem } from "../store/quarantine-item.ts";
 import { askDaemon } from "./ask-daemon.ts";
 import { EXIT, formatTable, formatTime, type Terminal } from "./terminal.ts";
 
-const LIST_LIMIT = 1000;
+/** So many are asked for at a time, and are shown to people. */
+const PAGE = 1000;
 
 /** Lists what is kept, newest first. */
 export async function quarantineList(
@@ -16,14 +17,20 @@ export async function quarantineList(
   },
   terminal: Terminal,
 ): Promise<number> {
-  const items = await askDaemon(config, "quarantine-list", {
+  const filter = {
     ...(options.recipient === null ? {} : { recipient: options.recipient }),
     ...(options.class === null ? {} : { class: options.class }),
-    limit: LIST_LIMIT,
-  });
+    limit: PAGE,
+  };
+  const items = await askDaemon(config, "quarantine-list", filter);
   if (options.json) {
-    for (const item of items) terminal.data(JSON.stringify(item));
-    return EXIT.ok;
+    for (let page = items; ; ) {
+      for (const item of page) terminal.data(JSON.stringify(item));
+      const last = page.at(-1);
+      if (page.length < PAGE || last === undefined) return EXIT.ok;
+      const before = { receivedAt: last.receivedAt, id: last.id };
+      page = await askDaemon(config, "quarantine-list", { ...filter, before });
+    }
   }
   if (items.length === 0) {
     const all = options.class === null && options.recipient === null;
@@ -41,6 +48,8 @@ export async function quarantineList(
     item.subject,
   ]);
   terminal.out(formatTable([["ID", "STATE", "RECEIVED", "FROM", "TO", "CLASS", "WHY", "SUBJECT"], ...rows]));
+  if (items.length === PAGE)
+    terminal.out(`(These are the newest ${PAGE}; "gatepost quarantine list --json" lists all.)`);
   return EXIT.ok;
 }
 

@@ -3,7 +3,9 @@ import type { Config } from "../config/config.ts";
 import { askDaemon } from "./ask-daemon.ts";
 import { EXIT, formatSize, formatTable, formatTime, type Terminal } from "./terminal.ts";
 
-const LIST_LIMIT = 1000;
+/** So many are asked for at a time, and are shown to people. */
+const PAGE = 1000;
+const OVERLAP = 200;
 
 /** Lists what waits. */
 export async function queueList(
@@ -11,11 +13,10 @@ export async function queueList(
   options: { readonly json: boolean },
   terminal: Terminal,
 ): Promise<number> {
-  const entries = await askDaemon(config, "queue-list", { limit: LIST_LIMIT, offset: 0 });
-  if (options.json) {
-    for (const entry of entries) terminal.data(JSON.stringify(entry));
-    return EXIT.ok;
-  }
+  if (options.json) return listAll(config, terminal);
+  // One more than is shown tells whether there are more.
+  const found = await askDaemon(config, "queue-list", { limit: PAGE + 1, offset: 0 });
+  const entries = found.slice(0, PAGE);
   if (entries.length === 0) {
     terminal.out("The queue is empty.");
     return EXIT.ok;
@@ -35,8 +36,22 @@ export async function queueList(
       ]),
     ]),
   );
-  if (entries.length === LIST_LIMIT) terminal.out(`(the first ${LIST_LIMIT} entries)`);
+  if (found.length > PAGE)
+    terminal.out(`(These are the first ${PAGE}; there are more. "gatepost queue list --json" lists all.)`);
   return EXIT.ok;
+}
+
+/** Page by page. What is delivered meanwhile moves the rest forward: each page begins a little before the end of the last. */
+async function listAll(config: Config, terminal: Terminal): Promise<number> {
+  let seen = new Set<string>();
+  for (let offset = 0; ; offset += PAGE - OVERLAP) {
+    const entries = await askDaemon(config, "queue-list", { limit: PAGE, offset });
+    const keys = new Set(entries.map(({ messageId, recipient }) => `${messageId} ${recipient}`));
+    for (const entry of entries)
+      if (!seen.has(`${entry.messageId} ${entry.recipient}`)) terminal.data(JSON.stringify(entry));
+    if (entries.length < PAGE) return EXIT.ok;
+    seen = keys;
+  }
 }
 
 /** Tries now (`retry`), keeps back (`hold`) or settles without delivery (`drop`). `id` null: every message. */

@@ -81,7 +81,7 @@ export function createControlHandlers(parts: ControlParts): ControlHandlers {
           outgoing: parts.outgoing,
         },
       ),
-    "log-search": ({ filter }) => messageLog.search(filter),
+    "log-search": ({ filter }) => messageLog.find(filter),
     "log-get": ({ id }) => messageLog.get(id),
     "queue-list": (page) => queue.list(page),
     "queue-retry": ({ id }) => counted("queue retry", id, queue.retry(id)),

@@ -3,7 +3,7 @@ import type { Lock, LockKey } from "../outgoing/outgoing.ts";
 import type { PlanResult } from "../policy/settings.ts";
 import type { QueueEntry } from "../queue/queue.ts";
 import type { Explanation } from "../session/explain.ts";
-import type { LogFilter, LogLine, LogMessage } from "../store/message-log.ts";
+import type { FoundLines, LogFilter, LogMessage } from "../store/message-log.ts";
 import type { QuarantineItem } from "../store/quarantine-item.ts";
 
 /** Every command with its question and its answer. */
@@ -39,7 +39,7 @@ export interface ControlCommands {
     };
     answer: Explanation;
   };
-  "log-search": { ask: { readonly filter: LogFilter }; answer: readonly LogLine[] };
+  "log-search": { ask: { readonly filter: LogFilter }; answer: FoundLines };
   "log-get": { ask: { readonly id: string }; answer: LogMessage | null };
   "queue-list": { ask: { readonly limit: number; readonly offset: number }; answer: readonly QueueEntry[] };
   "queue-retry": { ask: { readonly id: string | null }; answer: number };
@@ -51,6 +51,7 @@ export interface ControlCommands {
       readonly domain?: string;
       readonly class?: QuarantineItem["class"];
       readonly limit: number;
+      readonly before?: { readonly receivedAt: number; readonly id: string };
     };
     answer: readonly QuarantineItem[];
   };

@@ -1,23 +1,38 @@
-// Removes what is past its time from the message log, in small steps so that no write waits long.
+// Removes what is past its time from the message log, in small steps with rests between them: mail has the disk and the writer to itself
+// for most of the time, however much there is to remove.
 import { and, asc, lt, lte } from "drizzle-orm";
 import type { DatabaseWriter } from "./database.ts";
 import { attempt, message, messageDetail, messageRecipient } from "./gatepost-schema.ts";
 import { firstIdAt } from "./message-id-range.ts";
 import { sqlBuilder, statement, typed } from "./statement.ts";
 
-const STEP = 500;
+const LEAST_STEP = 20;
+const MOST_STEP = 500;
+/** A step takes about so long; the next one waits so many times as long as it took. */
+const STEP_MS = 15;
+const REST = 4;
+const MOST_REST_MS = 2000;
 
-/** Deletes all messages received before `beforeMs` (milliseconds UTC). Resolves to how many. */
-export async function expireMessageLog(database: DatabaseWriter, beforeMs: number): Promise<number> {
+/**
+ * Deletes all messages received before `beforeMs` (milliseconds UTC). Resolves to how many. `goOn` is asked before each step; what is
+ * left then is left to the next time.
+ */
+export async function expireMessageLog(
+  database: DatabaseWriter,
+  beforeMs: number,
+  goOn: () => boolean = () => true,
+): Promise<number> {
   const end = firstIdAt(beforeMs);
   let removed = 0;
-  for (;;) {
+  let step = LEAST_STEP;
+  while (goOn()) {
+    const begun = performance.now();
     const due = await typed(database)
       .select({ id: message.id })
       .from(message)
       .where(lt(message.id, end))
       .orderBy(asc(message.id))
-      .limit(STEP);
+      .limit(step);
     const last = due.at(-1)?.id;
     if (last === undefined) break;
     const [changed] = await database.commit(
@@ -29,6 +44,10 @@ export async function expireMessageLog(database: DatabaseWriter, beforeMs: numbe
       ].map(statement),
     );
     removed += changed ?? 0;
+    if (due.length < step) break;
+    const tookMs = performance.now() - begun;
+    step = Math.round(Math.min(MOST_STEP, Math.max(LEAST_STEP, step * Math.min(2, STEP_MS / tookMs))));
+    await Bun.sleep(Math.min(MOST_REST_MS, tookMs * REST));
   }
   return removed;
 }

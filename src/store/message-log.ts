@@ -47,8 +47,19 @@ export interface LogMessage {
   readonly attempts: readonly AttemptRecord[];
 }
 
+/** What a search found. */
+export interface FoundLines {
+  /** Newest first. */
+  readonly lines: readonly LogLine[];
+  /** The search ran out of time: what is older than this id was not looked at. It goes on with `before` set to it. */
+  readonly cutAt: string | null;
+}
+
 export interface MessageLog {
+  /** The lines that match, newest first; see `find` for whether all was looked at. */
   search(filter: LogFilter): Promise<readonly LogLine[]>;
+  /** The same, and how far the search came in its time. */
+  find(filter: LogFilter): Promise<FoundLines>;
   get(id: string): Promise<LogMessage | null>;
   /** Messages by final state per bucket of time, oldest first, for the overview. */
   volume(options: {

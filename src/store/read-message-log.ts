@@ -5,7 +5,7 @@ import type { DatabaseReader } from "./database.ts";
 import { attempt, message, messageDetail, messageRecipient } from "./gatepost-schema.ts";
 import type { LogEvent, MessageRecord, RecipientState } from "./log-record.ts";
 import { firstIdAt } from "./message-id-range.ts";
-import type { LogFilter, LogLine, LogMessage, MessageLog } from "./message-log.ts";
+import type { FoundLines, LogFilter, LogLine, LogMessage, MessageLog } from "./message-log.ts";
 import { searchMessageIds } from "./search-message-ids.ts";
 import { sqlStatement, typed } from "./statement.ts";
 
@@ -26,18 +26,33 @@ const MAX_BUCKETS = 1000;
 const MAX_RECIPIENTS_IN_LIST = 100;
 
 /** The message log over a reader; give it one of its own (`openReader`), so that searches stall no write. */
-export function createMessageLog(reader: DatabaseReader, now: () => number = Date.now): MessageLog {
+export function createMessageLog(
+  reader: DatabaseReader,
+  options: { readonly now?: () => number; readonly searchMs?: number } = {},
+): MessageLog {
+  const now = options.now ?? Date.now;
+  const limits = options.searchMs === undefined ? {} : { timeMs: options.searchMs };
+  const find = (filter: LogFilter) => findLines(reader, filter, limits);
   return {
-    search: (filter) => search(reader, filter),
+    search: async (filter) => (await find(filter)).lines,
+    find,
     get: (id) => get(reader, id),
     volume: (options) => volume(reader, { ...options, untilMs: now() }),
   };
 }
 
-async function search(reader: DatabaseReader, filter: LogFilter): Promise<readonly LogLine[]> {
+async function findLines(
+  reader: DatabaseReader,
+  filter: LogFilter,
+  limits: { readonly timeMs?: number },
+): Promise<FoundLines> {
   const limit = Math.min(Math.max(1, Math.floor(filter.limit)), MAX_LINES);
-  const ids = await searchMessageIds(reader, { ...filter, limit });
-  if (ids.length === 0) return [];
+  const { ids, cutAt } = await searchMessageIds(reader, { ...filter, limit }, limits);
+  return { lines: ids.length === 0 ? [] : await linesOf(reader, ids), cutAt };
+}
+
+/** The lines of these messages, newest first. */
+async function linesOf(reader: DatabaseReader, ids: readonly string[]): Promise<readonly LogLine[]> {
   const database = typed(reader);
   const list = sql`(select value from json_each(${JSON.stringify(ids)}))`;
   const rows = await database

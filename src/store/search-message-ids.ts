@@ -20,6 +20,14 @@ interface Range {
   readonly before: string | null;
 }
 
+/** What a search found, and how far it came. */
+export interface FoundIds {
+  /** Newest first. */
+  readonly ids: readonly string[];
+  /** When the time limit came first: only what is not older than this id was looked at. Null: everything was, or as many were found as asked for. */
+  readonly cutAt: string | null;
+}
+
 /**
  * Ids that match, newest first, at most `limit`. When the time limit comes first, what was found by then:
  * the newest matches are never left out in favour of older ones.
@@ -27,9 +35,10 @@ interface Range {
 export async function searchMessageIds(
   reader: DatabaseReader,
   filter: LogFilter,
-): Promise<readonly string[]> {
+  limits: { readonly timeMs?: number } = {},
+): Promise<FoundIds> {
   const terms = searchTerms(filter);
-  const deadline = performance.now() + TIME_LIMIT_MS;
+  const deadline = performance.now() + (limits.timeMs ?? TIME_LIMIT_MS);
   const conditions = [...terms.map(condition), ...times(filter)];
   const range = idRange(filter, terms);
   const source = await narrowest(reader, terms, range);
@@ -47,9 +56,10 @@ export async function searchMessageIds(
     );
     for (const row of rows) found.push(String(row[0]));
     before = String(last[0]);
-    if (found.length >= filter.limit || Number(last[1]) < step || performance.now() > deadline) break;
+    if (found.length >= filter.limit || Number(last[1]) < step) break;
+    if (performance.now() > deadline) return { ids: found, cutAt: before };
   }
-  return found;
+  return { ids: found, cutAt: null };
 }
 
 function idRange(filter: LogFilter, terms: readonly SearchTerm[]): Range {

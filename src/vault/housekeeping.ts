@@ -6,8 +6,6 @@ import { expireMessageLog } from "../store/expire-message-log.ts";
 import type { RunningQuarantine } from "./run-quarantine.ts";
 
 const FIRST_AFTER_MS = 60_000;
-/** Bodies that are gone are said soon after the start. */
-const LOOK_AFTER_MS = 1000;
 const EVERY_MS = 3_600_000;
 const STOP_GRACE_MS = 2000;
 
@@ -33,7 +31,7 @@ export function startHousekeeping(parts: {
       const now = clock.now();
       const expired = await quarantine.expire(now);
       const swept = await quarantine.sweep();
-      const forgotten = await expireMessageLog(database, now - parts.keepLogMs());
+      const forgotten = await expireMessageLog(database, now - parts.keepLogMs(), () => !stopped);
       if (expired + swept + forgotten > 0) log.info({ expired, swept, forgotten }, "tidied");
       parts.onAlarm("housekeeping", null);
     } catch (err) {
@@ -63,10 +61,8 @@ export function startHousekeeping(parts: {
         : `${missing} bodies of mail in quarantine or archive are missing in the vault: these messages cannot be shown, released or found any more. Restore the folder "vault" from a backup.`,
     );
   };
-  const lookSoon = (): void => {
-    running = look().catch((err: unknown) => log.error({ err }, "the vault cannot be looked through"));
-  };
-  const cancelLook = clock.after(LOOK_AFTER_MS, lookSoon);
+  // Bodies that are gone are said right after the start.
+  running = look().catch((err: unknown) => log.error({ err }, "the vault cannot be looked through"));
   const begin = (): void => {
     running = tidy();
   };
@@ -74,7 +70,6 @@ export function startHousekeeping(parts: {
   return async () => {
     stopped = true;
     cancel();
-    cancelLook();
     // Each of its steps is whole; what is left to tidy is tidied after the next start.
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const cancelGrace = clock.after(STOP_GRACE_MS, resolve);

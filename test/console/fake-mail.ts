@@ -52,12 +52,14 @@ function fits(message: LogMessage, filter: LogFilter): boolean {
 }
 
 export function fakeMessageLog(messages: readonly LogMessage[]): MessageLog {
+  const search: MessageLog["search"] = async (filter) =>
+    messages
+      .filter((message) => fits(message, filter))
+      .map(lineOf)
+      .slice(0, filter.limit);
   return {
-    search: async (filter) =>
-      messages
-        .filter((message) => fits(message, filter))
-        .map(lineOf)
-        .slice(0, filter.limit),
+    search,
+    find: async (filter) => ({ lines: await search(filter), cutAt: null }),
     get: async (id) => messages.find((message) => message.record.id === id) ?? null,
     volume: async ({ sinceMs, bucketMs }) => {
       const first = Math.ceil(sinceMs / bucketMs);

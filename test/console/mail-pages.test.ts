@@ -211,7 +211,7 @@ test("something that breaks is a page with an incident, not a stack", async () =
   const gateway = await fakeGateway();
   const broken = {
     ...gateway.services,
-    messageLog: { ...gateway.services.messageLog, search: () => Promise.reject(new Error("secret detail")) },
+    messageLog: { ...gateway.services.messageLog, find: () => Promise.reject(new Error("secret detail")) },
   };
   const { browser } = administratorAt({ ...gateway, services: broken });
   const response = await browser.get("/messages");

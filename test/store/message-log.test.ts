@@ -153,7 +153,7 @@ test("events in any order and any number give one and the same log", async () =>
 test("search by every field, together, in pages, newest first", async () => {
   await using directory = temporaryDirectory();
   const database = await openBooks(directory.path);
-  const log = createMessageLog(database, () => START + 100_000);
+  const log = createMessageLog(database, { now: () => START + 100_000 });
   const samples: Sample[] = [
     { at: START, subject: "Invoice 100% due", to: [{ address: "Bob@example.test", state: "delivered" }] },
     { at: START + 1000, from: "", headerFrom: "Mailer <daemon@example.net>", subject: "Failure" },

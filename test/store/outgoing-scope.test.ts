@@ -224,7 +224,7 @@ test("the log of a domain holds what it sent and got, and nothing that outsiders
     const event: LogEvent = { kind: "message", record: logRecord(sample) };
     await database.commit(logEventStatements(event, JSON.stringify(event)));
   }
-  const log = createMessageLog(database, () => START + 9000);
+  const log = createMessageLog(database, { now: () => START + 9000 });
   const times = async (filter: object) =>
     (await log.search({ limit: 9, ...filter })).map(({ receivedAt }) => receivedAt - START);
   expect(await times({ domain: "example.test" })).toEqual([5000, 3000, 1000, 0]);

@@ -165,7 +165,9 @@ function page(name: string, item: z.ZodType): NamedSchema {
   const next = z
     .string()
     .nullable()
-    .describe("Pass it as `before` to get the next page; null on the last one.");
+    .describe(
+      "Pass it as `before` to get the next page; null on the last one. A page may have fewer items than `limit`, or none, and a next one all the same: a search stops after a second.",
+    );
   return { name, io: "output", schema: z.object({ items: z.array(item), next }) };
 }
 

@@ -128,9 +128,14 @@ async function getMessages(c: ConsoleContext): Promise<Response> {
   const typed = { ...asked, domain: domain ?? "" };
   const before = (c.req.query("before") ?? "").slice(0, 64);
   const found =
-    domain === null ? [] : await services.messageLog.search(filterOf(typed, zoneOf(c), before, domain));
-  const lines = found.slice(0, PAGE_LINES).map((line) => visibleLine(scope, line));
-  const older = found.length > PAGE_LINES ? addressOf(typed, lines.at(-1)?.id ?? null) : null;
+    domain === null
+      ? { lines: [], cutAt: null }
+      : await services.messageLog.find(filterOf(typed, zoneOf(c), before, domain));
+  const lines = found.lines.slice(0, PAGE_LINES).map((line) => visibleLine(scope, line));
+  const hasMore = found.lines.length > PAGE_LINES;
+  const older = hasMore ? addressOf(typed, lines.at(-1)?.id ?? null) : null;
+  // The log is large and the search ran out of time: it goes on from there.
+  const further = hasMore || found.cutAt === null ? null : addressOf(typed, found.cutAt);
   const newest = addressOf(typed, null);
   const region = before === "" ? liveRegion({ id: "results", url: newest, seconds: 5 }) : { id: "results" };
   return consolePage(
@@ -150,15 +155,16 @@ async function getMessages(c: ConsoleContext): Promise<Response> {
       <Filters typed={typed} domains={scope} />
       <div {...region}>
         {lines.length === 0 ? (
-          <NothingFound filtered={newest !== "/messages"} all={scope === null} />
+          <NothingFound filtered={newest !== "/messages"} all={scope === null} further={further} />
         ) : (
           <>
             <LogTable lines={lines} />
             <Pagination
               shown={lines.length}
               noun="message"
-              older={older}
+              older={older ?? further}
               newest={before === "" ? null : newest}
+              {...(further === null ? {} : { labels: { first: "Newest", next: "Search further back" } })}
             />
           </>
         )}
@@ -167,7 +173,25 @@ async function getMessages(c: ConsoleContext): Promise<Response> {
   );
 }
 
-function NothingFound({ filtered, all }: { readonly filtered: boolean; readonly all: boolean }) {
+function NothingFound(props: {
+  readonly filtered: boolean;
+  readonly all: boolean;
+  /** Where the search goes on, when it ran out of time. */
+  readonly further: string | null;
+}) {
+  const { filtered, all, further } = props;
+  if (further !== null) {
+    return (
+      <EmptyState
+        icon="search"
+        title="Nothing found so far"
+        action={{ href: further, label: "Search further back" }}
+      >
+        The log is large: the search stopped after a second, and older messages were not looked at yet. A
+        whole address or a time makes it quicker.
+      </EmptyState>
+    );
+  }
   return filtered ? (
     <EmptyState
       icon="search"
