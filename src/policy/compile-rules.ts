@@ -240,8 +240,9 @@ function kindOf(facts: ReadonlySet<string>): RuleKind | null {
 function elsewhere(settings: RuleSettings, shippedSettings: ShippedSettings): readonly Rule[] {
   const shipped = shippedRule(settings.name);
   const { directions, domains, addresses, senders } = settings.scope;
-  if (shipped === null || directions.length + domains.length + addresses.length + senders.length === 0)
-    return [];
+  // A changed rule with directions alone says which parts hold at all; one that is switched off for a direction stays on for the others.
+  const some = domains.length + addresses.length + senders.length > 0;
+  if (shipped === null || !(some || (settings.mode === "off" && directions.length > 0))) return [];
   const except = scopeOf(settings, directions);
   return rulesOfShipped(shipped, shippedSettings).map((part) => ({ ...part, except }));
 }
