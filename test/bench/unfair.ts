@@ -219,7 +219,35 @@ const SCENES: readonly Scene[] = [
     name: "5,000 idle console connections",
     begin: async (gateway) => held(await startLoad("idle", gateway.consolePort, 5000), 8000, "held"),
   },
+  {
+    name: "a hostile expression, (.{0,1000}) × 40",
+    begin: (gateway, { mx }) => hostileExpression(gateway, mx),
+  },
 ];
+
+/** A sender whose header is taken apart by an expression that explodes: it is refused when it is set, or it costs the others nothing. */
+async function hostileExpression(gateway: RunningGateway, mx: number) {
+  const expression = "(.{0,1000})".repeat(40);
+  const sender = `[[sender]]
+kind = "ip"
+range = "127.0.0.1/32"
+domain = "other.test"
+identify_by = { header = "X-Who", extract = "${expression}" }
+`;
+  const words = await gateway.apply(sender).then(
+    () => "taken",
+    (error: unknown) =>
+      `refused: ${/extract[^\n]{0,120}/.exec(String(error))?.[0] ?? String(error).slice(0, 160)}`,
+  );
+  if (words === "taken") {
+    const smtp = await openDialogue(mx);
+    for (const line of ["EHLO a.example", "MAIL FROM:<a@other.test>", "RCPT TO:<x@example.test>", "DATA"])
+      await smtp.say(`${line}\r\n`);
+    void smtp.say(`From: <a@other.test>\r\nX-Who: ${"a".repeat(900)}\r\n\r\nx\r\n.\r\n`).catch(() => "");
+  }
+  const until = performance.now() + 8000;
+  return { going: () => performance.now() < until, words: () => words, end: async () => {} };
+}
 
 async function slowReceivers(gateway: RunningGateway, mx: number, count: number) {
   const servers = await startLoad("slow", 0, count);
