@@ -60,6 +60,7 @@ const FORMS: Readonly<Record<string, SampleForm>> = {
     enabled: "on",
     "recipients.verify": "catch-all",
     "recipients.cache": "1h",
+    "recipients.when_down": "tempfail",
   },
   "POST /domains/:key/remove": {},
   "POST /domains/:key/outgoing/test": { channel: "mail" },
