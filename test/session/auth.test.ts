@@ -1,5 +1,5 @@
 // Logins over a real listener: domain senders, passwords asked of a mail server, CRAM-MD5, domains that require TLS, and bans.
-import { afterAll, beforeAll, describe, expect, spyOn, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createHmac } from "node:crypto";
 import type { MailServerAnswer, MailServerQuestion } from "../../src/hooks/mail-server-login.ts";
 import type { Clock } from "../../src/observe/clock.ts";
@@ -12,10 +12,13 @@ const PASSWORD = "tulip magnet forty";
 const OK = "235 2.7.0 Logged in";
 const WRONG = "535 5.7.8 Login or password is wrong";
 
+/** What was to be waited for, in milliseconds. */
+const waits: number[] = [];
 /** Waits take a fiftieth of their time: how long they are has its own test. */
 const quick: Clock = {
   now: () => Date.now(),
   after(ms, wake) {
+    waits.push(ms);
     const timer = setTimeout(wake, ms / 50);
     return () => clearTimeout(timer);
   },
@@ -248,8 +251,6 @@ describe("bans", () => {
 
   test("a harvester is cut off in the middle of its dictionary, over connections", async () => {
     const ip = "198.51.100.30";
-    // The answers come slower and slower; the length of that wait is tested with the bans.
-    const delayMs = spyOn(gateway.bans, "unknownRecipientDelayMs").mockReturnValue(0);
     let refused = 0;
     for (let connection = 0; connection < 10; connection++) {
       const one = await client("mx", ip);
@@ -260,23 +261,20 @@ describe("bans", () => {
         if (reply.startsWith("550 5.1.1")) refused++;
       }
     }
-    delayMs.mockRestore();
     expect(refused).toBe(99);
     expect(gateway.bans.list().find(({ network }) => network === `${ip}/32`)?.unknownRecipients).toBe(100);
-  });
+  }, 60_000);
 
   test("from the tenth unknown recipient on, a stranger waits for the answer", async () => {
     const ip = "198.51.100.31";
     const one = await client("mx", ip);
     await one.say("MAIL FROM:<a@example.org>");
-    const tookMs: number[] = [];
     for (let i = 0; i < 11; i++) {
-      const startedAt = performance.now();
+      waits.length = 0;
       expect(await one.say(`RCPT TO:<guess${i}@example.test>`)).toStartWith("550 5.1.1 ");
-      tookMs.push(performance.now() - startedAt);
+      // Other waits of the gateway may be among them.
+      if (i >= 9) expect(waits).toContain((i - 8) * 500);
+      else expect(waits).not.toContain(500);
     }
-    expect(tookMs[9]).toBeGreaterThan(450);
-    expect(tookMs[10]).toBeGreaterThan(950);
-    expect(Math.min(...tookMs.slice(0, 9))).toBeLessThan(450);
   });
 });
