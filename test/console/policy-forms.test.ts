@@ -253,9 +253,14 @@ describe("secrets", () => {
     expect(markup).not.toContain("never-shown-9531");
     const fields = formFields(markup);
     const password = () => gateway.services.settings.current().policy.delivery.smarthost?.password;
-    await browser.post("/settings/delivery", { ...fields, "smarthost.port": "2587" });
+    const smarthost = () => gateway.services.settings.current().policy.delivery.smarthost;
+    await browser.post("/settings/delivery", { ...fields, "smarthost.tls": "verified" });
     expect(password()).toBe("never-shown-9531");
-    expect(gateway.services.settings.current().policy.delivery.smarthost?.port).toBe(2587);
+    expect(smarthost()?.tls).toBe("verified");
+    // It was given for one address: another one has to be told it again.
+    const moved = await browser.post("/settings/delivery", { ...fields, "smarthost.port": "2587" });
+    expect(moved.status).toBe(422);
+    expect(smarthost()?.port).toBe(587);
     await browser.post("/settings/delivery", { ...fields, "smarthost.password": "fresh-one-44" });
     expect(password()).toBe("fresh-one-44");
     expect(await textOf(browser, "/settings/delivery")).not.toContain("fresh-one-44");
