@@ -256,7 +256,8 @@ async function postLink(c: ConsoleContext): Promise<Response> {
 
 async function judgeTyped(c: ConsoleContext): Promise<Response> {
   const link = await c.get("gatekeeper").relayPasswords.look(tokenOf(c));
-  if (link.state !== "valid") return c.body(null, 403);
+  // The page's last look at what was typed may come after the password was set.
+  if (link.state !== "valid") return c.body(null, link.state === "unknown" ? 403 : ENDED[link.state].status);
   const password = c.get("form").get("password") ?? "";
   const strength = judgePassword(password, [link.login, c.get("services").hostname]);
   return c.html(<PasswordResult strength={password === "" ? null : strength} />);
