@@ -1,11 +1,11 @@
 // The Worker that owns one database file: the only place that opens libSQL, and the only writer of its file.
 // Everything is done one after the other, in the order of the messages. It decides nothing: errors go back in words.
-import { statSync } from "node:fs";
+import { type Stats, statSync } from "node:fs";
 import { parentPort } from "node:worker_threads";
 import { type Client, createClient, type InStatement, type ResultSet } from "@libsql/client/sqlite3";
 import type { SqlRow, SqlValue } from "./database.ts";
 import { dueMigrations, type Migration, migrationHash } from "./migration.ts";
-import { classifyFailure, wireError } from "./sqlite-failure.ts";
+import { classifyFailure, mayPoison, wireError } from "./sqlite-failure.ts";
 import type { FromWorker, ToWorker, UnitResult, WireUnit } from "./worker-message.ts";
 import { type KnownSql, knownSql, planGroup } from "./write-group.ts";
 
@@ -21,10 +21,11 @@ const catalogue: KnownSql[] = [];
 let client: Client | null = null;
 let path = "";
 let readOnly = false;
+let timeoutMs = 0;
 let checkpointPages = CHECKPOINT_PAGES;
 /** The file and its log as they were when they were first written to: device and inode. */
 const places = new Map<string, string>();
-/** Set when the connection failed once: it is replaced before the next use, because libSQL may go on in a lost transaction. */
+/** Set when the connection failed in a way that may poison it: it is replaced before the next use, because libSQL may go on in a lost transaction. */
 let suspect = false;
 /** Set when nothing may be answered any more: the main thread has been told. */
 let ended = false;
@@ -56,12 +57,16 @@ function send(message: FromWorker, transfer: ArrayBuffer[] = []): void {
   port?.postMessage(message, transfer);
 }
 
-async function open(file: string, migrations: readonly Migration[] | null, timeoutMs: number): Promise<void> {
+async function open(
+  file: string,
+  migrations: readonly Migration[] | null,
+  busyTimeoutMs: number,
+): Promise<void> {
   path = file;
   readOnly = migrations === null;
+  timeoutMs = busyTimeoutMs;
   try {
-    client = createClient({ url: `file:${file}`, concurrency: 1, timeout: timeoutMs });
-    await setUp(client);
+    client = await connect();
     if (migrations !== null) await migrate(client, migrations);
     send({ kind: "opened" });
   } catch (error) {
@@ -69,6 +74,17 @@ async function open(file: string, migrations: readonly Migration[] | null, timeo
     client?.close();
     client = null;
     send({ kind: "open-failed", error: wireError(error, path) });
+  }
+}
+
+async function connect(): Promise<Client> {
+  const connection = createClient({ url: `file:${path}`, concurrency: 1, timeout: timeoutMs });
+  try {
+    await setUp(connection);
+    return connection;
+  } catch (error) {
+    connection.close();
+    throw error;
   }
 }
 
@@ -117,10 +133,12 @@ async function migrate(connection: Client, migrations: readonly Migration[]): Pr
 async function usable(): Promise<Client> {
   if (client === null) throw new Error("the database is not open");
   if (suspect) {
-    // Trap T1: after SQLITE_BUSY libSQL answers "ok" to inserts that are never committed. A new connection heals it.
-    await client.reconnect();
-    await setUp(client);
+    // Trap T1: after SQLITE_BUSY libSQL answers "ok" to inserts that are never committed. A new connection heals it. It is there before
+    // the old one goes: with the last connection SQLite removes the log, and one made anew would look as if somebody had replaced it.
+    const old = client;
+    client = await connect();
     suspect = false;
+    old.close();
   }
   return client;
 }
@@ -130,26 +148,33 @@ async function commit(units: readonly WireUnit[]): Promise<void> {
   let trouble: string | null = null;
   try {
     results = await commitTogether(units);
-    trouble = displaced();
-    if (trouble !== null) {
-      const error = { kind: "failed" as const, message: trouble };
-      results = units.map(() => error);
-    }
   } catch (error) {
     if (classifyFailure(error) === "broken") return broken(error);
     trouble = wireError(error, path).message;
     results = await commitEach(units, error);
   }
-  send({ kind: "committed", results, trouble });
+  const lost = displaced();
+  if (lost !== null) results = results.map((result) => refusedFor(lost, result));
+  send({ kind: "committed", results, trouble: lost ?? trouble });
+}
+
+/** What was committed counts as failed; what failed keeps its own reason. */
+function refusedFor(message: string, result: UnitResult): UnitResult {
+  return Array.isArray(result) ? { kind: "failed", message } : result;
 }
 
 /**
  * Why what was just committed may not be there after a restart, or null: the file or its log was removed or replaced, and the commit went
- * into one without a name.
+ * into one without a name. Never throws: what is committed must not be done again because nobody can look at the file.
  */
 function displaced(): string | null {
   for (const file of [path, `${path}-wal`]) {
-    const info = statSync(file, { throwIfNoEntry: false });
+    let info: Stats | undefined;
+    try {
+      info = statSync(file, { throwIfNoEntry: false });
+    } catch (error) {
+      return `${file} cannot be looked at while the gateway runs (${String(error)}): what is written now may be lost`;
+    }
     const place = info === undefined ? "gone" : `${info.dev}:${info.ino}`;
     const before = places.get(file);
     if (before === undefined && info !== undefined) places.set(file, place);
@@ -163,9 +188,9 @@ function displaced(): string | null {
 async function relieve(): Promise<void> {
   try {
     await (await usable()).execute("PRAGMA wal_checkpoint(TRUNCATE)");
-  } catch {
+  } catch (error) {
     // What is tried next says why.
-    suspect = true;
+    suspect ||= mayPoison(error);
   }
 }
 
@@ -201,7 +226,7 @@ async function transaction(statements: readonly InStatement[]): Promise<ResultSe
     try {
       return await (await usable()).batch([...statements], "write");
     } catch (error) {
-      suspect = true;
+      suspect ||= mayPoison(error);
       if (classifyFailure(error) !== "busy" || tries === BUSY_TRIES) throw error;
     }
   }
@@ -215,7 +240,7 @@ async function query(id: number, sql: string, params: readonly SqlValue[]): Prom
       send({ kind: "rows", id, rows: rowsOf(result, transfer) }, transfer);
       return;
     } catch (error) {
-      suspect = true;
+      suspect ||= mayPoison(error);
       const failure = classifyFailure(error);
       if (failure === "broken") return broken(error);
       if (failure === "busy" && tries < BUSY_TRIES) continue;

@@ -17,6 +17,14 @@ export function classifyFailure(error: unknown): FailureClass {
   return "failed";
 }
 
+/** A constraint, bad SQL and a full disk end the transaction and leave the connection sound; after anything else it is not trusted (T1). */
+const SOUND_AFTER: ReadonlySet<string> = new Set(["SQLITE_CONSTRAINT", "SQLITE_ERROR", "SQLITE_FULL"]);
+
+/** May the connection go on in a transaction that is lost? */
+export function mayPoison(error: unknown): boolean {
+  return !(error instanceof LibsqlError && SOUND_AFTER.has(error.code));
+}
+
 /** The error as it is sent to the main thread, in words people can act on. */
 export function wireError(error: unknown, path: string): WireError {
   const failure = classifyFailure(error);
