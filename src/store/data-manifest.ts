@@ -101,7 +101,10 @@ export function missingFiles(
     const flaw = databaseFlaw(join(data, name));
     if (flaw !== null) add(name, flaw);
     else if (manifest?.state === "open" && !hasLog(join(data, name)))
-      add(name, `was not closed, and its log ${name}-wal is missing: what was written last is not in it`);
+      add(
+        name,
+        `was not closed, and its log ${name}-wal is missing: what was written last is not in it, unless another program has opened the database since and put it in order`,
+      );
   }
   if (manifest === null) return losses;
   for (const [name, id] of Object.entries(manifest.folders)) {
