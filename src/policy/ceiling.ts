@@ -93,6 +93,7 @@ const SENDER_FIELDS: readonly Field<SenderSettings>[] = [
   // Whoever may choose what an identity is called has a new one for each message.
   { path: "identify_by", of: (sender) => sender.identify_by, refuse: staysSame },
   { path: "rules", of: ({ rules }) => rules, refuse: staysSame },
+  { path: "except_rules", of: (sender) => sender.except_rules, refuse: staysSame },
 ];
 
 type Parts = ReturnType<typeof enterpriseParts>;
@@ -204,6 +205,8 @@ function refuseSender(
     refuse("login", "is not an address of one of your domains");
   if (before === null && after.rules.length > 0)
     refuse("rules", "are switched on by an administrator of the gateway");
+  if (after.except_rules.some((name) => before?.except_rules.includes(name) !== true))
+    refuse("except_rules", "are set by an administrator of the gateway");
   const granted: readonly string[] = before?.send_as ?? [];
   for (const [i, address] of after.send_as.entries())
     if (!granted.includes(address) && !isOwn(domains, address.slice(address.lastIndexOf("@") + 1)))

@@ -2,6 +2,7 @@
 
 import type { MessageBody } from "../message/body.ts";
 import type { SignOrder } from "../message/sign-order.ts";
+import { StoreError } from "../store/database.ts";
 
 const NAMED = 5;
 
@@ -14,7 +15,7 @@ export class UnsignedError extends Error {
 }
 
 /**
- * Makes the function that signs copies. It rejects with UnsignedError. The alarm "signing" stands for a domain until a copy of it
+ * Makes the function that signs copies. It rejects with UnsignedError, or with the StoreError of a body that is lost. The alarm "signing" stands for a domain until a copy of it
  * is signed again.
  */
 export function createSigning({
@@ -49,6 +50,8 @@ export function createSigning({
       if (failing.delete(order.domain)) tell();
       return signed;
     } catch (error) {
+      // The body is gone or damaged, which says nothing about keys: it is held, not tried again.
+      if (error instanceof StoreError && error.kind === "lost") throw error;
       const why = error instanceof Error ? error.message : String(error);
       failing.set(order.domain, why);
       tell();

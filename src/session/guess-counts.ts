@@ -99,9 +99,9 @@ export function createGuessCounts(clock: Pick<Clock, "now">): GuessCounts {
     },
     failed(guess, spared) {
       const now = clock.now();
-      const fresh = isNew(guess);
       if (spray(EVERYWHERE, guess)) spraysOfAll.add(guess.digest, 1, now);
-      if (!spared || !fresh) return;
+      // Strangers are banned instead: remembered here, they would push out what is known of our own devices.
+      if (!spared || !isNew(guess)) return;
       pairs.add(pairKey(guess), 1, now);
       hosts.add(guess.host, 1, now);
       if (spray(guess.host, guess)) spraysOfHost.add(`${guess.host}\n${guess.digest}`, 1, now);

@@ -73,6 +73,7 @@ describe("a sender the operator has set", () => {
     ["no archive", { archive: false }, "archive"],
     ["identities by a header", { identify_by: { header: "X-Who" } }, "identify_by"],
     ["rules of its own", { rules: ["virus"] }, "rules"],
+    ["an exception from a rule", { except_rules: ["bulk-slow"] }, "except_rules"],
     ["an address of others to send as", { send_as: ["ceo@other.test"] }, "send_as[0]"],
     ["a domain of others to send as", { send_as: ["partner@elsewhere.test", "@other.test"] }, "send_as[1]"],
     ["another domain", { domain: "other.test" }, "domain"],
@@ -149,6 +150,9 @@ describe("a sender the operator has set", () => {
     const own = { kind: "user", login: "bob@shop.test", domain: "shop.test", password_hash: CHEAP_HASH };
     expect(await put(settings, "sender", { ...own, limits: { per_hour: 5 } }, TENANT)).toBe("done");
     expect(await put(settings, "sender", { ...own, identify_by: "envelope-sender" }, TENANT)).toBe("done");
+    expect(await put(settings, "sender", { ...own, except_rules: ["bulk-slow"] }, TENANT)).toContain(
+      "sender[0].except_rules ",
+    );
     expect(await put(settings, "sender", { ...own, limits: { per_hour: 7 } }, TESTER)).toBe("done");
     expect(await put(settings, "sender", own, TENANT)).toContain("limits.per_hour");
     expect(senderNow(settings, "bob@shop.test")?.limits.per_hour).toBe(7);
@@ -190,6 +194,17 @@ describe("what is not theirs at all", () => {
       "a log-in for all of another domain",
       "sender",
       { kind: "domain", domain: "other.test", password_hash: CHEAP_HASH },
+    ],
+    [
+      "a log-in of its own, excepted from a rule",
+      "sender",
+      {
+        kind: "user",
+        login: "new@shop.test",
+        domain: "shop.test",
+        password_hash: CHEAP_HASH,
+        except_rules: ["bulk-slow"],
+      },
     ],
     ["a rule", "rule", { name: "mine", when: "client.tls", action: "accept" }],
     ["a listener", "listener", { name: "mine", listen: "127.0.0.1:2599" }],

@@ -2,7 +2,8 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Bench, byMx, DAY, defers, isDown, mail, takes } from "./queue-kit.ts";
+import { relaxedBodyHash } from "../../src/dkim/body-hash.ts";
+import { Bench, BODY, byMx, DAY, defers, isDown, mail, takes } from "./queue-kit.ts";
 
 let bench: Bench;
 beforeEach(async () => {
@@ -58,6 +59,33 @@ test("a body that is put back is delivered when it is tried again, and the alarm
   await bench.run(1000);
   expect(bench.deliverer.delivered().length).toBe(1);
   expect(lastAlarm()).toBeNull();
+});
+
+test("a large body that is found cut short while it is signed is held as lost: nothing is wrong with the keys", async () => {
+  bench.deliverer.script = defers;
+  const queue = await bench.start({
+    sign: async (message) => {
+      await bench.busy.track(relaxedBodyHash(message, 0));
+      return message;
+    },
+  });
+  const sign = { domain: "example.test", selector: null };
+  const body = BODY + "line of text\r\n".repeat(200_000);
+  await queue.accept(
+    mail({
+      id: "m1",
+      body,
+      disposition: (address) => ({ kind: "deliver", destination: byMx(address), edits: [], sign }),
+    }),
+  );
+  await bench.run(1000);
+  expect(bench.deliverer.seen.length).toBe(1);
+  const file = await onlyFile();
+  writeFileSync(file, readFileSync(file).subarray(0, 2_000_000));
+  await bench.run(10 * DAY);
+  expect(bench.states("m1").at(-1)).toBe("held");
+  expect(lastAlarm()).toContain("m1");
+  expect(bench.alarms.filter(({ name }) => name === "signing")).toEqual([]);
 });
 
 test("a missing file is known at the start", async () => {
