@@ -1,4 +1,5 @@
 // MAIL and RCPT commands with the parameters a server understands, and the messages it cannot take. No I/O.
+import { isAscii } from "node:buffer";
 import { headOf, isLarge } from "../message/body.ts";
 import type { Attempt } from "./attempt.ts";
 import { toSevenBits } from "./seven-bit.ts";
@@ -69,7 +70,7 @@ function needsSmtpUtf8(attempt: Attempt): boolean {
   const head = headOf(attempt.message);
   const message = Buffer.from(head.buffer, head.byteOffset, head.byteLength);
   const headerEnd = message.indexOf("\r\n\r\n");
-  return message.subarray(0, headerEnd === -1 ? message.length : headerEnd).some((byte) => byte > 0x7f);
+  return !isAscii(message.subarray(0, headerEnd === -1 ? message.length : headerEnd));
 }
 
 /**

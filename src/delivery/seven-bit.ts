@@ -1,5 +1,6 @@
 // A message with 8-bit bodies for a server without 8BITMIME (RFC 6152 §3): each such part as quoted-printable or base64, all else as it
 // is. Whatever a conversion would break (signatures), or that is no clean MIME, is not converted. No I/O.
+import { isAscii } from "node:buffer";
 
 const MAX_DEPTH = 20;
 const MAX_PARTS = 1000;
@@ -23,18 +24,13 @@ interface Conversion {
 
 /** The same message in 7 bits, or null when it cannot be converted. One without 8-bit octets is returned as it is. */
 export function toSevenBits(message: Buffer): Buffer | null {
-  if (isSevenBit(message)) return message;
+  if (isAscii(message)) return message;
   const { header, body } = split(message);
   if (body.includes(PGP)) return null;
   const typed = /^content-type:/im.test(header)
     ? header
     : `${header}${/^mime-version:/im.test(header) ? "" : "MIME-Version: 1.0\r\n"}Content-Type: text/plain; charset=unknown-8bit\r\n`;
   return convert({ header: typed, body }, { parts: 0 }, 0);
-}
-
-/** True when no octet is above 127. */
-export function isSevenBit(bytes: Buffer): boolean {
-  return !bytes.some((octet) => octet > 0x7f);
 }
 
 function split(bytes: Buffer): Entity {
@@ -51,7 +47,7 @@ function join(header: string, body: Buffer): Buffer {
 function convert({ header, body }: Entity, conversion: Conversion, depth: number): Buffer | null {
   if (depth > MAX_DEPTH || conversion.parts++ > MAX_PARTS) return null;
   if (/[^\x00-\x7f]/.test(header) || SIGNED_FIELD.test(header)) return null;
-  if (isSevenBit(body)) return join(header, body);
+  if (isAscii(body)) return join(header, body);
   const type = (field(header, "content-type") ?? "text/plain").toLowerCase();
   const encoding = (field(header, "content-transfer-encoding") ?? "7bit").trim().toLowerCase();
   // 8 bits in what says that it has none: nobody knows what was meant.
@@ -101,7 +97,7 @@ function convertParts(
   let inParts = false;
   for (const match of text.matchAll(delimiter)) {
     const part = body.subarray(from, match.index);
-    const made = inParts ? convertPart(part, { conversion, depth }) : isSevenBit(part) ? part : null;
+    const made = inParts ? convertPart(part, { conversion, depth }) : isAscii(part) ? part : null;
     if (made === null) return null;
     from = match.index + match[0].length;
     pieces.push(made, Buffer.from(match[0], "latin1"));
@@ -109,7 +105,7 @@ function convertParts(
     if (!inParts) break;
   }
   const rest = body.subarray(from);
-  const end = inParts ? convertPart(rest, { conversion, depth }) : isSevenBit(rest) ? rest : null;
+  const end = inParts ? convertPart(rest, { conversion, depth }) : isAscii(rest) ? rest : null;
   return end === null ? null : Buffer.concat([...pieces, end]);
 }
 
@@ -118,7 +114,7 @@ function convertPart(
   part: Buffer,
   { conversion, depth }: { readonly conversion: Conversion; readonly depth: number },
 ): Buffer | null {
-  if (isSevenBit(part)) return part;
+  if (isAscii(part)) return part;
   const made = convert(split(part.subarray(2)), conversion, depth + 1);
   return made === null ? null : Buffer.concat([part.subarray(0, 2), made]);
 }

@@ -22,6 +22,8 @@ export interface HeaderField {
   readonly start: number;
   /** Offset of the colon; equals `start` when there is none. */
   readonly colon: number;
+  /** White space, controls or what is not ASCII stands before the colon, or there is none. */
+  readonly odd: boolean;
   /** Offset behind the CRLF that ends the field, continuation lines included. */
   readonly end: number;
 }
@@ -32,6 +34,7 @@ const CRLF_CRLF = Buffer.from("\r\n\r\n");
 const COLON = 58;
 const SPACE = 32;
 const TAB = 9;
+const DELETE = 127;
 
 /** Where the body starts; null while the empty line that ends the header section is not there. */
 export function bodyStartIn(bytes: Buffer): number | null {
@@ -77,9 +80,8 @@ export function eachField(text: string, visit: (field: HeaderField) => boolean |
 }
 
 /** Has the message a body alone, which would be read as fields below a header that is put on top of it? */
-export function isBareBody(raw: Uint8Array): boolean {
-  const { text, bodyStart } = readHeaderBlock(raw);
-  if (text === "") return raw.length > 0 && bodyStart === 0;
+export function isBareBody({ text, bodyStart }: HeaderBlock, messageBytes: number): boolean {
+  if (text === "") return messageBytes > 0 && bodyStart === 0;
   let bare = true;
   eachField(text, ({ name }) => {
     bare = name === "";
@@ -90,15 +92,21 @@ export function isBareBody(raw: Uint8Array): boolean {
 
 function fieldAt(text: string, start: number, end: number): HeaderField {
   let colon = start;
-  while (colon < end && isNameOrWhite(text.charCodeAt(colon))) colon++;
-  if (colon === start || text.charCodeAt(colon) !== COLON) return { name: "", start, colon: start, end };
+  let odd = false;
+  for (; colon < end; colon++) {
+    const code = text.charCodeAt(colon);
+    if (!isNameOrWhite(code)) break;
+    if (code <= SPACE || code >= DELETE) odd = true;
+  }
+  if (colon === start || text.charCodeAt(colon) !== COLON)
+    return { name: "", start, colon: start, odd: true, end };
   let nameEnd = colon;
   // RFC 5322 §4.5: obsolete syntax has white space before the colon; other parsers take it as the same field.
   while (nameEnd > start && isWhite(text.charCodeAt(nameEnd - 1))) nameEnd--;
   const name = text.slice(start, nameEnd).toLowerCase();
   return name === "" || name.includes(" ")
-    ? { name: "", start, colon: start, end }
-    : { name, start, colon, end };
+    ? { name: "", start, colon: start, odd: true, end }
+    : { name, start, colon, odd, end };
 }
 
 const ODD_NAME = /[^!-9;-~]/;
@@ -108,7 +116,7 @@ const ODD_NAME = /[^!-9;-~]/;
  * ASCII left out of it, also where the field is folded before its colon. Lower case; "" when there is nothing odd about the name.
  */
 export function disguisedName(text: string, field: HeaderField): string {
-  if (field.name !== "" && !ODD_NAME.test(field.name)) return "";
+  if (!field.odd || (field.name !== "" && !ODD_NAME.test(field.name))) return "";
   const colon = text.slice(field.start, Math.min(field.end, field.start + MAX_NAME)).indexOf(":");
   return colon < 0
     ? ""

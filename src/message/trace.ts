@@ -47,11 +47,12 @@ export function addTraceHeaders(options: TraceOptions): MessageBody {
       ? ""
       : authenticationResults(options.findings, options.hostname, options.envelope.reversePath === null) +
         noteField(noteName, options);
-  const ours = Buffer.from(
-    receivedField(options) + told + (options.added ?? "") + (isBareBody(headOf(options.raw)) ? "\r\n" : ""),
-  );
   const head = headOf(options.raw);
-  const forged = fieldsTakenOut(head, {
+  const block = readHeaderBlock(head);
+  const ours = Buffer.from(
+    receivedField(options) + told + (options.added ?? "") + (isBareBody(block, head.length) ? "\r\n" : ""),
+  );
+  const forged = fieldsTakenOut(block.text, {
     hostname: options.hostname,
     noteName: noteName.toLowerCase(),
     without: options.without ?? NOTHING,
@@ -128,10 +129,9 @@ function valueBehindColon(text: string, field: HeaderField): string {
 
 /** The fields that claim to be ours: the results of our authserv-id, and every note (RFC 8601 §5); and those that go no further. */
 function fieldsTakenOut(
-  raw: Uint8Array,
+  text: string,
   ours: { readonly hostname: string; readonly noteName: string; readonly without: ReadonlySet<string> },
 ): readonly HeaderField[] {
-  const { text } = readHeaderBlock(raw);
   const out: HeaderField[] = [];
   eachField(text, (field) => {
     // Folded before its colon, with controls or blanks in it: some programs take it for the field all the same.

@@ -56,6 +56,18 @@ export function isTrusted(snapshot: PolicySnapshot, ip: string): boolean {
   return snapshot.trustedNetwork(ip) !== null || snapshot.ipSender(ip) !== null;
 }
 
+/** The same of a session's client, looked up once for a connection as long as the settings stay. */
+export function isTrustedClient(
+  session: Pick<Session, "client" | "trusted">,
+  snapshot: PolicySnapshot,
+): boolean {
+  const { ip } = session.client;
+  const { version } = snapshot;
+  if (session.trusted?.version !== version || session.trusted.ip !== ip)
+    session.trusted = { version, ip, is: isTrusted(snapshot, ip) };
+  return session.trusted.is;
+}
+
 /**
  * Milliseconds before the greeting: none for trusted clients and named proxies, and none where everybody must log in: the
  * pause is there to make spam programs show themselves, people should not wait for it.

@@ -13,7 +13,7 @@ import { acceptMessage } from "./accept-message.ts";
 import { refuseUnknownFrom } from "./admit-sender.ts";
 import { type Answer, answer } from "./answer.ts";
 import { BodyCollector, type BodyFlaw } from "./body-collector.ts";
-import { isTrusted } from "./connect.ts";
+import { isTrustedClient } from "./connect.ts";
 import { decideAll, decisionSubjects } from "./decide-all.ts";
 import { answeredAsSet, identifySent, type SentMessage, whoFindings } from "./outgoing-message.ts";
 import { refuseHeaderSenders } from "./own-addresses.ts";
@@ -276,7 +276,7 @@ async function findOut(
   const { transaction, raw, sent } = message;
   const { snapshot } = transaction;
   const envelope: Envelope = { ...message.bare, recipients: transaction.recipients };
-  const arrived = envelopeFacts(envelope, raw.length, isTrusted(snapshot, session.client.ip));
+  const arrived = envelopeFacts(envelope, raw.length, isTrustedClient(session, snapshot));
   const known = sent === null ? arrived : [...arrived, ...services.outgoing.findings(sent.message)];
   if (!session.listener.content_checks) return known;
   const wanted = snapshot.wantedFacts(message.subjects);

@@ -67,6 +67,8 @@ export interface Session {
   provenAs: SenderSettings | null;
   /** Addresses that were asked about under the settings of `version`, by `addressKey`: do they have the login's password? */
   linked: { readonly version: number; readonly answers: Map<string, boolean> } | null;
+  /** Is `ip` trusted under the settings of `version`? Asked for every message of the connection. */
+  trusted: { readonly version: number; readonly ip: string; readonly is: boolean } | null;
   /** The connection as outgoing control counts it; made with the first mail of a sender. */
   outgoing: OutgoingConnection | null;
 }
@@ -89,6 +91,7 @@ export function newSession(listener: ListenerSettings, client: Client): Session 
     password: null,
     provenAs: null,
     linked: null,
+    trusted: null,
     outgoing: null,
   };
 }

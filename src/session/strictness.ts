@@ -1,12 +1,12 @@
 // How strictly a client is held to the standards: strangers by the letter, our own devices and programs as they are. Settings per listener.
 import type { BodyLimits } from "./body-collector.ts";
-import { isTrusted } from "./connect.ts";
+import { isTrustedClient } from "./connect.ts";
 import type { SessionServices } from "./services.ts";
 import type { Session } from "./session.ts";
 
 /** Is the client one of our own: logged in, or of a trusted network or IP sender? */
-export function isOwnClient({ client }: Session, services: Pick<SessionServices, "snapshot">): boolean {
-  return client.login !== null || isTrusted(services.snapshot(), client.ip);
+export function isOwnClient(session: Session, services: Pick<SessionServices, "snapshot">): boolean {
+  return session.client.login !== null || isTrustedClient(session, services.snapshot());
 }
 
 /**
