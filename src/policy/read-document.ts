@@ -67,13 +67,17 @@ function isTable(value: unknown): value is Table {
 /** Why a document is too large to look at, or null. Counts before any schema runs, so that a hostile one costs little. */
 function oversized(document: unknown): string | null {
   let left = MAX_VALUES;
+  const tooMany = `has more than ${MAX_VALUES} values; split it into several documents`;
   const visit = (value: unknown, depth: number): string | null => {
-    if (--left < 0) return `has more than ${MAX_VALUES} values; split it into several documents`;
+    if (--left < 0) return tooMany;
     if (typeof value === "string" && value.length > MAX_TEXT)
       return `holds a text of more than ${MAX_TEXT} characters`;
     if (typeof value !== "object" || value === null) return null;
     if (depth >= MAX_DEPTH) return `is nested deeper than ${MAX_DEPTH} levels`;
-    for (const inner of Object.values(value)) {
+    // A list is walked as it lies: Object.values would first name each of a million places.
+    const inners: readonly unknown[] = Array.isArray(value) ? value : Object.values(value);
+    if (inners.length > left) return tooMany;
+    for (const inner of inners) {
       const reason = visit(inner, depth + 1);
       if (reason !== null) return reason;
     }

@@ -13,6 +13,14 @@ async function milliseconds(work: () => unknown): Promise<number> {
   return performance.now() - started;
 }
 
+/** Of the processor, whoever else is at work on this machine. */
+async function cpuMilliseconds(work: () => unknown): Promise<number> {
+  const started = process.cpuUsage();
+  await work();
+  const { user, system } = process.cpuUsage(started);
+  return (user + system) / 1000;
+}
+
 test("containers encoded within encoded containers are not decoded at every level", () => {
   const level =
     "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n";
@@ -107,7 +115,7 @@ test.each([
     "From: a@a.test\r\nContent-Type: application/zip; name=a.zip\r\nContent-Transfer-Encoding: base64\r\n\r\n";
   const raw = Buffer.from(header + archive.toString("base64"));
   let found: unknown = null;
-  const took = await milliseconds(async () => {
+  const took = await cpuMilliseconds(async () => {
     found = (await scanMessage(raw, ["attachments"])).get("attachments");
   });
   // Minutes where each listing is unpacked and judged; the scan worker has ten seconds.

@@ -29,11 +29,14 @@ export interface ScriptedPeer {
 
 function makeTalk(socket: Socket, number: number, peer: { commands: string[]; messages: string[] }): Talk {
   let buffer = "";
+  /** The end of what was searched already, and what came since: a large message is not searched anew with each piece. */
+  let recent = "";
   let gone = false;
   let wake: () => void = () => {};
   socket.setEncoding("latin1");
   socket.on("data", (chunk: string) => {
     buffer += chunk;
+    recent += chunk;
     wake();
   });
   const leave = (): void => {
@@ -44,8 +47,10 @@ function makeTalk(socket: Socket, number: number, peer: { commands: string[]; me
   socket.on("close", leave);
   socket.on("error", leave);
   const upTo = async (mark: string): Promise<string | null> => {
-    while (!buffer.includes(mark)) {
+    recent = buffer;
+    while (!recent.includes(mark)) {
       if (gone) return null;
+      recent = recent.slice(1 - mark.length);
       await new Promise<void>((resolve) => {
         wake = resolve;
       });

@@ -96,6 +96,14 @@ describe("size", () => {
   test.each([
     ["deep", nested(5000), "is nested deeper than 8 levels"],
     ["many values", { networks: { trusted: new Array(1_000_001).fill(1) } }, "has more than 1000000 values"],
+    [
+      "many values in many lists",
+      {
+        networks: { trusted: new Array(600_000).fill(1) },
+        domain: Array.from({ length: 50_000 }, () => ({ rules: ["a", "b", "c", "d", "e", "f"] })),
+      },
+      "has more than 1000000 values",
+    ],
     ["many items", { domain: new Array(50_001).fill({}) }, "has 50001 items; at most 50000 are allowed"],
     [
       "long text",
