@@ -8,8 +8,7 @@ type KeyLookup = (name: string, rrtype: string) => Promise<string[] | string[][]
 
 export interface DkimVerification {
   readonly results: DKIMVerifyResult["results"];
-  /** The addresses of all From fields, as mailauth reads them, and the number of the fields. */
-  readonly headerFrom: readonly string[];
+  /** How many From fields mailauth counts. */
   readonly fromFields: number;
   readonly arc: DKIMVerifyResult["arc"];
 }

@@ -1,5 +1,6 @@
 // The DKIM-Signature fields of a message, by hand over node:crypto (RFC 6376, RFC 8463): relaxed/relaxed, the whole body, no `l=`.
-// The message's octets are hashed as they are sent and never changed. No I/O.
+// The message's octets are hashed as they are sent and never changed; a large one is read
+// from its file for that.
 import { createHash, type KeyObject, sign } from "node:crypto";
 import { promisify } from "node:util";
 import { headOf, type MessageBody } from "../message/body.ts";

@@ -41,10 +41,10 @@ export interface OutgoingResult {
   readonly counted: readonly MailAddress[];
 }
 
-/** What is locked: a whole sender (`identity` null) or one identity of it. */
 /** Who locks when no person does: such a lock may be lifted by a one-time link. No account may be called so. */
 export const LOCKED_BY_ITSELF = "gatepost";
 
+/** What is locked: a whole sender (`identity` null) or one identity of it. */
 export interface LockKey {
   readonly sender: string;
   readonly identity: string | null;
