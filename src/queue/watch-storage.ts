@@ -1,6 +1,6 @@
 // May mail be taken? Looks at the disk and at the files of the data directory: refuses in time when space or inodes run out, and at once
 // when a file is not the one it was; says so, keeps the reserve, and finds out when all is well again.
-import { statSync } from "node:fs";
+import { type Stats, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
@@ -68,8 +68,8 @@ export function createStorageWatch(parts: StorageParts): StorageWatch {
 
   const minFree = (): number =>
     parts.minFree() ?? Math.min(USUAL_MIN_FREE, Math.floor(space.total * USUAL_SHARE));
-  /** A reserve that was given up is no space to fill with new mail. */
-  const least = (): number => minFree() + (reserve.isHeld() ? 0 : reserve.bytes);
+  /** A reserve that was given up is no space to fill with new mail; what is made of it again is no free space already. */
+  const least = (): number => minFree() + reserve.missing();
 
   const judge = (): void => {
     const wanted = least() * (full === null ? 1 : ENOUGH);
@@ -131,17 +131,20 @@ export function createStorageWatch(parts: StorageParts): StorageWatch {
     refresh();
     if (trouble !== null && displaced === null) await tryToWrite();
     await keepReserve();
-    if (stopped) return;
-    tell();
-    cancel = clock.after(LOOK_EVERY_MS, begin);
+    if (!stopped) tell();
   };
   const begin = (): void => {
-    turn().catch((err: unknown) => log.error({ err }, "the disk cannot be looked at"));
+    turn()
+      .catch((err: unknown) => log.error({ err }, "the disk cannot be looked at"))
+      .finally(() => {
+        if (!stopped) cancel = clock.after(LOOK_EVERY_MS, begin);
+      });
   };
   let cancel = clock.after(0, begin);
   return {
     refusal(bytes) {
-      if (clock.now() - lookedAt > FRESH_MS) refresh();
+      // While the reserve is made the free space shrinks quickly.
+      if (making || clock.now() - lookedAt > FRESH_MS) refresh();
       if (displaced !== null) return new StoreError("failed", displaced);
       if (full !== null) return new StoreError("disk-full", full);
       if (space.free - bytes >= least()) return null;
@@ -169,12 +172,17 @@ export function createStorageWatch(parts: StorageParts): StorageWatch {
   };
 }
 
-/** What the files are now; later, in words, which of them is another or shorter. */
+/** What the files are now; later, in words, which of them is another or shorter, or cannot be looked at. Never throws. */
 function rememberedPlaces(data: string): { difference(): string | null } {
   const known = new Map<string, { readonly place: string; size: number }>();
   const difference = (): string | null => {
     for (const name of WATCHED) {
-      const info = statSync(join(data, name), { throwIfNoEntry: false });
+      let info: Stats | undefined;
+      try {
+        info = statSync(join(data, name), { throwIfNoEntry: false });
+      } catch (error) {
+        return `${name} cannot be looked at (${String(error)}). New mail is refused with 451, for it may be lost. It is taken again when "${join(data, name)}" can be looked at; see whether the disk fails.`;
+      }
       const before = known.get(name);
       if (before === undefined) {
         if (info !== undefined) known.set(name, { place: `${info.dev}:${info.ino}`, size: info.size });

@@ -39,9 +39,11 @@ export function reserveBytes({ total }: Pick<DiskSpace, "total">): number {
 export interface DiskReserve {
   readonly bytes: number;
   isHeld(): boolean;
+  /** Octets of it that are not on the disk yet; while it is made they become fewer. */
+  missing(): number;
   /** Gives it up at once. True when there was one. */
   giveUp(): boolean;
-  /** Makes it. Rejects when there is no room after all; nothing of it stays then. */
+  /** Makes it. Rejects when there is no room after all or it was given up meanwhile; nothing of it stays then. */
   make(): Promise<void>;
 }
 
@@ -49,28 +51,40 @@ export interface DiskReserve {
 export function createDiskReserve(data: string, bytes: number): DiskReserve {
   const folder = join(data, FOLDER);
   let held = existsSync(folder) && readdirSync(folder).length === FILES;
+  const fileBytes = Math.ceil(bytes / FILES);
+  /** Files that are written or being written. */
+  let begun = 0;
+  let timesGivenUp = 0;
   return {
     bytes,
     isHeld: () => held,
+    missing: () => (held ? 0 : Math.max(0, bytes - begun * fileBytes)),
     giveUp() {
       const was = existsSync(folder);
+      timesGivenUp++;
       giveUpReserve(data);
       held = false;
+      begun = 0;
       return was;
     },
     async make() {
+      const before = timesGivenUp;
       try {
         await mkdir(folder, { recursive: true, mode: 0o700 });
         // Not zeros: some file systems keep those without any space.
-        const content = randomBytes(Math.ceil(bytes / FILES));
+        const content = randomBytes(fileBytes);
         for (let n = 0; n < FILES; n++) {
+          begun = n + 1;
           await using file = await open(join(folder, String(n).padStart(2, "0")), "w", 0o600);
           await file.writeFile(content);
           await file.datasync();
+          // Its files are gone, and what was just written must not stay for a whole one.
+          if (timesGivenUp !== before) throw new Error("it was given up while it was made");
         }
         held = true;
       } catch (error) {
         giveUpReserve(data);
+        begun = 0;
         throw error;
       }
     },

@@ -7,6 +7,7 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
@@ -174,6 +175,56 @@ test("a file that is put back ends it", async () => {
   renameSync(join(data, "elsewhere"), join(data, "spool.db"));
   await turn(6000);
   expect([watch.refusal(0), alarms.size]).toEqual([null, 0]);
+});
+
+test("a file that cannot be looked at for once is told, and the watch goes on", async () => {
+  await turn(1000);
+  const vault = join(data, "vault");
+  renameSync(vault, join(data, "elsewhere"));
+  // To look at it fails with ELOOP, which is not "no such file".
+  symlinkSync(vault, vault);
+  watch.failed(new StoreError("failed", "input/output error"));
+  expect(alarms.get("data-files")).toStartWith("vault cannot be looked at (");
+  await turn(12_000);
+  expect(watch.refusal(0)?.message).toContain("cannot be looked at");
+  rmSync(vault);
+  renameSync(join(data, "elsewhere"), vault);
+  await turn(12_000);
+  expect([watch.refusal(0), alarms.size]).toEqual([null, 0]);
+});
+
+test("mail is taken while the reserve is made", async () => {
+  minFree = 100 * MB;
+  const before = 107.2 * MB;
+  disk = { ...disk, free: before };
+  clock.step(clock.now());
+  const seen: unknown[] = [];
+  while (!reserve.isHeld()) {
+    const folder = join(data, "reserve");
+    const made = existsSync(folder) ? readdirSync(folder).length * (RESERVE / 32) : 0;
+    disk = { ...disk, free: before - made };
+    clock.jump(200);
+    seen.push(watch.refusal(5 * MB)?.message ?? null);
+    await Bun.sleep(0);
+  }
+  expect(seen.length).toBeGreaterThan(3);
+  expect(seen.filter((refused) => refused !== null)).toEqual([]);
+});
+
+test("a reserve that is given up while it is made, at whichever file, is not held and leaves nothing", async () => {
+  const folder = join(data, "reserve");
+  for (const at of [1, 16, 32]) {
+    const making = reserve.make().then(
+      () => "made",
+      (error: unknown) => String(error),
+    );
+    while (!existsSync(join(folder, String(at - 1).padStart(2, "0")))) await Bun.sleep(0);
+    reserve.giveUp();
+    expect(await making).not.toBe("made");
+    expect([reserve.isHeld(), existsSync(folder), reserve.missing()]).toEqual([false, false, RESERVE]);
+  }
+  await reserve.make();
+  expect([reserve.isHeld(), reserve.missing()]).toEqual([true, 0]);
 });
 
 test("a disk that takes no writes is told, until it does again, with mail or without", async () => {
