@@ -130,7 +130,8 @@ export class BodyFileWriter {
 
 /**
  * The octets of a part, block by block; each block is good until the next is asked for. Rejects with StoreError: kind "lost" when the file is
- * gone, shorter, or does not hold what was written, which shows before the last block is given out.
+ * gone, shorter, or does not hold what was written, which shows before the last block is given out. The sum is that of the whole file: what
+ * stands before the part is read for it.
  */
 export async function* filePieces(part: FilePart): AsyncGenerator<Uint8Array> {
   let file: FileHandle;
@@ -140,14 +141,15 @@ export async function* filePieces(part: FilePart): AsyncGenerator<Uint8Array> {
     throw bodyError(`the message body could not be read from ${part.path}`, error);
   }
   try {
-    const checks = part.sum !== null && part.from === 0;
+    const end = part.from + part.bytes;
     let sum = 0n;
-    for (let at = 0; at < part.bytes; ) {
-      const block = await readBlock(file, part, at);
+    for (let at = part.sum === null ? part.from : 0; at < end; ) {
+      const block = await readBlock(file, { path: part.path, end }, at);
+      const before = Math.max(0, part.from - at);
       at += block.length;
-      if (checks) sum = blockSum(block, sum);
-      if (checks && at === part.bytes && sumText(sum) !== part.sum) throw damaged(part.path);
-      yield block;
+      if (part.sum !== null) sum = blockSum(block, sum);
+      if (part.sum !== null && at === end && sumText(sum) !== part.sum) throw damaged(part.path);
+      if (before < block.length) yield before === 0 ? block : block.subarray(before);
     }
   } finally {
     await file.close();
@@ -214,18 +216,22 @@ export async function wholeBody(body: MessageBody): Promise<Uint8Array> {
   return whole;
 }
 
-async function readBlock(file: FileHandle, part: FilePart, at: number): Promise<Uint8Array> {
-  const wanted = Math.min(BLOCK_BYTES, part.bytes - at);
+async function readBlock(
+  file: FileHandle,
+  { path, end }: { readonly path: string; readonly end: number },
+  at: number,
+): Promise<Uint8Array> {
+  const wanted = Math.min(BLOCK_BYTES, end - at);
   const block = Buffer.allocUnsafeSlow(wanted);
   for (let got = 0; got < wanted; ) {
     let bytesRead: number;
     try {
-      ({ bytesRead } = await file.read(block, got, wanted - got, part.from + at + got));
+      ({ bytesRead } = await file.read(block, got, wanted - got, at + got));
     } catch (error) {
-      throw bodyError(`the message body could not be read from ${part.path}`, error);
+      throw bodyError(`the message body could not be read from ${path}`, error);
     }
     if (bytesRead === 0) {
-      const words = `${part.path} ends ${part.bytes - at - got} octets too soon: the file was cut short`;
+      const words = `${path} ends ${end - at - got} octets too soon: the file was cut short`;
       throw new StoreError("lost", words);
     }
     got += bytesRead;

@@ -302,7 +302,7 @@ export function removeArchiveCopies(seqs: readonly number[]): Statement {
   return deleteArchiveCopies({ seqs: JSON.stringify(seqs) });
 }
 
-/** Removes those of the messages that have no recipient left and no copy to file. */
+/** Removes those of the messages that have no recipient left, no copy to file and nothing that the sender is still to be told of. */
 export function removeSettledMessages(seqs: readonly number[]): Statement {
   return deleteSettledMessages({ seqs: JSON.stringify(seqs) });
 }

@@ -1,10 +1,13 @@
 // spool.db on a real file: the schema Drizzle believes in, the indexes the queue lives by, bodies in rows and files.
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { getTableColumns, getTableName, sql } from "drizzle-orm";
+import { wirePieces } from "../../src/delivery/dot-stuffing.ts";
+import { isLarge } from "../../src/message/body.ts";
 import { silentLog } from "../../src/observe/log.ts";
+import { wholeBody } from "../../src/store/body-file.ts";
 import type { Statement } from "../../src/store/database.ts";
 import { type Database, openDatabase } from "../../src/store/open-database.ts";
 import { openSpool } from "../../src/store/spool.ts";
@@ -147,6 +150,8 @@ test("claims, deadlines and settlements walk indexes, never the whole queue", as
   expect(settled).toContain("SEARCH message USING INTEGER PRIMARY KEY");
   expect(settled).not.toContain("SCAN message");
   expect(settled).not.toContain("SCAN recipient");
+  expect(settled).toContain("SEARCH unreported USING PRIMARY KEY (message_seq=?)");
+  expect(settled).toContain("SEARCH archive_copy USING INTEGER PRIMARY KEY");
 });
 
 test("counting reads two rows and one message, however long the queue is", async () => {
@@ -321,3 +326,31 @@ test("many large bodies kept at the same time are all there", async () => {
     );
   }
 });
+
+test.each([65_537, 200_000, 327_680, 327_681, 400_000, 900_001])(
+  "a file of %i octets that was damaged anywhere is found before the end is sent",
+  async (size) => {
+    const spool = await openSpool({ database, bodiesFolder: bodiesFolder() });
+    const text = Buffer.from("Subject: x\r\n\r\n".padEnd(size, "a line of text\r\n"));
+    const { file } = await spool.keepBody("id1", 1, text);
+    if (file === null) throw new Error("it is in no file");
+    const path = join(bodiesFolder(), file);
+    const stored = { seq: 1, size, bodyFile: file };
+    expect(text.equals(await wholeBody(await spool.body(stored)))).toBe(true);
+    for (const at of [100, 65_536, size - 70_000, size - 1].filter((one) => one >= 0)) {
+      const bytes = await readFile(path);
+      bytes[at] = (bytes[at] ?? 0) ^ 1;
+      await writeFile(path, bytes);
+      let ended = false;
+      const sending = (async () => {
+        const body = await spool.body(stored);
+        // One that fits into memory is looked at before anything is sent.
+        if (!isLarge(body)) ended = true;
+        else for await (const { isLast } of wirePieces(body)) ended ||= isLast;
+      })();
+      expect((await failureOf(sending)).kind).toBe("lost");
+      expect(ended).toBe(false);
+      await writeFile(path, text);
+    }
+  },
+);
