@@ -41,6 +41,7 @@ export async function createKnownRecipients(options: {
   const known = new Map<string, { readonly seenAt: number; readonly savedAt: number }>();
   const unsaved = new Set<string>();
   let cancelTimer: (() => void) | null = null;
+  let closed = false;
   try {
     const rows = await store.load(MAX_KNOWN);
     for (const { address, seenAt } of rows.toReversed()) known.set(address, { seenAt, savedAt: seenAt });
@@ -50,6 +51,11 @@ export async function createKnownRecipients(options: {
 
   function change(key: string): void {
     unsaved.add(key);
+    saveLater();
+  }
+
+  function saveLater(): void {
+    if (closed) return;
     cancelTimer ??= clock.after(SAVE_EVERY_MS, () => {
       cancelTimer = null;
       void save();
@@ -68,7 +74,14 @@ export async function createKnownRecipients(options: {
       try {
         await store.save({ confirmed, refused, before: clock.now() - KEEP_MS });
       } catch (err) {
-        log.warn({ err }, "confirmed recipients could not be written");
+        log.warn({ err }, "confirmed recipients could not be written; it is tried again");
+        for (const key of keys) unsaved.add(key);
+        // What is refused while nothing can be written is not in `known`, which bounds the rest.
+        for (const key of unsaved) {
+          if (unsaved.size <= 2 * MAX_KNOWN) break;
+          unsaved.delete(key);
+        }
+        saveLater();
         return;
       }
     }
@@ -96,6 +109,7 @@ export async function createKnownRecipients(options: {
       if (known.delete(key)) change(key);
     },
     async close() {
+      closed = true;
       cancelTimer?.();
       cancelTimer = null;
       await save();

@@ -269,3 +269,44 @@ test("the list is bounded, the oldest go first, and what is on disk follows", as
   await known.close();
   expect((await store.load(100_000)).length).toBe(50_000);
 }, 60_000);
+
+test("what could not be written is written later, also a refusal", async () => {
+  const saved: string[] = [];
+  let works = false;
+  let now = 1_700_000_000_000;
+  const timers: (() => void)[] = [];
+  const known = await createKnownRecipients({
+    log: silentLog,
+    clock: {
+      now: () => now,
+      after(_ms, wake) {
+        timers.push(wake);
+        return () => {};
+      },
+    },
+    store: {
+      load: async () => [{ address: "old@example.test", seenAt: now }],
+      async save({ confirmed, refused }) {
+        if (!works) throw new Error("the disk is full");
+        saved.push(...confirmed.map((one) => `+${one.address}`), ...refused.map((address) => `-${address}`));
+      },
+    },
+  });
+  const wait = async (): Promise<void> => {
+    now += 30_000;
+    for (const wake of timers.splice(0)) wake();
+    await Bun.sleep(1);
+  };
+  known.confirm("new@example.test");
+  known.refuse("old@example.test");
+  await wait();
+  await wait();
+  expect([saved, timers.length]).toEqual([[], 1]);
+  works = true;
+  await wait();
+  expect([saved, timers.length]).toEqual([["+new@example.test", "-old@example.test"], 0]);
+  works = false;
+  known.refuse("new@example.test");
+  await known.close();
+  expect(timers.length).toBe(1);
+});
