@@ -4,6 +4,7 @@ import { actorOf, audit } from "./actor.ts";
 import type { ConsoleContext } from "./console-env.ts";
 import { domainPart, inScope, ownDomains } from "./domain-scope.ts";
 import { type ReleaseQuestion, releaseQuestion } from "./release-terms.ts";
+import { sourceStream } from "./source-stream.ts";
 
 /**
  * May whoever asks see and handle the item? Domain administrators: what came for their domains and what their senders sent. What an
@@ -29,6 +30,19 @@ export async function seeItem(c: ConsoleContext, item: QuarantineItem): Promise<
   if (item.class !== "undeliverable" || item.seenAt !== null || item.state !== "kept") return;
   await c.get("services").quarantine.see(item.id);
   await audit(c, { action: "quarantine seen", subject: item.id, detail: `for ${item.recipient}` });
+}
+
+/** Hands the message out as a file. Whoever asks for the head alone has read nothing: no line in the audit log, no file opened. */
+export async function sendSource(
+  c: ConsoleContext,
+  item: QuarantineItem,
+  source: AsyncGenerator<Uint8Array>,
+): Promise<Response> {
+  c.header("Content-Type", "message/rfc822");
+  c.header("Content-Disposition", `attachment; filename="${item.id}.eml"`);
+  if (c.req.method === "HEAD") return c.body(null);
+  await audit(c, { action: "quarantine download", subject: item.id, detail: `for ${item.recipient}` });
+  return c.body(sourceStream(source));
 }
 
 /** A newer item of the same message and recipient, when this one was released and came back; or null. */

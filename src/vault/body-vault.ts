@@ -1,7 +1,7 @@
 // Bodies that are kept after the queue: one compressed file per content, named after its SHA-256. Knows nothing of who refers to them.
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, readdir, rename, stat, unlink, utimes } from "node:fs/promises";
+import { mkdir, open, readdir, rename, stat, unlink, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
@@ -25,7 +25,10 @@ export interface BodyVault {
   get(hash: string): Promise<Uint8Array | null>;
   /** The first octets, at most `maxBytes`; what the file should hold is only known when it is read to its end. */
   start(hash: string, maxBytes: number): Promise<Uint8Array | null>;
-  /** The same piece by piece. That the file does not hold what its name says shows at the end: the reading rejects. */
+  /**
+   * The same piece by piece; null when it is not there. The file is opened by the first piece that is asked for: whoever asks for none has
+   * nothing to close. That the file does not hold what its name says shows at the end: the reading rejects.
+   */
   pieces(hash: string): Promise<AsyncGenerator<Uint8Array> | null>;
   /** Is there a file for it? What is in it is not looked at. */
   has(hash: string): Promise<boolean>;
@@ -119,10 +122,16 @@ class DirectoryVault implements BodyVault {
     if (pieces === null) return null;
     const found: Uint8Array[] = [];
     let bytes = 0;
-    for await (const piece of pieces) {
-      found.push(piece);
-      bytes += piece.length;
-      if (bytes >= maxBytes) break;
+    try {
+      for await (const piece of pieces) {
+        found.push(piece);
+        bytes += piece.length;
+        if (bytes >= maxBytes) break;
+      }
+    } catch (error) {
+      // Removed between the look and the opening.
+      if (isMissing(error)) return null;
+      throw error;
     }
     const all = Buffer.concat(found);
     return all.length > maxBytes ? all.subarray(0, maxBytes) : all;
@@ -132,7 +141,8 @@ class DirectoryVault implements BodyVault {
     if (!HASH.test(hash)) return null;
     const path = this.#path(hash);
     try {
-      return unpacked(await open(path, "r"), path, hash);
+      await stat(path);
+      return unpacked(path, hash);
     } catch (error) {
       if (isMissing(error)) return null;
       throw error;
@@ -239,8 +249,9 @@ async function compressTo(path: string, body: LargeBody): Promise<void> {
   }
 }
 
-/** The content of a packed file; closes it. */
-async function* unpacked(file: FileHandle, path: string, hash: string): AsyncGenerator<Uint8Array> {
+/** The content of a packed file, which is opened when the first piece is asked for and closed at the end. */
+async function* unpacked(path: string, hash: string): AsyncGenerator<Uint8Array> {
+  const file = await open(path, "r");
   const sum = createHash("sha256");
   const reading = file.createReadStream();
   const plain = reading.pipe(createZstdDecompress());

@@ -1,6 +1,6 @@
 // The pages about mail: finding a message, understanding it, acting on it.
 import { describe, expect, test } from "bun:test";
-import { administratorAt, browserOf } from "./console-browser.ts";
+import { administratorAt, apiToken, browserOf, ORIGIN } from "./console-browser.ts";
 import { fakeGateway } from "./fake-services.ts";
 
 async function setUp() {
@@ -163,6 +163,39 @@ describe("quarantine", () => {
     expect(file.headers.get("Content-Disposition")).toBe(`attachment; filename="${item?.id}.eml"`);
     expect(await file.text()).toBe("Subject: x\r\n\r\nbody\r\n");
     expect(gateway.auditEntries.at(-1)?.action).toBe("quarantine download");
+  });
+
+  test("asked for its head alone, or when that cannot be audited, a message is not read", async () => {
+    const { gateway, browser, app } = await setUp();
+    const [item] = await gateway.services.quarantine.list({ limit: 1, state: "kept" });
+    const source = gateway.services.quarantine.source;
+    let read = 0;
+    Object.assign(gateway.services.quarantine, {
+      source: async (id: string) => {
+        const pieces = await source(id);
+        return (async function* () {
+          read++;
+          if (pieces !== null) yield* pieces;
+        })();
+      },
+    });
+    const token = apiToken(gateway, "read");
+    const page = `/quarantine/${item?.id}/message.eml`;
+    const api = `${ORIGIN}/api/v1/quarantine/${item?.id}/message`;
+    const headers = { Authorization: `Bearer ${token}` };
+    const audited = gateway.auditEntries.length;
+    for (const head of [
+      await browser.send(page, { method: "HEAD" }),
+      await app.request(api, { method: "HEAD", headers }),
+    ]) {
+      expect(head.status).toBe(200);
+      expect(head.headers.get("Content-Disposition")).toBe(`attachment; filename="${item?.id}.eml"`);
+    }
+    expect([read, gateway.auditEntries.length - audited]).toEqual([0, 0]);
+    Object.assign(gateway.services.accounts, { audit: () => Promise.reject(new Error("the disk is full")) });
+    expect((await browser.get(page)).status).toBe(500);
+    expect((await app.request(api, { headers })).status).toBe(500);
+    expect(read).toBe(0);
   });
 });
 

@@ -1,7 +1,7 @@
 // Bodies in the vault: kept once, read back whole, never removed while somebody may need them.
 import { expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import { readdirSync, statSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
+import { readdirSync, readlinkSync, statSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openBodyVault } from "../../src/vault/body-vault.ts";
 import { temporaryDirectory } from "../store/temporary-database.ts";
@@ -104,4 +104,27 @@ test("a body stored while it is being removed is there afterwards", async () => 
     await Promise.all([removal, vault.put(body)]);
     expect(await vault.get(hash)).not.toBeNull();
   }
+});
+
+test("pieces that nobody asks for leave no file open, and those that are not read to the end neither", async () => {
+  await using directory = temporaryDirectory();
+  const vault = await openBodyVault(directory.path);
+  const hash = await vault.put(Buffer.from("Subject: x\r\n\r\n".repeat(100_000)));
+  const openFiles = (): number =>
+    readdirSync("/proc/self/fd").filter((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`) === pathOf(directory.path, hash);
+      } catch {
+        return false;
+      }
+    }).length;
+  const unread = [];
+  for (let i = 0; i < 10; i++) unread.push(await vault.pieces(hash));
+  expect(openFiles()).toBe(0);
+  const [begun, never] = unread;
+  expect((await begun?.next())?.done).toBe(false);
+  expect(openFiles()).toBe(1);
+  await begun?.return(undefined);
+  await never?.return(undefined);
+  expect(openFiles()).toBe(0);
 });

@@ -1,10 +1,16 @@
 // Mail over the API: the message log, the quarantine, the queue, and how the gateway is doing.
 import { z } from "zod";
-import { audit } from "../actor.ts";
 import type { ConsoleContext } from "../console-env.ts";
-import { cursorOf, cursorText, deleteItem, itemOf, releaseItem, seeItem } from "../quarantine-actions.ts";
+import {
+  cursorOf,
+  cursorText,
+  deleteItem,
+  itemOf,
+  releaseItem,
+  seeItem,
+  sendSource,
+} from "../quarantine-actions.ts";
 import { actOnQueue, isMessageId, type QueueAction, retryWholeQueue } from "../queue-actions.ts";
-import { sourceStream } from "../source-stream.ts";
 import { explainMessage } from "../words/explain-message.ts";
 import {
   MESSAGE,
@@ -112,10 +118,7 @@ async function getQuarantineSource(c: ConsoleContext): Promise<Response> {
   const item = await itemOf(c, c.req.param("id") ?? "");
   const source = item === null ? null : await c.get("services").quarantine.source(item.id);
   if (item === null || source === null) return notFound(c, "quarantined message");
-  await audit(c, { action: "quarantine download", subject: item.id, detail: `for ${item.recipient}` });
-  c.header("Content-Type", "message/rfc822");
-  c.header("Content-Disposition", `attachment; filename="${item.id}.eml"`);
-  return c.body(sourceStream(source));
+  return sendSource(c, item, source);
 }
 
 async function postRelease(c: ConsoleContext): Promise<Response> {

@@ -1,7 +1,6 @@
 // One quarantined message: why it is kept, what is in it, shown so that nothing in it can act; release, delete, download.
 import { raw } from "hono/html";
 import type { QuarantineItem } from "../../store/quarantine-item.ts";
-import { audit } from "../actor.ts";
 import { accountOf, type ConsoleContext } from "../console-env.ts";
 import { Badge, RuleName } from "../parts/badge.tsx";
 import { confirmPage } from "../parts/confirm-page.tsx";
@@ -11,11 +10,10 @@ import { Icon } from "../parts/icon.tsx";
 import { Moment } from "../parts/moment.tsx";
 import { leaveNotice, Notice } from "../parts/notice.tsx";
 import { Card, Details, PageHeader } from "../parts/page-header.tsx";
-import { deleteItem, itemOf, newerItemOf, releaseItem, seeItem } from "../quarantine-actions.ts";
+import { deleteItem, itemOf, newerItemOf, releaseItem, seeItem, sendSource } from "../quarantine-actions.ts";
 import { forAdministrator, forRoles, type Route } from "../route.ts";
 import { MESSAGE_POLICY } from "../security/response-headers.ts";
 import type { MessageView } from "../services.ts";
-import { sourceStream } from "../source-stream.ts";
 import { bytesInWords, counted } from "../words/amount.ts";
 import { errorPage } from "./error-page.tsx";
 import { identityUrl } from "./identity-address.ts";
@@ -296,10 +294,7 @@ async function getItemSource(c: ConsoleContext): Promise<Response> {
   const source =
     item === null || item.state !== "kept" ? null : await c.get("services").quarantine.source(item.id);
   if (item === null || source === null) return noSuchItem(c);
-  await audit(c, { action: "quarantine download", subject: item.id, detail: `for ${item.recipient}` });
-  c.header("Content-Type", "message/rfc822");
-  c.header("Content-Disposition", `attachment; filename="${item.id}.eml"`);
-  return c.body(sourceStream(source));
+  return sendSource(c, item, source);
 }
 
 async function postRelease(c: ConsoleContext): Promise<Response> {
