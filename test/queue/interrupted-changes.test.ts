@@ -1,5 +1,7 @@
 // The process dies while an administrator holds, drops or retries: held mail stays held, and nothing for the quarantine gets out.
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import type { Statement } from "../../src/store/database.ts";
+import { seize } from "../../src/store/spool-writing.ts";
 import { Bench, byMx, DAY, defers, HOUR, mail, takes } from "./queue-kit.ts";
 
 let bench: Bench;
@@ -7,6 +9,9 @@ beforeEach(async () => {
   bench = await Bench.open();
 });
 afterEach(() => bench.close());
+
+/** Marks due mail as taken. */
+const { sql: SEIZES } = seize([], 0, "queued");
 
 const never = () => new Promise<never>(() => {});
 
@@ -112,6 +117,24 @@ for (const change of CHANGES) {
     });
   }
 }
+
+test("a process that dies while due mail is being taken keeps nobody waiting", async () => {
+  const queue = await heldMail();
+  // The commit is on its way to the disk, and its answer still reaches the process that dies: it goes on to read the body.
+  const taking = new Promise<readonly Statement[]>((resolve) => {
+    bench.beforeCommit = async (unit) => {
+      if (unit.some(({ sql }) => sql === SEIZES)) resolve(unit);
+    };
+  });
+  void queue.retry("m1");
+  const unit = await taking;
+  while (!bench.units.includes(unit)) await Promise.resolve();
+  await bench.crash();
+  bench.beforeCommit = async () => {};
+  const again = await bench.start();
+  await bench.run(DAY);
+  expect(await again.counts()).toMatchObject({ queued: 0, held: 0 });
+}, 10_000);
 
 for (const wish of ["hold", "drop"] as const) {
   test(`a ${wish} of mail that is being dialled outlives the process`, async () => {

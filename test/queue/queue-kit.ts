@@ -243,18 +243,17 @@ export class Bench {
     const dead = { yes: false };
     this.#dead = dead;
     const { database, busy } = this;
+    // What a dead process asks for is never answered, and nobody waits for it.
+    const real = <T>(work: () => Promise<T>): Promise<T> =>
+      dead.yes ? new Promise(() => {}) : busy.track(work());
     const watched: DatabaseWriter = {
-      query: (query) => (dead.yes ? new Promise(() => {}) : busy.track(database.query(query))),
+      query: (query) => real(() => database.query(query)),
       commit: (unit) =>
-        dead.yes
-          ? new Promise(() => {})
-          : busy.track(
-              (async () => {
-                await this.beforeCommit(unit);
-                this.units.push(unit);
-                return database.commit(unit);
-              })(),
-            ),
+        real(async () => {
+          await this.beforeCommit(unit);
+          this.units.push(unit);
+          return database.commit(unit);
+        }),
     };
     const spool = await openSpool({
       database: watched,
@@ -264,9 +263,9 @@ export class Bench {
     // Reading and writing body files is real work too.
     this.spool = {
       ...spool,
-      keepBody: (...args) => busy.track(spool.keepBody(...args)),
-      body: (...args) => busy.track(spool.body(...args)),
-      removeBody: (...args) => busy.track(spool.removeBody(...args)),
+      keepBody: (...args) => real(() => spool.keepBody(...args)),
+      body: (...args) => real(() => spool.body(...args)),
+      removeBody: (...args) => real(() => spool.removeBody(...args)),
     };
     return createQueue({
       spool: this.spool,
