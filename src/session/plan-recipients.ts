@@ -34,6 +34,7 @@ export interface Plan {
 export function planRecipients(message: JudgedMessage, combined: Combined): Plan {
   const { transaction, verdicts } = message;
   const plan: Plan = { accepted: [], records: [] };
+  const isProven = provenOnce(message);
   transaction.recipients.forEach((recipient, n) => {
     const verdict = verdicts[n];
     const fate = combined.fates[n];
@@ -48,7 +49,7 @@ export function planRecipients(message: JudgedMessage, combined: Combined): Plan
       n,
       address,
       dsn: recipient.dsn,
-      mayBounce: mayBounce(message, recipient),
+      mayBounce: mayBounce(message, recipient, isProven),
       disposition,
     });
   });
@@ -144,10 +145,22 @@ function removals({ removeHeaders }: SentMessage): readonly HeaderEdit[] {
 }
 
 /** A client we authenticated or trust gets bounces; anybody else may have forged the reverse-path, unless it is proven. */
-function mayBounce({ transaction, findings }: JudgedMessage, recipient: EnvelopeRecipient): boolean {
-  const { direction, grant } = recipient;
+function mayBounce(
+  { transaction }: JudgedMessage,
+  { direction, grant }: EnvelopeRecipient,
+  isProven: () => boolean,
+): boolean {
   const ours = direction !== "inbound" && grant.by !== "allow-list" && grant.by !== "relay-domain";
-  return ours ? transaction.reversePath !== null : isProvenSender(transaction.reversePath, findings);
+  return ours ? transaction.reversePath !== null : isProven();
+}
+
+/** Found out when the first recipient asks: it is the same for all of them. */
+function provenOnce({ transaction, findings }: JudgedMessage): () => boolean {
+  let known: boolean | null = null;
+  return () => {
+    known ??= isProvenSender(transaction.reversePath, findings);
+    return known;
+  };
 }
 
 /** Copies go out beside what is delivered, each address once; their failure is nobody's bounce. */
