@@ -14,6 +14,7 @@ import {
 } from "../store/spool-entry.ts";
 import { hurry, noteTaken, type SeizeFrom } from "../store/spool-writing.ts";
 import { seizeAll } from "./claim-work.ts";
+import type { CutThrough } from "./cut-through.ts";
 import type { Dispatcher } from "./dispatch.ts";
 import type { LostBodies } from "./lost-bodies.ts";
 import { stateEvent } from "./plan-settlement.ts";
@@ -21,7 +22,7 @@ import type { Queue, QueueEntry } from "./queue.ts";
 import type { Settling } from "./settle-attempt.ts";
 import type { SettlementWriter } from "./settlement-writer.ts";
 import { byMessage } from "./sweep-deadlines.ts";
-import { type Intent, keysOf } from "./work.ts";
+import { type Intent, keysOf, type Work } from "./work.ts";
 
 const STEP_ROWS = 200;
 // Mail that was held past its time gets a day before it is given up.
@@ -35,8 +36,14 @@ export function createAdministration(parts: {
   readonly settling: Pick<Settling, "pendingRecipients">;
   readonly clock: Clock;
   readonly lostBodies: LostBodies;
+  readonly cutThrough: Pick<CutThrough, "inDialogue">;
 }): Pick<Queue, "list" | "counts" | "retry" | "hold" | "drop"> {
-  const { spool, dispatcher, writer, settling, clock, lostBodies } = parts;
+  const { spool, dispatcher, writer, settling, clock, lostBodies, cutThrough } = parts;
+
+  /** What this process has taken. Mail whose sender has no answer yet is not ours: to count, or to hold what may be refused. */
+  function* taken(): Generator<Work> {
+    for (const work of dispatcher.works()) if (!cutThrough.inDialogue(work)) yield work;
+  }
 
   /** All entries of a message, or of the whole queue as it is now, step by step. */
   async function* steps(messageId: string | null): AsyncGenerator<readonly SpooledEntry[]> {
@@ -95,16 +102,16 @@ export function createAdministration(parts: {
   async function mark(messageId: string | null, intent: Intent): Promise<number> {
     let count = 0;
     const keys: EntryKey[] = [];
-    for (const work of dispatcher.works()) {
+    for (const work of taken()) {
       if (messageId !== null && work.message.id !== messageId) continue;
       // A wish to deliver is only worth writing when it takes another one back.
       if (intent.kind !== "deliver" || work.intent.kind !== "deliver") keys.push(...keysOf(work));
       work.intent = intent;
       count += work.recipients.length;
     }
-    const taken: Taken = intent.kind === "deliver" ? { for: "attempt", at: clock.now() } : { for: "hold" };
+    const wish: Taken = intent.kind === "deliver" ? { for: "attempt", at: clock.now() } : { for: "hold" };
     for (let at = 0; at < keys.length; at += STEP_ROWS)
-      await spool.commit([noteTaken(keys.slice(at, at + STEP_ROWS), taken)]);
+      await spool.commit([noteTaken(keys.slice(at, at + STEP_ROWS), wish)]);
     return count;
   }
 
@@ -132,9 +139,9 @@ export function createAdministration(parts: {
     async counts() {
       const { queued, held, oldest } = await spool.counts();
       // What this process has taken waits too, until its settlement is on disk.
-      let taken = writer.pendingRecipients() + settling.pendingRecipients();
-      for (const { recipients } of dispatcher.works()) taken += recipients.length;
-      return { queued: queued + taken, held, oldestReceivedAt: oldest };
+      let unsettled = writer.pendingRecipients() + settling.pendingRecipients();
+      for (const { recipients } of taken()) unsettled += recipients.length;
+      return { queued: queued + unsettled, held, oldestReceivedAt: oldest };
     },
     async retry(messageId) {
       let count = await mark(messageId, { kind: "deliver" });

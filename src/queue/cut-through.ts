@@ -1,6 +1,7 @@
 // Cut-through: the sender waits while the mail server behind answers, and hears its word. What it took needs no place on our disk; what
 // it refuses for all is refused in the dialogue. Anything else, and what takes too long, is stored like other mail, with the attempt
-// that is under way, and that attempt settles it. 250 is only ever said for what the server or our disk holds.
+// that is under way, and that attempt settles it; if it cannot be stored, that attempt's answer is waited for. 250 is only ever said
+// for what the server or our disk holds.
 
 import type { Outcome } from "../delivery/outcome.ts";
 import { isLarge } from "../message/body.ts";
@@ -18,7 +19,8 @@ import type { QueueSettings } from "./queue-settings.ts";
 import { refusalOf, type ServerRefusal } from "./server-refusal.ts";
 import type { Settling } from "./settle-attempt.ts";
 import { type NewMail, newRecipient } from "./take-in.ts";
-import { groupWork, type Work } from "./work.ts";
+import type { StorageWatch } from "./watch-storage.ts";
+import { groupWork, MAX_RECIPIENTS_PER_ATTEMPT, type Work } from "./work.ts";
 
 /** `kept`: on our disk. `taken`: by the mail server. `refused`: by it, for all, in these words; nobody holds the message. */
 export type HandedOver =
@@ -28,15 +30,18 @@ export type HandedOver =
 export interface CutThrough {
   /**
    * Null: this message is not handed over, nothing was done; so too when it resolves to "not tried". Rejects with StoreError when it
-   * was to be kept and could not: then nothing is kept.
+   * was to be kept and could not, and the server did not take it either: then nothing is kept. The storage watch knows of it then.
    */
   handOver(
     mail: NewMail,
     options: { readonly record: MessageRecord; readonly waitMs: number },
   ): Promise<HandedOver | "not tried"> | null;
-  /** An attempt ended, work was given back without one: true when it was that of a sender who waits. */
+  /** An attempt ended, work was given back without one, or an administrator took it away: true when it was handed over. */
   ended(attempt: EndedAttempt): boolean;
   handedBack(work: Work): boolean;
+  withdrawn(work: Work): boolean;
+  /** Its sender still waits for the answer and it is not on our disk: it is no mail of the queue's yet. */
+  inDialogue(work: Work): boolean;
 }
 
 export interface CutThroughParts {
@@ -44,19 +49,22 @@ export interface CutThroughParts {
   readonly outbox: Outbox;
   readonly dispatcher: Dispatcher;
   readonly settling: () => Settling;
+  readonly storage: Pick<StorageWatch, "refusal" | "written" | "failed">;
   readonly settings: () => QueueSettings;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-/** `open`: nothing on disk. `storing`: being written. `stored`: like other mail. `lost`: it could not be written. */
-type State = "open" | "storing" | "stored" | "lost";
+/** `open`: nothing on disk. `storing`: being written. `stored`: like other mail. */
+type State = "open" | "storing" | "stored";
 
 interface Waiting {
   readonly work: Work;
   readonly record: MessageRecord;
   readonly startedAt: number;
   state: State;
+  /** Why it could not be stored; it is open again then, and nothing but the server can take it. */
+  failure: unknown;
   /** As stored. */
   message: SpooledMessage;
   /** What happened while it was being written. */
@@ -68,36 +76,50 @@ interface Waiting {
 
 /** Makes it. */
 export function createCutThrough(parts: CutThroughParts): CutThrough {
-  const { spool, outbox, dispatcher, settings, clock, log } = parts;
+  const { spool, outbox, dispatcher, storage, settings, clock, log } = parts;
   const all = new Map<Work, Waiting>();
   let attempts = 0;
 
-  /** The one piece of work that it is, or null: recipients that differ in route or edits are stored first. */
-  function workOf(mail: NewMail): Work | null {
-    const { id, receivedAt, envelope, body } = mail;
-    if (isLarge(body) || mail.archive !== null || mail.recipients.length === 0) return null;
-    const wantsReport = mail.recipients.some(
-      ({ detail }) => detail.quarantine !== null || detail.dsn?.notify?.includes("SUCCESS") === true,
-    );
-    if (wantsReport) return null;
-    const now = clock.now();
+  /** The one piece of work that it is, its place reserved; null: it is stored first, like other mail. */
+  function reserved(mail: NewMail): Work | null {
+    const key = mayHandOver(mail) ? oneDestination(mail) : null;
+    if (key === null || !dispatcher.reserve(key, mail.body.length)) return null;
+    const [work, ...more] = worksOf(mail);
+    if (work !== undefined && more.length === 0) return work;
+    // Edits or signatures differ.
+    dispatcher.release(key, mail.body.length);
+    return null;
+  }
+
+  function worksOf({ id, receivedAt, envelope, body, recipients }: NewMail): readonly Work[] {
+    const options = { envelope, now: clock.now(), settings: settings() };
     const seq = spool.nextMessageSeq();
     const message: SpooledMessage = { seq, id, receivedAt, size: body.length, envelope, bodyFile: null };
-    const rows = mail.recipients.map((recipient) =>
-      newRecipient(recipient, { envelope, now, settings: settings() }),
-    );
-    const works = groupWork(
-      rows.map((recipient) => ({ message, recipient })),
-      body,
-    );
-    return works.length === 1 ? (works[0] ?? null) : null;
+    const entries = recipients.map((one) => ({ message, recipient: newRecipient(one, options) }));
+    return groupWork(entries, body);
   }
 
   /** Puts it on disk, as the attempt under way that it is. */
   async function store(waiting: Waiting): Promise<void> {
-    const { work, record, startedAt } = waiting;
     waiting.state = "storing";
     waiting.cancelTimer();
+    const refusal = storage.refusal(waiting.work.message.size);
+    const failure = refusal ?? (await written(waiting));
+    if (failure === null) {
+      waiting.state = "stored";
+      waiting.resolve({ kind: "kept" });
+    } else {
+      waiting.state = "open";
+      waiting.failure = failure;
+      // If it still waits for a place, it is not begun any more: what is refused for want of room should not arrive.
+      waiting.work.intent = { kind: "hold" };
+    }
+    waiting.later?.();
+  }
+
+  /** Null when it is on disk, else why not: then nothing of it is. */
+  async function written(waiting: Waiting): Promise<unknown> {
+    const { work, record, startedAt } = waiting;
     const { id, seq } = work.message;
     const body = work.body ?? new Uint8Array();
     try {
@@ -110,15 +132,14 @@ export function createCutThrough(parts: CutThroughParts): CutThrough {
         ],
         [{ kind: "message", record }],
       );
-      waiting.state = "stored";
-      waiting.resolve({ kind: "kept" });
+      storage.written();
+      return null;
     } catch (error) {
-      waiting.state = "lost";
       const { bodyFile } = waiting.message;
       if (bodyFile !== null) void spool.abandonBody(bodyFile, seq);
-      waiting.reject(error);
+      storage.failed(error);
+      return error ?? new Error("it could not be stored");
     }
-    waiting.later?.();
   }
 
   /** The server's word, when it is one for all and for good. */
@@ -130,6 +151,17 @@ export function createCutThrough(parts: CutThroughParts): CutThrough {
     await write(eventsOf(waiting, attempt, refusal), attempt);
     attempt.written();
     waiting.resolve(refusal === null ? { kind: "taken" } : { kind: "refused", reply: refusal });
+  }
+
+  /** Nobody holds all of it and it cannot be kept: the sender is told so and sends again; the log has what the server took of it. */
+  async function refused(waiting: Waiting, attempt: EndedAttempt): Promise<void> {
+    const { work } = waiting;
+    all.delete(work);
+    const taken = attempt.outcomes.filter(({ result }) => result === "delivered");
+    const states = taken.map((outcome) => stateOf(work, outcome, attempt.endedAt));
+    await write([attemptEvent(attempt), ...states], attempt);
+    attempt.written();
+    waiting.reject(waiting.failure);
   }
 
   /** The log cannot be written: the server has the message all the same, and the sender must hear that. */
@@ -148,26 +180,16 @@ export function createCutThrough(parts: CutThroughParts): CutThrough {
     refusal: ServerRefusal | null,
   ): readonly LogEvent[] {
     const { work, record } = waiting;
-    const { startedAt, endedAt, outcomes } = attempt;
-    const id = `${endedAt.toString(36)}-c${(attempts++).toString(36)}`;
-    const tried: LogEvent = {
-      kind: "attempt",
-      record: {
-        id,
-        messageId: work.message.id,
-        startedAt,
-        endedAt,
-        destination: work.destination.key,
-        outcomes,
-      },
-    };
-    const states = outcomes.map((outcome) => {
-      const words = wordsOf(outcome, refusal !== null);
-      const state = refusal === null ? ("delivered" as const) : ("refused" as const);
-      return stateEvent(work, outcome.n, { state, at: endedAt, nextAttemptAt: null, words });
-    });
+    const states = attempt.outcomes.map((outcome) => stateOf(work, outcome, attempt.endedAt));
     const said = refusal === null ? record : { ...record, reply: lineOf(refusal), cause: refusal.cause };
-    return [{ kind: "message", record: said }, tried, ...states];
+    return [{ kind: "message", record: said }, attemptEvent(attempt), ...states];
+  }
+
+  function attemptEvent({ work, startedAt, endedAt, outcomes }: EndedAttempt): LogEvent {
+    const id = `${endedAt.toString(36)}-c${(attempts++).toString(36)}`;
+    const { key: destination } = work.destination;
+    const record = { id, messageId: work.message.id, startedAt, endedAt, destination, outcomes };
+    return { kind: "attempt", record };
   }
 
   /** It is on disk: what happened to it is settled like that of other mail. */
@@ -182,6 +204,8 @@ export function createCutThrough(parts: CutThroughParts): CutThrough {
       case "open":
         if (isFinal(attempt)) {
           void answered(waiting, attempt);
+        } else if (waiting.failure !== null) {
+          void refused(waiting, attempt);
         } else {
           waiting.later = () => void ended(attempt);
           void store(waiting);
@@ -194,47 +218,41 @@ export function createCutThrough(parts: CutThroughParts): CutThrough {
         all.delete(attempt.work);
         parts.settling().ended({ ...attempt, work: asStored(waiting) });
         return true;
-      case "lost":
-        // The sender was told that nothing is kept, and sends it again.
-        all.delete(attempt.work);
-        void write([], attempt).then(attempt.written);
-        return true;
     }
   }
 
-  function handedBack(work: Work): boolean {
+  /** Work that was not dialled: nothing was done for who still waits, `asMail` does it for what is on disk. */
+  function untried(work: Work, asMail: (stored: Work) => void): boolean {
     const waiting = all.get(work);
     if (waiting === undefined) return false;
     switch (waiting.state) {
       case "open":
         waiting.cancelTimer();
         all.delete(work);
-        waiting.resolve("not tried");
+        if (waiting.failure === null) waiting.resolve("not tried");
+        else waiting.reject(waiting.failure);
         return true;
       case "storing":
-        waiting.later = () => void handedBack(work);
+        waiting.later = () => void untried(work, asMail);
         return true;
       case "stored":
         all.delete(work);
-        parts.settling().handedBack([asStored(waiting)]);
-        return true;
-      case "lost":
-        all.delete(work);
+        asMail(asStored(waiting));
         return true;
     }
   }
 
   return {
     handOver(mail, { record, waitMs }) {
-      const work = workOf(mail);
+      const work = reserved(mail);
       if (work === null) return null;
-      if (!dispatcher.reserve(work.destination.key, work.message.size)) return null;
       return new Promise((resolve, reject) => {
         const waiting: Waiting = {
           work,
           record,
           startedAt: clock.now(),
           state: "open",
+          failure: null,
           message: work.message,
           later: null,
           cancelTimer: () => {},
@@ -247,8 +265,28 @@ export function createCutThrough(parts: CutThroughParts): CutThrough {
       });
     },
     ended,
-    handedBack,
+    handedBack: (work) => untried(work, (stored) => parts.settling().handedBack([stored])),
+    withdrawn: (work) => untried(work, (stored) => parts.settling().withdrawn(stored)),
+    inDialogue(work) {
+      const waiting = all.get(work);
+      return waiting !== undefined && waiting.state !== "stored";
+    },
   };
+}
+
+function mayHandOver({ body, archive, recipients }: NewMail): boolean {
+  if (isLarge(body) || archive !== null || recipients.length > MAX_RECIPIENTS_PER_ATTEMPT) return false;
+  // A copy for the quarantine, or a report of success, that must outlive the process.
+  const needsDisk = recipients.some(
+    ({ detail }) => detail.quarantine !== null || detail.dsn?.notify?.includes("SUCCESS") === true,
+  );
+  return !needsDisk;
+}
+
+/** The one that all recipients share; null: none. */
+function oneDestination({ recipients }: NewMail): string | null {
+  const key = recipients[0]?.detail.destination.key ?? null;
+  return recipients.every(({ detail }) => detail.destination.key === key) ? key : null;
 }
 
 /** One answer for all, and no later attempt will change it. */
@@ -262,7 +300,11 @@ function lineOf({ code, enhanced, text }: ServerRefusal): string {
   return `${code} ${Math.floor(code / 100)}.${enhanced} ${text}`;
 }
 
-function wordsOf(outcome: Outcome, refused: boolean): string {
+/** Delivered, or refused. */
+function stateOf(work: Work, outcome: Outcome, at: number): LogEvent {
+  const isTaken = outcome.result === "delivered";
   const server = outcome.server === null ? "the mail server" : outcome.server;
-  return `${refused ? "Refused" : "Taken"} by ${server} while the sender waited: ${replyWords(outcome)}`;
+  const words = `${isTaken ? "Taken" : "Refused"} by ${server} while the sender waited: ${replyWords(outcome)}`;
+  const state = isTaken ? "delivered" : "refused";
+  return stateEvent(work, outcome.n, { state, at, nextAttemptAt: null, words });
 }

@@ -106,18 +106,11 @@ export async function createQueue(options: QueueOptions): Promise<RunningQueue> 
   let taking = 0;
   await start(options, parts);
 
-  /** One unit: the message, what must be true with it, and its events. Delivery begins after the commit. */
-  async function store(mail: NewMail, events: readonly LogEvent[], first: readonly Statement[] = []) {
+  /** Whatever it writes is waited for at the end, and the watch over the disk hears of it. */
+  async function writing(write: () => Promise<unknown>): Promise<void> {
     taking++;
     try {
-      const intake = await takeIn(mail);
-      try {
-        await outbox.commit([...first, ...intake.statements], events);
-      } catch (error) {
-        intake.abandoned();
-        throw error;
-      }
-      intake.stored();
+      await write();
       storage.written();
     } catch (error) {
       storage.failed(error);
@@ -127,14 +120,27 @@ export async function createQueue(options: QueueOptions): Promise<RunningQueue> 
     }
   }
 
-  async function keep(acceptance: Acceptance): Promise<void> {
+  /** One unit: the message, what must be true with it, and its events. Delivery begins after the commit. */
+  function store(mail: NewMail, events: readonly LogEvent[], first: readonly Statement[] = []) {
+    return writing(async () => {
+      const intake = await takeIn(mail);
+      try {
+        await outbox.commit([...first, ...intake.statements], events);
+      } catch (error) {
+        intake.abandoned();
+        throw error;
+      }
+      intake.stored();
+    });
+  }
+
+  async function keep(mail: NewMail, { message, record }: Acceptance): Promise<void> {
     // What is not in memory is on the disk already.
-    const refusal = storage.refusal(headOf(acceptance.message).byteLength);
+    const refusal = storage.refusal(headOf(message).byteLength);
     if (refusal !== null) throw refusal;
-    const events: LogEvent[] = [{ kind: "message", record: acceptance.record }];
-    const mail = mailOf(acceptance);
+    const events: LogEvent[] = [{ kind: "message", record }];
     // Discarded for everybody and kept nowhere else: the log keeps the record, and that is all.
-    if (mail.recipients.length === 0 && mail.archive === null) await outbox.commit([], events);
+    if (mail.recipients.length === 0 && mail.archive === null) await writing(() => outbox.commit([], events));
     else await store(mail, events);
   }
 
@@ -148,20 +154,18 @@ export async function createQueue(options: QueueOptions): Promise<RunningQueue> 
       refuseWhenClosed();
       taking++;
       try {
-        const given = await cutThrough.handOver(mailOf(acceptance), { record: acceptance.record, waitMs });
+        const mail = mailOf(acceptance);
+        const given = await cutThrough.handOver(mail, { record: acceptance.record, waitMs });
         if (given !== null && given !== "not tried") return given;
-        await keep(acceptance);
+        await keep(mail, acceptance);
         return { kind: "kept" };
-      } catch (error) {
-        storage.failed(error);
-        throw error;
       } finally {
         taking--;
       }
     },
     async accept(acceptance) {
       refuseWhenClosed();
-      await keep(acceptance);
+      await keep(mailOf(acceptance), acceptance);
     },
     async send(own) {
       refuseWhenClosed();
@@ -253,7 +257,7 @@ function assemble(options: QueueOptions) {
     },
     handBack: (works) => settling.handedBack(works.filter((work) => !cutThrough.handedBack(work))),
     withdraw(work) {
-      if (!cutThrough.handedBack(work)) settling.withdrawn(work);
+      if (!cutThrough.withdrawn(work)) settling.withdrawn(work);
     },
     mayBegin: () => !writer.inTrouble(),
   });

@@ -2,19 +2,11 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Attempt } from "../../src/delivery/attempt.ts";
-import type { Outcome } from "../../src/delivery/outcome.ts";
-import type { Destination } from "../../src/delivery/route.ts";
 import type { HandedOver } from "../../src/queue/cut-through.ts";
 import type { RunningQueue } from "../../src/queue/run-queue.ts";
 import { StoreError } from "../../src/store/database.ts";
-import { answer, Bench, defers, HOUR, isDown, mail, refuses, type Script, takes } from "./queue-kit.ts";
-
-const WAIT_MS = 8000;
-const OWN: Destination = {
-  kind: "routes",
-  key: "routes:example.org",
-  routes: [{ host: "192.0.2.7", port: 25, priority: 10, tls: "none" }],
-};
+import { inbound, Later, OWN, WAIT_MS } from "./cut-through-kit.ts";
+import { answer, Bench, defers, HOUR, isDown, refuses, takes } from "./queue-kit.ts";
 
 let bench: Bench;
 let queue: RunningQueue;
@@ -28,34 +20,6 @@ afterEach(async () => {
   await bench.close();
 });
 
-function inbound(id: string, to: readonly string[] = ["bob@example.org"]) {
-  const made = mail({
-    id,
-    to,
-    now: bench.clock.now(),
-    mayBounce: false,
-    disposition: () => ({ kind: "deliver", destination: OWN, edits: [] }),
-  });
-  const recipients = made.record.recipients.map((one) => ({ ...one, direction: "inbound" as const }));
-  return { ...made, record: { ...made.record, recipients } };
-}
-
-/** An answer that comes when the test says so. */
-class Later {
-  #answer: (outcomes: readonly Outcome[]) => void = () => {};
-  attempt: Attempt | null = null;
-  readonly script: Script = (attempt) => {
-    this.attempt = attempt;
-    return new Promise((resolve) => {
-      this.#answer = resolve;
-    });
-  };
-  say(script: Script): void {
-    if (this.attempt === null) throw new Error("nothing was attempted");
-    this.#answer(script(this.attempt, 0) as readonly Outcome[]);
-  }
-}
-
 const inserts = () => bench.units.flat().filter(({ sql }) => /insert into "?message"?/i.test(sql)).length;
 const stateWords = (id: string) =>
   bench.events.flatMap((event) =>
@@ -64,7 +28,7 @@ const stateWords = (id: string) =>
 const onDisk = () => queue.list({ limit: 10, offset: 0 });
 
 async function handOver(id: string, to?: readonly string[]): Promise<HandedOver> {
-  const given = queue.handOver(inbound(id, to), WAIT_MS);
+  const given = queue.handOver(inbound(id, bench.clock.now(), to), WAIT_MS);
   await bench.run(0);
   return given;
 }
@@ -149,14 +113,14 @@ describe("when the wait runs out", () => {
     ["refuses", refuses, ["quarantined"]],
     ["puts off", defers, ["queued", "delivered"]],
   ] as const)("the message is kept, and what the server %s later settles it", async (_, script, states) => {
-    const given = queue.handOver(inbound("m1"), WAIT_MS);
+    const given = queue.handOver(inbound("m1", bench.clock.now()), WAIT_MS);
     await bench.run(WAIT_MS - 1);
     expect(inserts()).toBe(0);
     await bench.run(1);
     expect(await given).toEqual({ kind: "kept" });
     expect(await onDisk()).toMatchObject([{ messageId: "m1", state: "active" }]);
     expect(bench.deliverer.underWay).toBe(1);
-    later.say(script);
+    await later.say(script);
     bench.deliverer.script = takes;
     await bench.run(HOUR);
     expect(bench.states("m1")).toEqual([...states]);
@@ -170,12 +134,12 @@ describe("when the wait runs out", () => {
       new Promise((resolve) => {
         store = resolve;
       });
-    const given = queue.handOver(inbound("m1"), WAIT_MS);
+    const given = queue.handOver(inbound("m1", bench.clock.now()), WAIT_MS);
     // The clock stands while a commit hangs.
     const until = bench.clock.now() + WAIT_MS;
     while (bench.clock.step(until));
     await new Promise((resolve) => setImmediate(resolve));
-    later.say(takes);
+    await later.say(takes);
     await new Promise((resolve) => setImmediate(resolve));
     bench.beforeCommit = async () => {};
     store();
@@ -185,20 +149,8 @@ describe("when the wait runs out", () => {
     expect(await onDisk()).toEqual([]);
   });
 
-  test("a disk that says no: the sender is told, and the attempt under way ends without a trace", async () => {
-    bench.beforeCommit = () => Promise.reject(new StoreError("disk-full", "no space"));
-    const given = queue.handOver(inbound("m1"), WAIT_MS).catch((error: unknown) => error);
-    await bench.run(WAIT_MS);
-    expect(await given).toBeInstanceOf(StoreError);
-    bench.beforeCommit = async () => {};
-    later.say(defers);
-    await bench.run(HOUR);
-    expect(await onDisk()).toEqual([]);
-    expect(queue.figures()).toMatchObject({ active: 0, bodyBytes: 0, unsettled: 0 });
-  });
-
   test("a crash then: it is tried again, as any message whose attempt was interrupted", async () => {
-    const given = queue.handOver(inbound("m1"), WAIT_MS);
+    const given = queue.handOver(inbound("m1", bench.clock.now()), WAIT_MS);
     await bench.run(WAIT_MS);
     expect(await given).toEqual({ kind: "kept" });
     await bench.crash();
@@ -209,7 +161,7 @@ describe("when the wait runs out", () => {
   });
 
   test("a crash before: nothing was promised, nothing is there", async () => {
-    void queue.handOver(inbound("m1"), WAIT_MS).catch(() => {});
+    void queue.handOver(inbound("m1", bench.clock.now()), WAIT_MS).catch(() => {});
     await bench.run(WAIT_MS - 1);
     await bench.crash();
     queue = await bench.start();
@@ -221,32 +173,32 @@ describe("when the wait runs out", () => {
     await queue.close(0);
     bench.maxBodyInRowBytes = 10;
     queue = await bench.start();
-    const given = queue.handOver(inbound("m1"), WAIT_MS);
+    const given = queue.handOver(inbound("m1", bench.clock.now()), WAIT_MS);
     await bench.run(WAIT_MS);
     expect(await given).toEqual({ kind: "kept" });
     expect(await bench.bodyFiles()).toHaveLength(1);
-    later.say(takes);
+    await later.say(takes);
     await bench.run(1000);
     expect(await bench.bodyFiles()).toEqual([]);
   });
 
   test("held by hand: it is held", async () => {
-    const given = queue.handOver(inbound("m1"), WAIT_MS);
+    const given = queue.handOver(inbound("m1", bench.clock.now()), WAIT_MS);
     await bench.run(WAIT_MS);
     await given;
     await queue.hold("m1");
-    later.say(defers);
+    await later.say(defers);
     await bench.run(HOUR);
     expect(await onDisk()).toMatchObject([{ messageId: "m1", state: "held" }]);
   });
 
   test("stopping keeps what senders wait for", async () => {
-    const given = queue.handOver(inbound("m1"), WAIT_MS);
+    const given = queue.handOver(inbound("m1", bench.clock.now()), WAIT_MS);
     await bench.run(10);
     const closing = queue.close(20_000);
     await bench.run(WAIT_MS);
     expect(await given).toEqual({ kind: "kept" });
-    later.say(defers);
+    await later.say(defers);
     await bench.run(20_000);
     await closing;
     queue = await bench.start();
@@ -268,7 +220,7 @@ describe("not asked at all", () => {
   });
 
   test("recipients with different edits, a report of success, a copy for the archive", async () => {
-    const two = inbound("m1", ["a@example.org", "b@example.org"]);
+    const two = inbound("m1", bench.clock.now(), ["a@example.org", "b@example.org"]);
     const [first, second] = two.recipients;
     if (first === undefined || second === undefined) throw new Error("two recipients were made");
     const edits = [{ kind: "remove" as const, name: "X-A" }];
@@ -294,7 +246,9 @@ test("a server that hangs keeps no more senders waiting than it has places for",
   });
   bench.deliverer.script = (attempt, now) => woken.then(() => takes(attempt, now));
   bench.deliverer.places = 2;
-  const given = Array.from({ length: 30 }, (_, n) => queue.handOver(inbound(`m${n}`), WAIT_MS));
+  const given = Array.from({ length: 30 }, (_, n) =>
+    queue.handOver(inbound(`m${n}`, bench.clock.now()), WAIT_MS),
+  );
   await bench.run(0);
   // Two under way, eight more that wait for a place; the others are on disk at once.
   expect(await onDisk()).toHaveLength(10);
@@ -335,7 +289,7 @@ test("each message that was answered with 250 is delivered, kept, dropped by han
         const asked: Promise<unknown>[] = [];
         for (const [n, { op, which }] of steps.entries()) {
           const id = `m${n}`;
-          const one = { ...inbound(id), envelope: { ...inbound(id).envelope, id } };
+          const one = inbound(id, own.clock.now());
           if (op === "hand-over")
             asked.push(
               process.handOver(one, WAIT_MS).then(
