@@ -1,6 +1,7 @@
 // Notices about delivery to the sender of a message (DSN): failed, delayed, handed on. (RFC 3461, 3464, 6522, 6533)
 // Everything from outside (replies, subjects, addresses) is hostile: it can neither add header lines nor leave its part.
 
+import { isAscii as isAsciiBytes } from "node:buffer";
 import type { Outcome } from "../delivery/outcome.ts";
 import { encodeText, foldField } from "../message/encoded-word.ts";
 import { summarise } from "../message/summary.ts";
@@ -127,8 +128,7 @@ function returnedPart(notice: Notice): { readonly bytes: Uint8Array; readonly ei
 
 /** RFC 2045 §2.7; NUL counts as 8-bit, which is the least wrong. */
 function isSevenBit(bytes: Uint8Array): boolean {
-  for (const byte of bytes) if (byte > 126 || byte === 0) return false;
-  return true;
+  return isAsciiBytes(bytes) && !bytes.includes(0) && !bytes.includes(127);
 }
 
 function isAscii(text: string): boolean {
