@@ -30,6 +30,19 @@ export function neighbourhood(ip: string): string {
   return network.host.includes(":") ? network.host : network.wide;
 }
 
+const INSIDE: ReadonlySet<string> = new Set([
+  "private",
+  "loopback",
+  "linkLocal",
+  "uniqueLocal",
+  "carrierGradeNat",
+]);
+
+/** The same for people who log in: in a house's own network (RFC 1918, RFC 4193) everybody has an address, and counts alone. */
+export function personsNetwork(ip: string): string {
+  return ipaddr.isValid(ip) && INSIDE.has(ipaddr.process(ip).range()) ? ip : neighbourhood(ip);
+}
+
 /** The machine itself. */
 export function isLoopback(ip: string): boolean {
   return ip.startsWith("127.") || ip === "::1";

@@ -1,6 +1,6 @@
 // Proves passwords: argon2id once, then a keyed in-memory cache, so that a login costs microseconds. Keeps no password.
 import { createHmac, randomBytes } from "node:crypto";
-import { neighbourhood } from "../message/client-network.ts";
+import { personsNetwork } from "../message/client-network.ts";
 import type { Clock } from "../observe/clock.ts";
 import { FairQueue } from "../observe/fair-queue.ts";
 import { hashPassword, passwordMatches } from "../policy/password-hash.ts";
@@ -90,7 +90,7 @@ function createVerifier(): (asked: {
 
   return async ({ password, hash, client: ip }) => {
     // Neighbours count as one, and whoever waits takes turns with them.
-    const client = neighbourhood(ip);
+    const client = personsNetwork(ip);
     const ofClient = clients.get(client) ?? 0;
     if (ofClient >= MAX_OF_ONE_CLIENT) return "busy";
     clients.set(client, ofClient + 1);

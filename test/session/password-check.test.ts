@@ -65,7 +65,7 @@ describe("password check", () => {
     const { check, passwords } = trial();
     const results = await Promise.all(
       Array.from({ length: 100 }, (_, i) =>
-        passwords.check({ login: "a", password: `guess ${i}`, hash: HASH, client: `192.0.2.${i % 4}` }),
+        passwords.check({ login: "a", password: `guess ${i}`, hash: HASH, client: `198.51.${i % 4}.7` }),
       ),
     );
     expect(results.filter((one) => one === "wrong").length).toBe(66);
@@ -77,11 +77,22 @@ describe("password check", () => {
     const { passwords } = trial();
     const guess = (client: string) => passwords.check({ login: "a", password: "guess", hash: HASH, client });
     const flood = Array.from({ length: 200 }, () => guess("192.0.2.66"));
-    expect(await passwords.check({ login: "b", password: "right", hash: HASH, client: "192.0.2.7" })).toBe(
-      "ok",
-    );
+    const right = (client: string) => passwords.check({ login: "b", password: "right", hash: HASH, client });
+    // A neighbour counts as the same.
+    expect(await guess("192.0.2.7")).toBe("busy");
+    expect(await right("198.51.100.7")).toBe("ok");
     expect((await Promise.all(flood)).filter((one) => one === "busy").length).toBe(168);
     expect(await guess("192.0.2.66")).toBe("wrong");
+  });
+
+  test("people in a network of the house's own count one by one", async () => {
+    const { passwords } = trial();
+    const guess = (client: string) => passwords.check({ login: "a", password: "guess", hash: HASH, client });
+    const flood = Array.from({ length: 60 }, () => guess("10.0.0.66"));
+    expect(await passwords.check({ login: "b", password: "right", hash: HASH, client: "10.0.0.7" })).toBe(
+      "ok",
+    );
+    expect((await Promise.all(flood)).filter((one) => one === "busy").length).toBe(28);
   });
 
   test("a login that does not exist takes as long as one that does", async () => {
