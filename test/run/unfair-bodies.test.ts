@@ -29,7 +29,7 @@ async function holdBody(port: number, from: string, bytes: number): Promise<Sock
 test("thirteen half bodies of 8 MB and eighty of 300 KB", async () => {
   const { mx, nobody } = await freePorts("mx", "nobody");
   const gateway = await runGateway({
-    policy: smallPolicy(mx, nobody).replace("recipients =", "rules = []\nrecipients ="),
+    policy: smallPolicy(mx, nobody).replace(/^rules = .*$/m, "rules = []"),
   });
   const sockets: Socket[] = [];
   try {
@@ -51,7 +51,8 @@ test("thirteen half bodies of 8 MB and eighty of 300 KB", async () => {
     large.close();
     for (const socket of sockets.splice(0)) socket.destroy();
     await waitUntil("the half bodies are gone", async () => incoming().length === 0);
-    expect(readdirSync(join(gateway.data, "spool"))).toHaveLength(1);
+    const bodies = readdirSync(join(gateway.data, "spool")).filter((name) => name.endsWith(".eml"));
+    expect(bodies).toHaveLength(1);
   } finally {
     for (const socket of sockets) socket.destroy();
     await gateway.dispose();
