@@ -21,7 +21,7 @@ import { provenAuthor } from "./proven-author.ts";
 import { bareEnvelope, recordRefusedMessage } from "./record-refusal.ts";
 import { refuseStorage, storageReply } from "./refuse-storage.ts";
 import { refuseByRoutes } from "./route-limits.ts";
-import { refuseUnsigned, refuseWithdrawn, withAuthor } from "./server-transaction.ts";
+import { isOnlyPassedIn, refuseUnsigned, refuseWithdrawn, withAuthor } from "./server-transaction.ts";
 import type { SessionServices } from "./services.ts";
 import type { Session, Transaction } from "./session.ts";
 import { shareUser } from "./share-user.ts";
@@ -206,9 +206,10 @@ async function judge(
     recordRefusedMessage(session, { transaction, reply: refusal, details }, services);
     return { reply: refusal };
   }
-  return transaction.party === null
+  const { party } = transaction;
+  return party === null || isOnlyPassedIn(party, transaction)
     ? decideOn(session, { ...arrived, sent: null }, services)
-    : judgeSent(session, { arrived, party: transaction.party }, services);
+    : judgeSent(session, { arrived, party }, services);
 }
 
 /** Mail of an outgoing sender: who is behind it, and may they send now? (O2–O4, O12) */

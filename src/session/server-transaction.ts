@@ -4,7 +4,7 @@ import type { MessageBody } from "../message/body.ts";
 import type { Envelope } from "../message/envelope.ts";
 import type { MessageSummary } from "../message/summary.ts";
 import { type Reply, reply } from "../policy/reply.ts";
-import type { Writers } from "../policy/snapshot.ts";
+import type { OutgoingParty, Writers } from "../policy/snapshot.ts";
 import { factsOf } from "../rules/fact.ts";
 import { bareEnvelope } from "./record-refusal.ts";
 import type { SessionServices } from "./services.ts";
@@ -26,6 +26,21 @@ export function withAuthor(session: Session, transaction: Transaction, summary: 
   const writers = writersOf(transaction, summary);
   const party = snapshot.outgoingParty(listener, client, writers) ?? begun;
   return { ...transaction, party, writer: snapshot.writerOf(party, writers, client.ip) };
+}
+
+/**
+ * Mail of others for people here, which a trusted network hands in: a second MX or a filter in front. Nobody of ours wrote it and
+ * nothing of it leaves, so outgoing control would only hold up mail that comes in.
+ */
+export function isOnlyPassedIn(
+  { server, domain }: OutgoingParty,
+  { recipients }: Pick<Transaction, "recipients">,
+): boolean {
+  return (
+    server?.sender === null &&
+    domain === null &&
+    recipients.every(({ direction }) => direction === "internal")
+  );
 }
 
 /** Was the right to send taken away since MAIL: switched off, the domain too, or the network trusted no more? null: no. */

@@ -111,3 +111,24 @@ C: RSET
 S: 250 *
 ${one("bob", "250 *")}${mail("", "MAILER-DAEMON@mx.lan", "x@elsewhere.example", "250 *")}`);
 });
+
+test("mail of others for people here, handed in by a second MX, is no outgoing mail", async () => {
+  await using gateway = await opened();
+  const incoming = mail("friend@far.example", "friend@far.example", "spam@example.test", "250 *");
+  const bounce = mail("", "MAILER-DAEMON@far.example", "spam@example.test", "250 *");
+  const both = `C: MAIL FROM:<friend@far.example>
+S: 250 *
+C: RCPT TO:<spam@example.test>
+S: 250 *
+C: RCPT TO:<spam@elsewhere.example>
+S: 250 *
+C: DATA
+S: 354 *
+C~ From: friend@far.example\\r\\n\\r\\nx\\r\\n.\\r\\n
+S: 250 *
+`;
+  await gateway.play(
+    `${HELLO}${incoming.repeat(7)}FACT bulk.level absent\n${bounce}FACT identity.name absent\n${both}STOPPED spam kept 127.0.0.9/32 (forwards of 127.0.0.9)\n`,
+  );
+  expect(gateway.bench.news).toEqual([]);
+});
