@@ -120,6 +120,7 @@ export function createSnapshot(policy: Policy, version: number): PolicySnapshot 
     refuseHeaderFrom: (listener, client, writers) =>
       refuseHeaderFrom(facts, listener, client, writers.from) ??
       parties.refuseWriters(listener, client, writers),
+    refuseDomainOf: parties.refuseDomainOf,
     destination: (recipient) => destinationOf(domainOf(recipient)),
     wantedFacts: (subjects) => {
       const sets = subjects.map((subject) => [setOf(subjectOf(subject)), subject.recipient] as const);

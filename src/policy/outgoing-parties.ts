@@ -1,8 +1,14 @@
 // Who sends: a login, an IP sender, or what a trusted network sends for one of our domains. Found once per snapshot, then looked up.
-import type { Domain, MailAddress } from "../message/address.ts";
+import { type Domain, domainOf, type MailAddress } from "../message/address.ts";
 import type { Client } from "../message/envelope.ts";
 import { networkIndex } from "./network-index.ts";
-import { isForward, refuseForward, refuseServerAddress, type ServerQuestion } from "./refuse-server.ts";
+import {
+  isForward,
+  refuseForward,
+  refuseOwnDomain,
+  refuseServerAddress,
+  type ServerQuestion,
+} from "./refuse-server.ts";
 import { type RelayFacts, standingGrant, standingSender, trustedBy } from "./relay-control.ts";
 import type { Reply } from "./reply.ts";
 import type { DomainSettings, ListenerSettings, Policy, SenderSettings } from "./schema.ts";
@@ -24,6 +30,7 @@ export interface OutgoingParties extends Pick<PolicySnapshot, "writerOf" | "isFo
   /** What servers without a login may not write at MAIL, and in the header. null: go on. */
   refusePath(listener: ListenerSettings, client: Client, reversePath: MailAddress | null): Reply | null;
   refuseWriters(listener: ListenerSettings, client: Client, writers: Writers): Reply | null;
+  readonly refuseDomainOf: PolicySnapshot["refuseDomainOf"];
 }
 
 const NOBODY_YET: Writers = { reversePath: null, from: [] };
@@ -107,6 +114,10 @@ export function outgoingParties(
       return asked === null || reversePath === null
         ? null
         : refuseServerAddress(asked, reversePath, "the envelope");
+    },
+    refuseDomainOf(address, cause) {
+      const domain = owner(domainOf(address));
+      return domain === null ? null : refuseOwnDomain(domain, cause);
     },
     refuseWriters(listener, client, writers) {
       const asked = question(listener, client, writers);

@@ -2,6 +2,7 @@
 // what `forwards` does not let through. No I/O: where a signature decides, the session asks for it.
 import { domainOf, type MailAddress } from "../message/address.ts";
 import { type Reply, reply } from "./reply.ts";
+import type { DomainSettings } from "./schema.ts";
 import { forwardsOf, isServerNotice, type OwnerOf, writesFor } from "./server-mail.ts";
 import type { OutgoingParty, Writers } from "./snapshot.ts";
 
@@ -36,6 +37,11 @@ export function refuseServerAddress(
       `This server may not send as ${shown(address)}; ask your administrator to add the domain to its address range`,
       `${cause}: ${domain.name} is a domain of this gateway, but none of the sender ${party.via ?? party.key}`,
     );
+  return refuseOwnDomain(domain, cause);
+}
+
+/** Does mail of a domain of ours go out at all? Whoever sends it. `cause`: who uses which address where. */
+export function refuseOwnDomain(domain: DomainSettings, cause: string): Reply | null {
   if (!domain.enabled)
     return reply(
       550,

@@ -85,6 +85,8 @@ export interface PolicySnapshot {
   refuseSender(listener: ListenerSettings, client: Client, reversePath: MailAddress | null): Reply | null;
   /** The same question for the header From, asked when the data is in. */
   refuseHeaderFrom(listener: ListenerSettings, client: Client, writers: Writers): Reply | null;
+  /** Does mail of that address go out at all? Not when it is of a domain here that is barred or switched off. null: it may. */
+  refuseDomainOf(address: MailAddress, cause: string): Reply | null;
   /** Where mail for this address goes. */
   destination(recipient: MailAddress): Destination;
   /** The facts that rules in scope of these recipients name: only these need to be found out. */

@@ -1,5 +1,5 @@
 // O10: every address a login sends as must belong to it, in the envelope and in the header. Asks the policy, then for linked addresses.
-import type { MailAddress } from "../message/address.ts";
+import { domainOf, type MailAddress } from "../message/address.ts";
 import type { MessageSummary } from "../message/summary.ts";
 import { type Reply, reply } from "../policy/reply.ts";
 import type { PolicySnapshot } from "../policy/snapshot.ts";
@@ -25,6 +25,12 @@ function unlessLinked(
   return linked instanceof Promise ? linked.then(outcome) : outcome(linked);
 }
 
+/** An address of another domain here, which sends nothing at present (O12). Outgoing control asks about the login's own. */
+function refuseBarred(snapshot: PolicySnapshot, login: string, address: MailAddress): Reply | null {
+  if (snapshot.userSender(login)?.domain === domainOf(address)) return null;
+  return snapshot.refuseDomainOf(address, `login "${login}" uses ${address}`);
+}
+
 /** May the client use this reverse-path? null: yes. */
 export function refuseReversePath(
   session: Session,
@@ -32,7 +38,11 @@ export function refuseReversePath(
   services: SessionServices,
 ): Reply | null | Promise<Reply | null> {
   const refusal = snapshot.refuseSender(session.listener, session.client, address);
-  if (refusal === null || address === null || session.client.login === null) return refusal;
+  const { login } = session.client;
+  if (address === null || login === null) return refusal;
+  const barred = refuseBarred(snapshot, login, address);
+  if (refusal === null) return barred;
+  if (barred !== null) return refusal;
   return unlessLinked(session, { reply: refusal, snapshot, address }, services);
 }
 
@@ -56,15 +66,13 @@ export function refuseHeaderSenders(
   if (client.login === null) return refusal;
   const [from] = summary.fromAddresses;
   if (refusal !== null && (from === undefined || summary.fromAddresses.length > 1)) return refusal;
-  const open = summary.senderAddresses.filter(
-    (address) => snapshot.refuseSender(listener, client, address) !== null,
-  );
-  if (refusal === null && open.length === 0) return null;
-  return refuseUnlinked(
-    session,
-    { snapshot, addresses: refusal === null || from === undefined ? open : [from, ...open] },
-    services,
-  );
+  const { login } = client;
+  const open = (address: MailAddress): boolean =>
+    snapshot.refuseSender(listener, client, address) !== null ||
+    refuseBarred(snapshot, login, address) !== null;
+  const addresses = [...(from === undefined ? [] : [from]), ...summary.senderAddresses].filter(open);
+  if (addresses.length > 0) return refuseUnlinked(session, { snapshot, addresses }, services);
+  return refusal;
 }
 
 async function refuseUnlinked(

@@ -144,7 +144,13 @@ beforeAll(async () => {
           domain: "example.test",
           password_hash,
           reauthentication_permitted: true,
-          send_as: ["info@example.test", "@sub.example.test"],
+          send_as: [
+            "info@example.test",
+            "@sub.example.test",
+            "@barred.test",
+            "x@asleep.test",
+            "@web.asleep.test",
+          ],
           dkim_selector: "rita1",
         },
         {
