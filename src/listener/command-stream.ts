@@ -74,8 +74,8 @@ export class CommandStream extends SMTPStream {
       if (this.body !== null) {
         const used = this.body.push(at === 0 ? input : input.subarray(at));
         if (used < 0) {
-          // The client waits while the disk is slower than it.
-          const behind = this.body.drained();
+          // The client waits while the disk is slower than it, and while other large bodies have their turn.
+          const behind = this.body.ready();
           if (behind === null) break;
           void behind.then(() => this.#reader.flush(next));
           return;

@@ -69,6 +69,8 @@ export class BodyCollector {
   #staged = 0;
   #head = EMPTY;
   #file: BodyFileWriter | null = null;
+  /** Octets of the last chunk: the next one will be about as large. */
+  #lastPiece = 0;
 
   constructor(limits: BodyLimits) {
     this.#limits = limits;
@@ -78,6 +80,7 @@ export class BodyCollector {
   /** Takes a chunk. -1: more is wanted. Otherwise the data ended, and the number is the offset of what follows it. */
   push(chunk: Buffer): number {
     const length = chunk.length;
+    this.#lastPiece = length;
     this.#from = 0;
     this.#nextLf = -1;
     this.#nextCr = -1;
@@ -131,9 +134,16 @@ export class BodyCollector {
     return -1;
   }
 
-  /** Resolves when the disk has caught up with what was pushed; null when nothing has to be waited for. */
-  drained(): Promise<void> | null {
-    return this.#file?.drained() ?? null;
+  /** Resolves when the disk has caught up with what was pushed and it is this body's turn again; null when nothing has to be waited for. */
+  ready(): Promise<void> | null {
+    // Also one that is only read to its end, for a flaw, takes its turns.
+    if (this.received <= MAX_BODY_IN_MEMORY) return null;
+    const written = this.#file?.drained() ?? null;
+    return written === null ? this.#turn() : written.then(() => this.#turn() ?? undefined);
+  }
+
+  #turn(): Promise<void> | null {
+    return this.#limits.share.turn(this.#lastPiece);
   }
 
   /** The message; only after `push` said that it ended, and without a flaw. Rejects with StoreError when the disk has not kept it. */

@@ -4,6 +4,7 @@ import { statfsSync } from "node:fs";
 import type { Clock } from "../observe/clock.ts";
 import { createShares, type Shares, type ShareUser } from "../observe/shares.ts";
 import { BLOCK_BYTES } from "../store/body-file.ts";
+import { createBodyPace } from "./body-pace.ts";
 
 /** What one body takes. */
 export interface BodyShare {
@@ -13,6 +14,8 @@ export interface BodyShare {
   disk(bytes: number): boolean;
   /** The body goes to disk: `headBytes` stay in memory, and what its writer needs. False: there is no room for it. */
   spill(headBytes: number, diskBytes: number): boolean;
+  /** When the next piece of a body that goes to disk may come in, of about so many octets; null: at once. */
+  turn(bytes: number): Promise<void> | null;
   /** Gives everything back; harmless twice. */
   release(): void;
 }
@@ -40,6 +43,7 @@ export function createBodyRoom(options: {
 }): BodyRoom {
   const { folder, clock, memoryBytes = MEMORY_BYTES, freeBytes = freeSpace } = options;
   const memory = createShares({ limit: () => memoryBytes, reserve: RESERVE });
+  const pace = createBodyPace();
   let free = 0;
   let lookedAt = Number.NEGATIVE_INFINITY;
   const disk: Shares = createShares({
@@ -73,6 +77,7 @@ export function createBodyRoom(options: {
           inMemory = 0;
           return share.memory(headBytes + WRITER_BYTES) && share.disk(diskBytes);
         },
+        turn: (bytes) => pace.turn(user.key, bytes),
         release() {
           memory.give(user, inMemory);
           disk.give(user, onDisk);

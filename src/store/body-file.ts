@@ -32,6 +32,8 @@ export class BodyFileWriter {
   readonly path: string;
   #file: FileHandle | null = null;
   #block: Buffer = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+  /** A block that is written and may be filled again: a new one for each is work for the garbage collector. */
+  #spare: Buffer | null = null;
   #filled = 0;
   #size = 0;
   #unsynced = 0;
@@ -98,8 +100,10 @@ export class BodyFileWriter {
   }
 
   #flush(): void {
-    const block = this.#filled === BLOCK_BYTES ? this.#block : this.#block.subarray(0, this.#filled);
-    this.#block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+    const whole = this.#block;
+    const block = this.#filled === BLOCK_BYTES ? whole : whole.subarray(0, this.#filled);
+    this.#block = this.#spare ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
+    this.#spare = null;
     this.#filled = 0;
     this.#sum = blockSum(block, this.#sum);
     this.#waiting++;
@@ -107,6 +111,7 @@ export class BodyFileWriter {
       .then(() => this.#put(block))
       .finally(() => {
         this.#waiting--;
+        this.#spare = whole;
       });
   }
 

@@ -66,6 +66,8 @@ export type UnfairScene =
       readonly medianMs: number;
       readonly p99Ms: number;
       readonly worstMs: number;
+      /** Where the slowest hundredth of them was when. */
+      readonly slowest: string;
       readonly refusal: string | null;
       readonly died: boolean;
       /** Of the cgroup, pages of files among them; 10^6 octets. */
