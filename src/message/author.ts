@@ -46,7 +46,9 @@ export function readAuthor(fields: readonly FromField[]): Author {
 
 function readField({ value, disguise }: FromField): Author {
   const { addresses, names, doubt } = readMailboxes(value);
-  const claimed = MAY_HIDE_AT.test(names) || doubt !== null ? othersIn(names, value, addresses) : [];
+  // What is not read by the book may be read anyhow: then all of it counts, also what stands inside of an address.
+  const shown = doubt !== null || addresses.length === 0 ? fromOctets(value) : names;
+  const claimed = MAY_HIDE_AT.test(shown) ? othersIn(shown, addresses) : [];
   const flaw = disguise ?? (CONTROLS.test(value) ? "has control characters" : doubt) ?? claimWords(claimed);
   if (claimed.length === 0) return { addresses, flaw };
   return { addresses: [...new Set([...addresses, ...claimed])].slice(0, MAX_MAILBOXES), flaw };
@@ -63,24 +65,31 @@ export function isOnlyShown(flaw: string): boolean {
   return flaw === ANOTHER_SHOWN;
 }
 
-/**
- * Addresses of other organisations that a reader sees in names and comments once they are decoded. Where From has no address of its own,
- * all that the decoded value shows counts.
- */
-function othersIn(names: string, value: string, addresses: readonly MailAddress[]): readonly MailAddress[] {
-  const shown = skeleton(addresses.length === 0 ? fromOctets(value) : names);
+/** Addresses of other organisations that a reader sees in a text once it is decoded. */
+function othersIn(text: string, addresses: readonly MailAddress[]): readonly MailAddress[] {
+  const shown = skeleton(text);
   const found = new Set<MailAddress>();
-  let from = 0;
-  for (const candidate of lookalikes(shown)) {
-    from = shown.indexOf(candidate, from) + candidate.length;
-    const parsed = parseAddress(ADDRESS_AT_ONCE.exec(candidate)?.[0] ?? "");
-    if (!parsed.ok || PASSED_ON.test(shown.slice(from, from + 40))) continue;
+  const add = (candidate: string): void => {
+    const parsed = parseAddress(candidate);
+    if (!parsed.ok || found.size === MAX_MAILBOXES) return;
     const domain = domainOf(parsed.value);
     const isName = domain.includes(".") && !LOCAL_NAMES.test(domain);
     if (isName && !addresses.some((own) => sameOrganisation(domainOf(own), domain))) found.add(parsed.value);
-    if (found.size >= MAX_MAILBOXES) break;
+  };
+  let from = 0;
+  for (const candidate of lookalikes(shown)) {
+    from = shown.indexOf(candidate, from) + candidate.length;
+    if (!PASSED_ON.test(shown.slice(from, from + 40))) add(ADDRESS_AT_ONCE.exec(candidate)?.[0] ?? "");
   }
+  for (const stop of routeStops(shown)) add(stop);
   return [...found];
+}
+
+/** The hosts of obsolete routes (`<@a.example,@b.example:ann@c.example>`, RFC 5322 §4.4), as addresses of nobody in particular. */
+function routeStops(text: string): readonly string[] {
+  return [...text.matchAll(/[\s<,]@([^\s"(),:;<>@[\\\]]{1,253})(?=\s*[,:])/g)].map(
+    ([, host]) => `unreadable@${host}`,
+  );
 }
 
 /** The text as a person reads it: decoded, quotes and invisible characters gone, wide forms as plain ones. */

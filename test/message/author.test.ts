@@ -24,3 +24,14 @@ test("there are enough of them", () => {
   expect(AUTHOR_FORMS.length).toBeGreaterThanOrEqual(60);
   expect(new Set(AUTHOR_FORMS.map(({ form }) => form)).size).toBe(AUTHOR_FORMS.length);
 });
+
+test("the hosts of a route are asked about too", () => {
+  const { fromAddresses } = summarise(
+    Buffer.from("From: <@victim.example,@b.example:ann@corp.example>\r\n\r\n"),
+  );
+  expect(fromAddresses as readonly string[]).toEqual([
+    "ann@corp.example",
+    "unreadable@victim.example",
+    "unreadable@b.example",
+  ]);
+});
