@@ -6,6 +6,7 @@ import { cleanHtml, renderView } from "../../src/checks/render-view.ts";
 import { createScanPool } from "../../src/checks/scan-pool.ts";
 import { silentLog } from "../../src/observe/log.ts";
 import { message } from "../message/message-samples.ts";
+import { processorMs } from "../message/processor-time.ts";
 import { zoneResolve } from "./fake-dns.ts";
 import { multipart } from "./mime-samples.ts";
 
@@ -74,8 +75,8 @@ test("what is too large or too strange says so", async () => {
   const big = message(["Content-Type: text/html"], `<p>${"x".repeat(1_100_000)}</p>`);
   expect(await renderView(big)).toMatchObject({ html: "", problem: expect.stringContaining("longer than") });
   const nested = message(["Content-Type: text/html"], "<div>".repeat(150_000));
-  const started = performance.now();
+  const started = processorMs();
   expect((await renderView(nested)).html.length).toBeLessThan(1_000_000);
-  expect(performance.now() - started).toBeLessThan(8000);
+  expect(processorMs() - started).toBeLessThan(8000);
   expect(await renderView(new Uint8Array())).toMatchObject({ headers: [], text: "", problem: null });
 });

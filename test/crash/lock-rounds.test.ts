@@ -199,6 +199,7 @@ test(
       crowd.accepted.clear();
       const load = startCrowd(mx, crowd, random);
       await Bun.sleep(FLOW_MS);
+      await waitUntil("mail of many is taken", () => crowd.accepted.size > 10);
       await load.stop();
       expect(await gateway.stop()).toBe(0);
       await gateway.restart();

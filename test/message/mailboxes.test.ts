@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { parseMailboxes } from "../../src/message/mailboxes.ts";
+import { processorMs } from "./processor-time.ts";
 
 const cases: readonly (readonly [name: string, value: string, addresses: readonly string[]])[] = [
   ["plain", "a@example.org", ["a@example.org"]],
@@ -71,11 +72,11 @@ test.each(cases)("%s", (_, value, addresses) => {
 });
 
 test("time is bounded however the value is built", () => {
-  const started = performance.now();
+  const started = processorMs();
   for (const unit of ["<", "(", '"', "a@b,", "@", "<a@b>", "a".repeat(63), "\\", ":", "((a@b.example)"]) {
     parseMailboxes(unit.repeat(Math.ceil(200_000 / unit.length)));
   }
-  expect(performance.now() - started).toBeLessThan(5000);
+  expect(processorMs() - started).toBeLessThan(5000);
 });
 
 test.each([
@@ -83,9 +84,9 @@ test.each([
   ["escaped quotes behind an address", `<a@example.org> ${'\\"'.repeat(4000)}`],
   ["at signs", "x@".repeat(4000)],
 ])("%s cost milliseconds", (_, value) => {
-  const started = performance.now();
+  const started = processorMs();
   for (let run = 0; run < 10; run++) parseMailboxes(value);
-  expect(performance.now() - started).toBeLessThan(500);
+  expect(processorMs() - started).toBeLessThan(500);
 });
 
 test("never throws and gives only addresses", () => {

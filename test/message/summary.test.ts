@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { MAX_HEADER_BYTES } from "../../src/message/header-block.ts";
 import { summarise } from "../../src/message/summary.ts";
 import { address, anyMessage, message } from "./message-samples.ts";
+import { processorMs } from "./processor-time.ts";
 
 test("a plain header", () => {
   const raw = message([
@@ -122,9 +123,9 @@ test("no header, no body, nothing at all", () => {
 
 test("a header without end costs bounded time and is reported whole", () => {
   const raw = Buffer.alloc(30_000_000, "X-A: b\r\n");
-  const started = performance.now();
+  const started = processorMs();
   const summary = summarise(raw);
-  expect(performance.now() - started).toBeLessThan(1000);
+  expect(processorMs() - started).toBeLessThan(1000);
   expect(summary.headerBytes).toBe(raw.length);
   expect(summarise(Buffer.alloc(MAX_HEADER_BYTES * 2, "a"))).toMatchObject({ headerFields: 0 });
 });

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { refusePasswordHash } from "../../src/policy/password-hash.ts";
 import { refuseWeakPassword } from "../../src/policy/password-strength.ts";
+import { processorMs } from "../message/processor-time.ts";
 import { CHEAP_HASH, MemoryStore, settingsOn, TESTER } from "./policy-fixtures.ts";
 
 const LOGIN = "alice.miller@example.test";
@@ -54,9 +55,9 @@ test.each([
 });
 
 test("a password made to take long takes no time", () => {
-  const started = performance.now();
+  const started = processorMs();
   refuseWeakPassword("4@8({[</369&#!1/|0$5+7%2/".repeat(10), LOGIN);
-  expect(performance.now() - started).toBeLessThan(1500);
+  expect(processorMs() - started).toBeLessThan(1500);
 });
 
 test("an account such as test with 123456 cannot be made, by any door", async () => {

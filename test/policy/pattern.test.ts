@@ -8,14 +8,15 @@ import { senderSchema } from "../../src/policy/schema.ts";
 import { holds } from "../../src/rules/evaluate.ts";
 import { parseExpression } from "../../src/rules/expression.ts";
 import { globMatches, parseGlob } from "../../src/rules/glob.ts";
+import { processorMs } from "../message/processor-time.ts";
 
 /** The longest of three goes is measured against the machine's moods: the shortest one tells. */
 function fastestMs(work: () => unknown): number {
   let fastest = Number.POSITIVE_INFINITY;
   for (let i = 0; i < 3; i++) {
-    const start = performance.now();
+    const start = processorMs();
     work();
-    fastest = Math.min(fastest, performance.now() - start);
+    fastest = Math.min(fastest, processorMs() - start);
   }
   return fastest;
 }

@@ -19,6 +19,7 @@ import { openSpool, type Spool } from "../../src/store/spool.ts";
 import { spoolMigrations } from "../../src/store/spool-migrations.ts";
 import type { ArchivedCopy } from "../../src/vault/keep-in-archive.ts";
 import type { QuarantinedCopy } from "../../src/vault/keep-in-quarantine.ts";
+import { Busy } from "./busy.ts";
 
 export const HOUR = 3_600_000;
 export const DAY = 24 * HOUR;
@@ -65,35 +66,6 @@ export class TurnedClock implements Clock {
     this.#now = Math.max(this.#now, next.at);
     next.wake();
     return true;
-  }
-}
-
-/** Real work that is under way: the clock is only turned when there is none. */
-class Busy {
-  #count = 0;
-  #life = 0;
-
-  async track<T>(work: Promise<T>): Promise<T> {
-    const life = this.#life;
-    this.#count++;
-    try {
-      return await work;
-    } finally {
-      if (life === this.#life) this.#count--;
-    }
-  }
-
-  /** After a crash nobody waits for what was under way. */
-  forget(): void {
-    this.#count = 0;
-    this.#life++;
-  }
-
-  async rest(): Promise<void> {
-    for (let quiet = 0; quiet < 3; ) {
-      await new Promise<void>((resolve) => setImmediate(resolve));
-      quiet = this.#count === 0 ? quiet + 1 : 0;
-    }
   }
 }
 

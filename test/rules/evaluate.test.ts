@@ -5,6 +5,7 @@ import { evaluate, holds } from "../../src/rules/evaluate.ts";
 import { parseExpression } from "../../src/rules/expression.ts";
 import type { Facts } from "../../src/rules/fact.ts";
 import { globMatches, parseGlob } from "../../src/rules/glob.ts";
+import { processorMs } from "../message/processor-time.ts";
 
 const FACTS: Facts = {
   "spf.result": "fail",
@@ -157,9 +158,9 @@ test("globs agree with regular expressions", () => {
 test("a pattern made to backtrack takes no time", () => {
   const glob = parseGlob(`${"*a?".repeat(60)}b`);
   if (!glob.ok) throw new Error(glob.reason);
-  const started = performance.now();
+  const started = processorMs();
   expect(globMatches(glob.value, "a".repeat(100_000))).toBe(false);
-  expect(performance.now() - started).toBeLessThan(50);
+  expect(processorMs() - started).toBeLessThan(50);
 });
 
 test.each([
