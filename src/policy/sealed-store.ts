@@ -51,6 +51,8 @@ export function sealedStore(
     return { item: { ...item, value }, plain };
   };
   return {
+    // All else it tells, such as what goes with a domain, it tells as before.
+    ...store,
     async load() {
       const opened = (await store.load()).map(openItem);
       const plain = opened
