@@ -150,7 +150,7 @@ export async function resolveHosts(
       return {
         result: "deferred",
         enhanced: "4.3.5",
-        words: `No mail server is set for "${destination.key}"; add a route to the domain`,
+        words: `Mail for ${destination.key.replace("routes:", "")} waits here: the domain is switched off or removed, or has no mail server set`,
       };
     case "smarthost":
       return [hostOfRoute(destination.route, destination.login)];

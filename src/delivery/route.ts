@@ -32,6 +32,20 @@ export type Destination = (
     }
 ) & { readonly overTls?: true };
 
+/**
+ * Where mail for an address goes now; routes may have changed since it was accepted. "for us": it was taken in for a domain of ours, and
+ * waits while that is none.
+ */
+export type DestinationFor = (address: string, taken: "for us" | "to pass on") => Destination;
+
+/**
+ * Where mail waits that was taken in for a domain which is switched off or removed meanwhile: it has no way until the domain is back,
+ * least of all the one that mail to the outside takes.
+ */
+export function waitingPlace(domain: string): Destination {
+  return { kind: "routes", key: `routes:${domain}`, routes: [] };
+}
+
 const BARE: ReadonlySet<TlsPolicy> = new Set(["none", "opportunistic"]);
 
 /** The policy, but at least TLS. */

@@ -1,15 +1,17 @@
 // How mail leaves: the resolver, one attempt, the queue; what is kept beside it: quarantine and archive.
+import { type Destination, waitingPlace } from "../delivery/route.ts";
 import { createDeliverer } from "../delivery/run-deliverer.ts";
 import { createServerLimits, type ServerLimits } from "../delivery/server-limits.ts";
 import type { Dkim } from "../dkim/dkim.ts";
 import { createDkim } from "../dkim/run-dkim.ts";
 import type { Resolver } from "../dns/resolver.ts";
 import { createResolver } from "../dns/stub-resolver.ts";
-import type { MailAddress } from "../message/address.ts";
+import { domainOf, type MailAddress } from "../message/address.ts";
 import { durationMs } from "../policy/duration.ts";
 import { releaseTerms } from "../policy/release-terms.ts";
 import type { Settings } from "../policy/settings.ts";
 import { signOwn } from "../policy/sign-as.ts";
+import type { PolicySnapshot } from "../policy/snapshot.ts";
 import { createQueue, type RunningQueue } from "../queue/run-queue.ts";
 import { createStorageWatch, type StorageWatch } from "../queue/watch-storage.ts";
 import { logEventStatements } from "../store/apply-log-events.ts";
@@ -109,7 +111,7 @@ export async function openDelivery(
     hostname,
     settings: () => delivery,
     // Addresses in the spool were parsed when they came in.
-    destinationFor: (address) => snapshot().destination(address as MailAddress),
+    destinationFor: (address, taken) => wayFor(snapshot(), address as MailAddress, taken),
     sign: (message, order) => dkim.sign(message, order),
     ownSign: () => signOwn(snapshot(), hostname),
     writeLog: async (events) => {
@@ -144,6 +146,12 @@ export async function openDelivery(
     quarantine: await openQuarantine(ground, stores, { queue, settings, watch }),
     storage,
   };
+}
+
+/** What was taken in for a domain of ours is never passed on elsewhere because the domain is none any more. */
+function wayFor(now: PolicySnapshot, address: MailAddress, taken: "for us" | "to pass on"): Destination {
+  const domain = domainOf(address);
+  return taken === "for us" && now.domain(domain) === null ? waitingPlace(domain) : now.destination(address);
 }
 
 async function openQuarantine(

@@ -1,6 +1,6 @@
 // Takes due mail of one destination from disk: marked "active" in one commit before any of it is dialled.
 
-import { type Destination, overTls } from "../delivery/route.ts";
+import { type Destination, type DestinationFor, overTls } from "../delivery/route.ts";
 import type { Log } from "../observe/log.ts";
 import type { Statement } from "../store/database.ts";
 import type { Spool } from "../store/spool.ts";
@@ -29,7 +29,7 @@ export async function claimWork(
     log,
   }: {
     readonly spool: Spool;
-    readonly destinationFor: (address: string) => Destination;
+    readonly destinationFor: DestinationFor;
     readonly settings: () => QueueSettings;
     readonly log: Log;
   },
@@ -66,10 +66,11 @@ export async function claimWork(
 /** Where it goes now; where it went before when that cannot be told: one address must not stop a whole destination. */
 export function destinationNow(
   { message, recipient }: SpooledEntry,
-  parts: { readonly destinationFor: (address: string) => Destination; readonly log: Log },
+  parts: { readonly destinationFor: DestinationFor; readonly log: Log },
 ): Destination {
   try {
-    const destination = parts.destinationFor(recipient.address);
+    const taken = recipient.detail.destination.kind === "routes" ? "for us" : "to pass on";
+    const destination = parts.destinationFor(recipient.address, taken);
     return recipient.detail.destination.overTls ? overTls(destination) : destination;
   } catch (error) {
     parts.log.error(

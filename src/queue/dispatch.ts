@@ -4,7 +4,7 @@
 import { descriptorLimit } from "../config/descriptors.ts";
 import type { Deliverer } from "../delivery/attempt.ts";
 import type { Outcome } from "../delivery/outcome.ts";
-import type { Destination } from "../delivery/route.ts";
+import type { Destination, DestinationFor } from "../delivery/route.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { Statement } from "../store/database.ts";
@@ -52,7 +52,7 @@ export interface DispatcherOptions {
   readonly settings: () => QueueSettings;
   readonly random: () => number;
   /** Where mail for an address goes now; routes may have changed since it was accepted. */
-  readonly destinationFor: (address: string) => Destination;
+  readonly destinationFor: DestinationFor;
   /** Writes the result. When it is written, `noteDue` is owed for the destination. */
   readonly settle: (ended: EndedAttempt) => void;
   /** Writes work back to disk that was taken but not dialled. When it is written, `noteDue` is owed for it. */

@@ -3,7 +3,7 @@
 
 import type { Deliverer } from "../delivery/attempt.ts";
 import type { Outcome } from "../delivery/outcome.ts";
-import type { Destination } from "../delivery/route.ts";
+import type { Destination, DestinationFor } from "../delivery/route.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { Spool } from "../store/spool.ts";
@@ -56,7 +56,7 @@ export interface LifeSignOptions {
   readonly deliverer: Pick<Deliverer, "answers">;
   readonly clock: Clock;
   readonly log: Log;
-  readonly destinationFor: (address: string) => Destination;
+  readonly destinationFor: DestinationFor;
   /** It greets, or its mail goes another way now: what waits is due. */
   readonly onAlive: (key: string) => void;
   /** A suspect that does not greet: nothing more is to be tried until it does. */

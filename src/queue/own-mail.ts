@@ -1,6 +1,6 @@
 // Mail the gateway writes itself, made ready for the queue: null reverse-path, one recipient, a record for the log. Pure.
 
-import type { Destination } from "../delivery/route.ts";
+import type { Destination, DestinationFor } from "../delivery/route.ts";
 import type { MailAddress } from "../message/address.ts";
 import { newMessageId } from "../message/message-id.ts";
 import type { SignOrder } from "../message/sign-order.ts";
@@ -19,10 +19,10 @@ export interface PreparedOwnMail {
 /** Where our own mail goes. A mistake in the policy must not cost it: its domain's own servers are a good guess. */
 export function ownDestination(
   address: string,
-  parts: { readonly destinationFor: (address: string) => Destination; readonly log: Log },
+  parts: { readonly destinationFor: DestinationFor; readonly log: Log },
 ): Destination {
   try {
-    return parts.destinationFor(address);
+    return parts.destinationFor(address, "to pass on");
   } catch (error) {
     const domain = address.slice(address.lastIndexOf("@") + 1);
     parts.log.error({ err: error, address }, "no route for a mail of our own; it goes by MX");

@@ -1,6 +1,6 @@
 // Notices we send about mail in the queue: composed, and made ready for the unit that settles what they tell of.
 
-import type { Destination } from "../delivery/route.ts";
+import type { DestinationFor } from "../delivery/route.ts";
 import type { MailAddress } from "../message/address.ts";
 import { headOf, type MessageBody } from "../message/body.ts";
 import { newMessageId } from "../message/message-id.ts";
@@ -54,7 +54,7 @@ export function createNotices(parts: {
   readonly clock: Clock;
   readonly hostname: string;
   readonly log: Log;
-  readonly destinationFor: (address: string) => Destination;
+  readonly destinationFor: DestinationFor;
   /** How they are signed; left out or null: not. */
   readonly ownSign?: () => SignOrder | null;
   readonly onAlarm: (name: string, words: string | null) => void;

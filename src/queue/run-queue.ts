@@ -1,7 +1,7 @@
 // The queue at work: puts its parts together, takes mail in, starts where the last process stopped, and closes.
 
 import type { Deliverer } from "../delivery/attempt.ts";
-import type { Destination } from "../delivery/route.ts";
+import type { DestinationFor } from "../delivery/route.ts";
 import type { MessageBody } from "../message/body.ts";
 import { headOf } from "../message/body.ts";
 import type { SignOrder } from "../message/sign-order.ts";
@@ -56,7 +56,7 @@ export interface QueueOptions {
   /** Our own name, in the notices we send. */
   readonly hostname: string;
   /** Where mail for an address goes now: for our own notices, and for waiting mail after routes have changed. */
-  readonly destinationFor: (address: string) => Destination;
+  readonly destinationFor: DestinationFor;
   /** Writes events to the message log. */
   readonly writeLog: WriteLog;
   /** Files a copy in the quarantine, durable when it resolves; twice keeps one. */
@@ -186,7 +186,13 @@ export async function createQueue(options: QueueOptions): Promise<RunningQueue> 
       refuseWhenClosed();
       if (await spool.wasReleased(item.id)) return "already";
       const at = clock.now();
-      const mail = releasedMail(item, { message, destination: options.destinationFor(item.recipient) });
+      const mail = releasedMail(item, {
+        message,
+        destination: options.destinationFor(
+          item.recipient,
+          item.direction === "outbound" ? "to pass on" : "for us",
+        ),
+      });
       const state = { state: "released" as const, at, nextAttemptAt: at, words: "Released from quarantine" };
       const event = stateEvent({ message: { id: item.messageId } }, item.n, state);
       try {
