@@ -25,6 +25,11 @@ export interface TraceOptions {
   readonly added?: string;
   /** Lower-case names of fields that are taken out, in whatever spelling. Left out: none. */
   readonly without?: ReadonlySet<string>;
+  /**
+   * How many ARC sets are proven; results in our name in others are taken out. Left out: all sets stay, for we do not seal, and whoever
+   * shares our name and seals behind us knows what he does.
+   */
+  readonly provenSets?: number;
   /** Neither the client nor what we found is named: the mail leaves our house. */
   readonly discreet?: boolean;
 }
@@ -56,6 +61,7 @@ export function addTraceHeaders(options: TraceOptions): MessageBody {
     hostname: options.hostname,
     noteName: noteName.toLowerCase(),
     without: options.without ?? NOTHING,
+    provenSets: options.provenSets ?? Number.POSITIVE_INFINITY,
   });
   if (forged.length === 0) return withHead(options.raw, Buffer.concat([ours, head]));
   const kept: Uint8Array[] = [ours];
@@ -130,7 +136,12 @@ function valueBehindColon(text: string, field: HeaderField): string {
 /** The fields that claim to be ours: the results of our authserv-id, and every note (RFC 8601 §5); and those that go no further. */
 function fieldsTakenOut(
   text: string,
-  ours: { readonly hostname: string; readonly noteName: string; readonly without: ReadonlySet<string> },
+  ours: {
+    readonly hostname: string;
+    readonly noteName: string;
+    readonly without: ReadonlySet<string>;
+    readonly provenSets: number;
+  },
 ): readonly HeaderField[] {
   const out: HeaderField[] = [];
   eachField(text, (field) => {
@@ -138,6 +149,10 @@ function fieldsTakenOut(
     const name = disguisedName(text, field) || field.name;
     if (name === "authentication-results") {
       if (claimsToBe(ours.hostname, valueBehindColon(text, field))) out.push(field);
+    } else if (name === "arc-authentication-results") {
+      const [, instance, results] = SET_RESULTS.exec(valueBehindColon(text, field)) ?? [];
+      const isProven = field.name === name && Number(instance) <= ours.provenSets;
+      if (!isProven && claimsToBe(ours.hostname, results ?? "")) out.push(field);
     } else if (name.startsWith("x-gatepost") || name === ours.noteName || ours.without.has(name))
       out.push(field);
     return undefined;
@@ -145,18 +160,17 @@ function fieldsTakenOut(
   return out;
 }
 
+/** The instance of an ARC set, when it is written by the book, and what follows it (RFC 8617 §4.1.1). */
+const SET_RESULTS = /^(?:\s*i\s*=\s*(\d{1,2})\s*;|[^;=]*=[^;]*;)?([\s\S]*)$/;
+
 /**
  * Would any reader take this as the results of `hostname`? The authserv-id may stand in quotes, behind comments and in any case, with
  * a version after it. A value whose comments or quotes do not close counts as ours when it names us anywhere.
  */
 function claimsToBe(hostname: string, value: string): boolean {
   const wanted = hostname.toLowerCase();
-  // Comments in the middle and encoded words are not allowed there; who leaves out or decodes them reads our name all the same.
-  if (
-    /[(=\u0000-\u0008\u000b-\u001f\u007f]/.test(value.slice(0, MAX_RESULTS_NAME)) &&
-    claimsWhenMended(wanted, value)
-  )
-    return true;
+  // Blanks, folds, comments in the middle and encoded words are not allowed there; who leaves out or decodes them reads our name all the same.
+  if (claimsWhenMended(wanted, value)) return true;
   const head = authservId(value);
   if (head === null) return value.toLowerCase().includes(wanted);
   const international = /[^\x00-\x7f]/.test(head);
@@ -167,12 +181,23 @@ function claimsToBe(hostname: string, value: string): boolean {
 }
 
 function claimsWhenMended(wanted: string, value: string): boolean {
-  const start = decodeWords(value.slice(0, 4 * MAX_RESULTS_NAME)).replace(
-    /[\u0000-\u0008\u000b-\u001f\u007f]/g,
-    "",
-  );
-  const id = /^[\s"]*([^\s;"/]*)/.exec(start.replace(/\([^()]*\)/g, ""))?.[1] ?? "";
-  return withoutLastDots(id.toLowerCase()) === wanted;
+  const cut = value.slice(0, 4 * MAX_RESULTS_NAME);
+  // Quotes and backslashes are no part of any name.
+  const plain = /[=(]/.test(cut) ? decodeWords(cut).replace(/\([^()]*\)/g, "") : cut;
+  return startsWithName(plain.replace(/["\\\u0000-\u0008\u000b-\u001f\u007f]/g, "").toLowerCase(), wanted);
+}
+
+/** Does the text begin with the name, white space anywhere in it left out, and does the name end there? */
+function startsWithName(text: string, name: string): boolean {
+  let at = 0;
+  let read = 0;
+  for (; at < text.length && read < name.length; at++) {
+    const character = text.charAt(at);
+    if (/\s/.test(character)) continue;
+    if (character !== name.charAt(read)) return false;
+    read++;
+  }
+  return read === name.length && /^\.*(?:[\s;/]|$)/.test(text.slice(at));
 }
 
 /** A loop: /\.+$/ would look at each dot of a long run anew, seconds for one line of a stranger's. */

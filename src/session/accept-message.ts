@@ -89,6 +89,7 @@ async function carryOut(
       verdictWords: verdicts.length === 1 ? (verdicts[0]?.words ?? "") : "",
       noteHeader: transaction.snapshot.policy.settings.note_header,
       ...trace.options,
+      ...provenSets(message),
     }),
     record: {
       ...details,
@@ -115,6 +116,14 @@ async function carryOut(
   services.metrics.message(combined.refusal === null ? "accepted" : "refused");
   noteAuthor(message, combined, services);
   return { reply: final };
+}
+
+/** A stranger's ARC sets are looked at; those of our own servers and people are for the receiver to judge. */
+function provenSets({ sent, transaction, findings }: JudgedMessage): Pick<TraceOptions, "provenSets"> {
+  if (sent !== null || transaction.party !== null) return {};
+  const facts = factsOf(findings);
+  const count = facts["arc.result"] === "pass" ? Number(facts["arc.instance"]) : 0;
+  return { provenSets: Number.isNaN(count) ? 0 : count };
 }
 
 /** What our own people's mail gets and loses on its way, and the Message-ID it was given; null: none. */

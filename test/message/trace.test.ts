@@ -165,6 +165,15 @@ const forged: readonly string[] = [
   "Authentication-Results\u00c2\u00a0: gate.example.test; spf=pass",
   "Authentication-Results: gate\0.example.test; spf=pass",
   "Authentication-Results: gate(a).example.test; spf=pass",
+  "Authentication-Results: gate.\r\n example.test; spf=pass",
+  "Authentication-Results: gate.example.test\r\n\t.example.org; spf=pass",
+  "Authentication-Results: gate\r\n\t.example.test; spf=pass",
+  "Authentication-Results: ga\r\n te.exam\tple.test; spf=pass",
+  "Authentication-Results: gate . example . test 1; spf=pass",
+  "Authentication-Results: gate . example . test. ; spf=pass",
+  'Authentication-Results: "gate.\r\n example.test"; spf=pass',
+  "Authentication-Results: gate. (x)\r\n example.test/1; spf=pass",
+  "Authentication-Results: \r\n gate.example.\r\n test\r\n ; spf=pass",
   "Authentication-Results: gate.(a)(b)example.test (c); spf=pass",
   "Authentication-Results: =?us-ascii?q?gate.example.test?=; spf=pass",
   "Authentication-Results: gate\u00c2\u00ad.example.test; spf=pass",
@@ -188,12 +197,35 @@ test.each(forged)("removed: %s", (field) => {
 const foreign: readonly string[] = [
   "Authentication-Results: mx.example.org; spf=pass",
   "Authentication-Results: gate.example.test.example.org; spf=pass",
+  "Authentication-Results: my gate.example.test; spf=pass",
+  "Authentication-Results: gate.example.test1; spf=pass",
   "Authentication-Results: mx.example.org; spf=pass (gate.example.test)",
   "ARC-Authentication-Results: i=1; gate.example.test; spf=pass",
   "X-Gate: post",
 ];
 test.each(foreign)("kept: %s", (field) => {
   expect(traced(message(["From: a@example.org", field]))).toContain(`\r\n${field}\r\n`);
+});
+
+/** Name, value, and how many of the message's ARC sets must be proven for it to stay. */
+const setResults: readonly (readonly [field: string, stays: number])[] = [
+  ["ARC-Authentication-Results: i=1; gate.example.test; spf=pass", 1],
+  ["ARC-Authentication-Results: i=2; gate.\r\n example.test; spf=pass", 2],
+  ['ARC-Authentication-Results: i = 2 ;\r\n "gate.example.test" 1; spf=pass', 2],
+  ["ARC-Authentication-Results: gate.example.test; spf=pass", Number.POSITIVE_INFINITY],
+  ["ARC-Authentication-Results: i=x; gate.example.test; spf=pass", Number.POSITIVE_INFINITY],
+  ["ARC-Authentication-Results: (a) i=1; gate.example.test; spf=pass", Number.POSITIVE_INFINITY],
+  ["ARC-Authentication-Results\r\n : i=1; gate.example.test; spf=pass", Number.POSITIVE_INFINITY],
+  ["ARC-Authentication\u0001-Results: i=1; gate.example.test; spf=pass", Number.POSITIVE_INFINITY],
+];
+test.each(setResults)("results in our name in an ARC set stay when it is proven: %s", (field, stays) => {
+  const raw = message(["From: a@example.org", field]);
+  for (const provenSets of [0, 1, 2]) {
+    const kept = traced(raw, { provenSets }).includes("spf=pass");
+    expect([provenSets, kept]).toEqual([provenSets, provenSets >= stays]);
+  }
+  const other = field.replaceAll("gate", "mx");
+  expect(traced(message([other]), { provenSets: 0 })).toContain(other);
 });
 
 test("below our fields every octet is the original's", () => {
