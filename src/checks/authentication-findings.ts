@@ -84,7 +84,8 @@ export const SINGLE_FIELDS: ReadonlySet<string> = new Set(
 
 /** `counts`: how often each of `SINGLE_FIELDS` stands in the message. */
 export function readSignature(row: DKIMResult, counts: ReadonlyMap<string, number>): Signature {
-  const result = RESULT_OF[row.status.result] ?? "invalid";
+  const given = RESULT_OF[row.status.result] ?? "invalid";
+  const result = given === "pass" && claimsTooMuch(row) ? "invalid" : given;
   const doubt = result === "pass" ? doubtOf(row, counts) : null;
   return {
     domain: domainKey(row.signingDomain ?? ""),
@@ -92,9 +93,19 @@ export function readSignature(row: DKIMResult, counts: ReadonlyMap<string, numbe
     algorithm: row.algo ?? "",
     start: (row.signature ?? "").slice(0, 8),
     result: doubt === null ? result : "policy",
-    reason: doubt ?? (typeof row.status.comment === "string" ? row.status.comment : ""),
+    reason:
+      result !== given
+        ? TOO_MUCH
+        : (doubt ?? (typeof row.status.comment === "string" ? row.status.comment : "")),
     passes: result === "pass" && doubt === null,
   };
+}
+
+const TOO_MUCH = "it covers more text than there is (l=)";
+
+/** RFC 6376 §3.5: `l=` must not be larger than the body; what has been cut short is not what was signed. */
+function claimsTooMuch({ canonBodyLengthLimit, canonBodyLengthTotal }: DKIMResult): boolean {
+  return (canonBodyLengthLimit ?? 0) > (canonBodyLengthTotal ?? 0);
 }
 
 /** Why a signature that holds proves nothing, or null. */

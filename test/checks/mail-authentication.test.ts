@@ -1,6 +1,6 @@
 // SPF, DKIM, DMARC and ARC as facts: signed and verified for real, DNS from a written-down zone. Each trap of stack.md's row has a test.
-import { expect, test } from "bun:test";
-import { generateKeyPairSync, type KeyObject } from "node:crypto";
+import { describe, expect, test } from "bun:test";
+import { createHash, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { type ARCSealOptions, sealMessage } from "mailauth";
 import { dkimSign } from "mailauth/lib/dkim/sign";
 import {
@@ -233,6 +233,38 @@ test("a signature over part of the body (l=) is no proof; over the whole of it, 
   // Beside a whole signature a partial one changes nothing.
   const both = Buffer.concat([await signed(message(LETTER, body)), message(LETTER, body)]);
   expect((await authenticate(both, { ip: "203.0.113.9" })).facts["dkim.result"]).toBeDefined();
+});
+
+describe("a length (l=) of more text than there is makes it no signature (RFC 6376 §3.5)", () => {
+  const TWO = "one\r\ntwo\r\n";
+  /** By hand: signers write the true length. */
+  function lied(body: string, canon: "simple" | "relaxed", length: number): Buffer {
+    const [from = ""] = LETTER;
+    const canonical = body.replace(/(?:\r\n)+$/, "\r\n") || (canon === "simple" ? "\r\n" : "");
+    const hash = createHash("sha256").update(canonical.slice(0, length)).digest("base64");
+    const unsigned = `DKIM-Signature: v=1; a=rsa-sha256; c=simple/${canon}; d=example.org; s=rsa; h=from; l=${length}; bh=${hash}; b=`;
+    const made = sign("sha256", Buffer.from(`${from}\r\n${unsigned}`), rsa.privateKey).toString("base64");
+    return Buffer.concat([Buffer.from(`${unsigned}${made}\r\n`), message(LETTER, body)]);
+  }
+  const cases = (["simple", "relaxed"] as const).flatMap((canon) =>
+    (
+      [
+        [TWO, TWO.length, "pass pass"],
+        [`${TWO}\r\n\r\n`, TWO.length, "pass pass"],
+        [TWO, TWO.length + 1, "invalid fail"],
+        [`${TWO}\r\n\r\n`, TWO.length + 2, "invalid fail"],
+        [TWO, 99, "invalid fail"],
+        [TWO, 4_000_000_000, "invalid fail"],
+        ["", canon === "simple" ? 2 : 0, "pass pass"],
+        ["", canon === "simple" ? 3 : 1, "invalid fail"],
+        [TWO, 3, "policy fail"],
+      ] as const
+    ).map(([body, length, wanted]) => ({ canon, body, length, wanted })),
+  );
+  test.each(cases)("%j", async ({ canon, body, length, wanted }) => {
+    const { facts } = await authenticate(lied(body, canon, length), { ip: "203.0.113.9" });
+    expect(`${facts["dkim.result"]} ${facts["dmarc.result"]}`).toBe(wanted);
+  });
 });
 
 test("a key that is missing, and one that cannot be looked up", async () => {
