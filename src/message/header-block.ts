@@ -141,6 +141,29 @@ export function rawValue(text: string, field: HeaderField): string {
   return (folded ? value.replaceAll("\r\n", "") : value).trim();
 }
 
+// What makes a closer look necessary: 0xc2 begins the C1 controls in UTF-8, where Latin letters begin with it too.
+const MAY_BE_CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\u00c2]/;
+// The code sets of ISO 2022 that mail has in raw headers (RFC 1468, 1554, 1557, 1922, JIS X 0213). To a terminal others are commands.
+const ISO_2022 = /\x1b(?:\$[@AB]|\$\([@A-DOPQ]|\$[)*+][A-M]|\([BHIJ]|\.[AF]|N)/g;
+const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/;
+const C1_PAIR = /\xc2[\x80-\x9f]/;
+const HIGH_RUNS = /[\x80-\xff]+/g;
+
+/**
+ * Are there control characters in a header, as `HeaderBlock.text`? Tab, line end and the escapes of raw ISO 2022 are none. U+0080 to U+009F
+ * are, where the octets are UTF-8; in other code pages the same octets are letters.
+ */
+export function hasControls(text: string): boolean {
+  if (!MAY_BE_CONTROL.test(text)) return false;
+  if (CONTROL.test(text.includes("\x1b") ? text.replace(ISO_2022, "") : text)) return true;
+  if (!C1_PAIR.test(text)) return false;
+  return (text.match(HIGH_RUNS) ?? []).some((run) => {
+    if (!C1_PAIR.test(run)) return false;
+    const read = fromOctets(run);
+    return read !== run && /[\x80-\x9f]/.test(read);
+  });
+}
+
 const PLAIN = /^[\x20-\x7e]*$/;
 // Control characters, line and paragraph separators, and the marks that turn the direction of text around.
 const UNSHOWABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;

@@ -6,6 +6,7 @@ import {
   displayText,
   eachField,
   type HeaderField,
+  hasControls,
   rawValue,
   readHeaderBlock,
 } from "./header-block.ts";
@@ -33,7 +34,7 @@ export interface MessageSummary {
   /** Octets of the header section with its empty line, even where only its start was looked at (`MAX_HEADER_BYTES`). */
   readonly headerBytes: number;
   readonly headerFields: number;
-  /** There are fields, and control characters in the header other than tab, line end and escape (which raw ISO 2022 has). */
+  /** There are fields, and control characters in the header other than tab, line end and the escapes of raw ISO 2022. */
   readonly headerControls: boolean;
 }
 
@@ -43,7 +44,6 @@ const MAX_FROM_FIELDS = 10;
 const MAX_SENDER_FIELDS = 20;
 const SENDER_FIELDS: ReadonlySet<string> = new Set(["sender", "resent-from", "resent-sender"]);
 const NONE: readonly never[] = [];
-const CONTROLS = /[\u0000-\u0008\u000b\u000c\u000e-\u001a\u001c-\u001f\u007f]/;
 /** A line of white space alone continues a field by the book, and ends the header for some programs. */
 const WHITE_LINE = /\r\n[ \t]+\r\n/;
 const BADLY_NAMED = "has its name written so that programs read it differently";
@@ -132,7 +132,7 @@ export function summarise(
     receivedCount,
     headerBytes: block.bodyStart,
     headerFields,
-    headerControls: named && CONTROLS.test(text),
+    headerControls: named && hasControls(text),
   };
 }
 

@@ -141,3 +141,38 @@ test("never throws, whatever comes", () => {
     { numRuns: 500 },
   );
 });
+
+const controls: readonly (readonly [name: string, value: string, counts: boolean])[] = [
+  ["an escape", "a\x1b[2Jb", true],
+  ["an escape at the end", "a\x1b", true],
+  ["an escape that asks for line drawing", "\x1b(0abc", true],
+  ["a title for the terminal", "\x1b]0;x\x07", true],
+  ["one escape inside another", "\x1b\x1b(B[2J", true],
+  ["an escape behind Japanese", "\x1b$B$F$9\x1b(B\x1b[2J", true],
+  ["NUL", "a\0b", true],
+  ["DEL", "a\x7fb", true],
+  ["shift out", "\x0e", true],
+  ["U+009B in UTF-8", "\xc2\x9b2J", true],
+  ["U+0080 in UTF-8 behind letters", "gr\xc3\xbc\xc2\x80", true],
+  ["raw ISO-2022-JP", "\x1b$B$F$9$H\x1b(B", false],
+  ["raw ISO-2022-JP of 1978 in Roman letters", "\x1b$@$F$9\x1b(J", false],
+  ["raw ISO-2022-JP-1 and half-width letters", "\x1b$(D0!\x1b(I12\x1b(B", false],
+  ["raw ISO-2022-JP-2004", "\x1b$(Q.!\x1b(B", false],
+  ["raw ISO-2022-JP-2 with Greek", "\x1b.F\x1bNa", false],
+  ["raw ISO-2022-KR and -CN", "\x1b$)C\x1b$)A\x1b$A!!\x1b(B", false],
+  ["raw UTF-8", "Gr\xc3\xbc\xc3\x9fe \xc2\xa9 \xe2\x80\x9cx\xe2\x80\x9d", false],
+  ["raw Latin-1", "caf\xe9 \xc2", false],
+  ["quotes of Windows-1252", "\x93caf\xe9\x94 \xc2ge", false],
+  ["raw Cyrillic of Windows-1251 in quotes", "\x93\xc0\xc2\x94", false],
+  ["an encoded word", "=?utf-8?Q?=1B[2J?=", false],
+  ["a tab and a fold", "a\tb\r\n c", false],
+];
+test.each(controls)("control characters: %s", (_, value, counts) => {
+  for (const header of [
+    `Subject: ${value}\r\nFrom: a@example.org`,
+    `From: a@example.org\r\nX-Note: ${value}`,
+  ]) {
+    const { headerControls } = summarise(Buffer.from(`${header}\r\n\r\nbody \x1b[2J\r\n`, "latin1"));
+    expect(headerControls).toBe(counts);
+  }
+});
