@@ -32,23 +32,29 @@ const ADDRESS_AT_ONCE = /^[^@]+@[\p{L}\p{N}._-]*[\p{L}\p{N}]/u;
 const INVISIBLE = /\p{Default_Ignorable_Code_Point}/gu;
 /** Endings of names that are no domain of the Internet: nobody is misled about whose they are, and no policy exists for them. */
 const LOCAL_NAMES = /\.(?:local|lan|internal|intranet|home|localdomain|localhost|invalid|\d+)$/;
-/** `Ann (via Lists)`: a list that names whom it passes on says so, as Mailman and Google Groups do. */
+/**
+ * `ann@a.example via Lists`: who passes mail on names its author so, as Mailman and Google Groups do. That is no second author where the
+ * message shows in other ways too that somebody passes it on (`passed-on.ts`); else anybody could show any address.
+ */
 const PASSED_ON = /^[\s"'\u2019\u201d)>\],-]*\(?\s*(?:via|v\u00eda|\u00fcber|per|par|tramite)\s+\S/i;
 
+/** Does the message show that `own` passes on what others wrote? Asked only where From says so. */
+export type IsPassedOn = (own: MailAddress) => boolean;
+
 /** Reads the author out of all From fields. */
-export function readAuthor(fields: readonly FromField[]): Author {
+export function readAuthor(fields: readonly FromField[], isPassedOn: IsPassedOn): Author {
   const [first] = fields;
   if (first === undefined) return NOBODY;
-  if (fields.length === 1) return readField(first);
-  const all = fields.flatMap(({ value }) => readField({ value, disguise: null }).addresses);
+  if (fields.length === 1) return readField(first, isPassedOn);
+  const all = fields.flatMap(({ value }) => readField({ value, disguise: null }, isPassedOn).addresses);
   return { addresses: [...new Set(all)], flaw: "stands in more than one field" };
 }
 
-function readField({ value, disguise }: FromField): Author {
+function readField({ value, disguise }: FromField, isPassedOn: IsPassedOn): Author {
   const { addresses, names, doubt } = readMailboxes(value);
   // What is not read by the book may be read anyhow: then all of it counts, also what stands inside of an address.
   const shown = doubt !== null || addresses.length === 0 ? fromOctets(value) : names;
-  const claimed = MAY_HIDE_AT.test(shown) ? othersIn(shown, addresses) : [];
+  const claimed = MAY_HIDE_AT.test(shown) ? othersIn(shown, { addresses, isPassedOn }) : [];
   const flaw = disguise ?? (CONTROLS.test(value) ? "has control characters" : doubt) ?? claimWords(claimed);
   if (claimed.length === 0) return { addresses, flaw };
   return { addresses: [...new Set([...addresses, ...claimed])].slice(0, MAX_MAILBOXES), flaw };
@@ -66,8 +72,18 @@ export function isOnlyShown(flaw: string): boolean {
 }
 
 /** Addresses of other organisations that a reader sees in a text once it is decoded. */
-function othersIn(text: string, addresses: readonly MailAddress[]): readonly MailAddress[] {
+function othersIn(
+  text: string,
+  { addresses, isPassedOn }: Pick<Author, "addresses"> & { readonly isPassedOn: IsPassedOn },
+): readonly MailAddress[] {
   const shown = skeleton(text);
+  const [own] = addresses;
+  let passedOn: boolean | null = null;
+  const saysVia = (from: number): boolean => {
+    if (!PASSED_ON.test(shown.slice(from, from + 40))) return false;
+    passedOn ??= own !== undefined && addresses.length === 1 && isPassedOn(own);
+    return passedOn;
+  };
   const found = new Set<MailAddress>();
   const add = (candidate: string): void => {
     const parsed = parseAddress(candidate);
@@ -79,7 +95,7 @@ function othersIn(text: string, addresses: readonly MailAddress[]): readonly Mai
   let from = 0;
   for (const candidate of lookalikes(shown)) {
     from = shown.indexOf(candidate, from) + candidate.length;
-    if (!PASSED_ON.test(shown.slice(from, from + 40))) add(ADDRESS_AT_ONCE.exec(candidate)?.[0] ?? "");
+    if (!saysVia(from)) add(ADDRESS_AT_ONCE.exec(candidate)?.[0] ?? "");
   }
   for (const stop of routeStops(shown)) add(stop);
   return [...found];

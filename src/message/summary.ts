@@ -11,6 +11,7 @@ import {
   readHeaderBlock,
 } from "./header-block.ts";
 import { MAX_MAILBOX_LIST, MAX_MAILBOXES, parseMailboxes } from "./mailboxes.ts";
+import { isPassedOn } from "./passed-on.ts";
 
 export interface MessageSummary {
   /** Decoded, control characters replaced, at most 500 characters; "" when absent. The first one when there are several. */
@@ -107,7 +108,7 @@ export function summarise(
     }
     return undefined;
   });
-  const { addresses: fromAddresses, flaw: fromFlaw } = readAuthor(from);
+  const { addresses: fromAddresses, flaw: fromFlaw } = readAuthor(from, (own) => isPassedOn(text, own));
   const senderAddresses = senders === null ? NONE : addressesOf(senders.slice(0, MAX_SENDER_FIELDS));
   return {
     subject: subject ?? "",

@@ -57,6 +57,12 @@ const SHOWN: ReadonlySet<string> = new Set([
   "an encoded address in a comment",
   "a comment inside the brackets",
   "a bracket in a comment",
+  "a passed-on address, and nothing says by whom",
+  "the same in brackets behind it",
+  "the same in another language",
+  "the same by another's list",
+  "the same signed by another",
+  "the same with an empty List-Id",
 ]);
 
 const rows = AUTHOR_FORMS.map((one) => [one.name, one] as const);

@@ -38,10 +38,19 @@ const SOUND: readonly Row[] = [
   ["a price", 'From: "2 items @ 5.99" <{own}>'],
   ["a machine of a local network", 'From: "root@web1.internal" <{own}>'],
   ["a list that passes a name on", 'From: "Ann Lee via Talk" <{own}>'],
-  ["a list that passes an address on", 'From: "{other} via Talk" <{own}>'],
-  ["a group that passes an address on", "From: \"'{other}' via Talk\" <{own}>"],
-  ["a service that passes an address on", 'From: "{other} (via Drive)" <{own}>'],
-  ["a service in another language", 'From: "{other} \u00c3\u00bcber Talk" <{own}>'],
+  [
+    "a list that passes an address on",
+    'From: "{other} via Talk" <{own}>\r\nList-Id: Talk <talk.lists.{ownDomain}>',
+  ],
+  [
+    "a group that passes an address on",
+    "List-Post: <mailto:talk@{ownDomain}>\r\nFrom: \"'{other}' via Talk\" <{own}>",
+  ],
+  [
+    "a service that passes an address on",
+    'DKIM-Signature: v=1; a=rsa-sha256; s=x;\r\n\td=mail.{ownDomain}; b=x\r\nFrom: "{other} (via Drive)" <{own}>',
+  ],
+  ["a service in another language", 'From: "{other} \u00c3\u00bcber Talk" <{own}>\r\nSender: Talk <{own}>'],
   ["folded over lines", "From:\r\n Ann\r\n\t<{own}>"],
   ["in capitals", "FROM: Ann <{own}>"],
   ["blanks around the address", "From: Ann < {own} >"],
@@ -60,6 +69,24 @@ const FAILED: readonly Row[] = [
   ["another's address as the quoted name", 'From: "{other}" <{own}>', ["own", "other"]],
   ["another's address in a quoted name", 'From: "CEO <{other}>" <{own}>', ["own", "other"]],
   ["an escaped at sign in quotes", 'From: "{otherLocal}\\@{otherDomain}" <{own}>', ["own", "other"]],
+  ["a passed-on address, and nothing says by whom", 'From: "{other} via Talk" <{own}>', ["own", "other"]],
+  ["the same in brackets behind it", 'From: "{other} (via Drive)" <{own}>', ["own", "other"]],
+  ["the same in another language", 'From: "{other} \u00c3\u00bcber Talk" <{own}>', ["own", "other"]],
+  [
+    "the same by another's list",
+    'From: "{other} via Talk" <{own}>\r\nList-Id: <talk.lists.example>\r\nList-Post: <mailto:t@lists.example>',
+    ["own", "other"],
+  ],
+  [
+    "the same signed by another",
+    'DKIM-Signature: v=1; d=mailer.example; x={ownDomain}\r\nFrom: "{other} via Talk" <{own}>',
+    ["own", "other"],
+  ],
+  [
+    "the same with an empty List-Id",
+    'From: "{other} via Talk" <{own}>\r\nList-Id: {ownDomain}',
+    ["own", "other"],
+  ],
   ["an encoded word that is an address", "From: =?utf-8?Q?{otherQ}?= <{own}>", ["own", "other"]],
   ["a base64 word that is an address", "From: =?utf-8?B?{otherB}?= <{own}>", ["own", "other"]],
   [
