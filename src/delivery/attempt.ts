@@ -22,6 +22,8 @@ export interface Attempt {
   readonly requireTls: boolean;
   readonly dsnRet: "FULL" | "HDRS" | null;
   readonly dsnEnvid: string | null;
+  /** Called when a server has greeted and gets the message; left out or null: nobody wants to know. */
+  readonly onReached?: (() => void) | null;
 }
 
 /** Delivers. Never throws for anything the network does: every recipient gets an Outcome. */

@@ -100,6 +100,7 @@ async function useLink(
   progress: Progress,
 ): Promise<{ readonly stale: boolean; readonly silent: boolean }> {
   link.session.attemptDeadlineAt = progress.deadlineAt;
+  progress.attempt.onReached?.();
   const result = await sendOver(link, progress.attempt, progress.open).finally(() =>
     parts.pool.give(progress.attempt.destination.key, link),
   );

@@ -13,10 +13,12 @@ import type { UnreachableDestination } from "../store/spool-entry.ts";
 import { plausibleTime } from "./back-off.ts";
 import { createBodyBudget } from "./body-budget.ts";
 import { claimWork } from "./claim-work.ts";
+import type { EndedAttempt } from "./ended-attempt.ts";
 import { judgeLane, openLane } from "./judge-lane.ts";
 import { isIdle, isLargeWork, type Lane, newLane, nextReady } from "./lane.ts";
 import { createLifeSigns, type LifeSigns } from "./life-signs.ts";
 import type { LostBodies } from "./lost-bodies.ts";
+import { type Probe, takeProbePlace } from "./probe-place.ts";
 import type { QueueSettings } from "./queue-settings.ts";
 import { type AttemptRun, runAttempt } from "./run-attempt.ts";
 import type { Sign } from "./sign-copy.ts";
@@ -30,17 +32,6 @@ const MOST_ATTEMPTS = 2 * MAX_ATTEMPTS;
 const READY_FACTOR = 5;
 const NO_PLACES_WAIT_MS = 1000;
 const TROUBLE_WAIT_MS = 2000;
-
-/** An attempt that ended. */
-export interface EndedAttempt extends AttemptRun {
-  readonly work: Work;
-  /** When the destination is tried again; in the past when it is open. */
-  readonly closedUntil: number;
-  /** What the destination's back-off changes on disk; belongs into the unit that settles the recipients. */
-  readonly statements: readonly Statement[];
-  /** To be called once the result is on disk: the attempt's place is free for the next one from then on. */
-  readonly written: () => void;
-}
 
 export interface DispatcherOptions {
   readonly spool: Spool;
@@ -230,25 +221,31 @@ export class Dispatcher {
     lane.closedUntil = plausibleTime(lane.closedUntil, now, retryMs);
     lane.nextDueAt = plausibleTime(lane.nextDueAt, now, retryMs);
     const places = this.#places(lane, now);
-    while (lane.active < places && this.#begin(lane, nextReady(lane, places)));
-    const room = lane.failures > 0 ? lane.active + lane.ready.length === 0 : lane.ready.length < places;
+    while (this.#isFree(lane, places) && this.#begin(lane, nextReady(lane, places)));
+    const room =
+      lane.failures > 0 ? lane.ready.length === 0 && this.#isFree(lane, places) : lane.ready.length < places;
     if (places > 0 && room && !lane.claiming && lane.nextDueAt <= now) void this.#claim(lane);
     this.#setTimer(lane, now);
   }
 
   #places(lane: Lane, now: number): number {
     if (now < lane.closedUntil) return 0;
-    // A destination that could not be reached gets one attempt to show that it is back.
-    const wanted = lane.failures > 0 ? 1 : this.#options.deliverer.capacity(lane.key);
-    return Math.min(wanted, Math.max(1, Math.ceil((MAX_ATTEMPTS - this.#active) / 8)));
+    const share = Math.max(1, Math.ceil((MAX_ATTEMPTS - this.#active) / 8));
+    return Math.min(this.#options.deliverer.capacity(lane.key), share);
   }
 
-  /** Attempts and claims look at their lane when they end; the timer is for what only time brings. */
+  /** A destination that could not be reached gets one attempt to show that it is back. Older ones may hang for long: they do not count. */
+  #isFree(lane: Lane, places: number): boolean {
+    return lane.active < places && (lane.failures === 0 || lane.probing === 0);
+  }
+
+  /** Attempts and claims look at their lane when they end, which may be long; the timer is for what only time brings. */
   #setTimer(lane: Lane, now: number): void {
-    if (lane.active > 0 || lane.claiming) return;
+    if (lane.claiming) return;
     const nextAt = Math.max(lane.ready.length > 0 ? now : lane.nextDueAt, lane.closedUntil);
-    if (nextAt <= now) this.#wakeAt(lane, NO_PLACES_WAIT_MS);
-    else if (nextAt < Number.POSITIVE_INFINITY) this.#wakeAt(lane, nextAt - now);
+    if (nextAt > now && nextAt < Number.POSITIVE_INFINITY) this.#wakeAt(lane, nextAt - now);
+    else if (lane.active > 0) return;
+    else if (nextAt <= now) this.#wakeAt(lane, NO_PLACES_WAIT_MS);
     else if (lane.closedUntil > now) this.#wakeAt(lane, lane.closedUntil - now);
     else this.#letGo(lane);
   }
@@ -290,12 +287,13 @@ export class Dispatcher {
     lane.active++;
     if (isLargeWork(work)) lane.activeLarge++;
     this.#active++;
-    void this.#attempt(lane, work);
+    const probe = takeProbePlace(lane, { clock: this.#options.clock, onFree: () => this.#pump(lane) });
+    void this.#attempt(lane, work, probe);
     return true;
   }
 
-  async #attempt(lane: Lane, work: Work): Promise<void> {
-    const run = await runAttempt(work, this.#options);
+  async #attempt(lane: Lane, work: Work, probe: Probe): Promise<void> {
+    const run = await runAttempt(work, { ...this.#options, onReached: probe.reached });
     this.#noteFault(work, run);
     // A fault of ours says nothing about the destination.
     const judgement =
@@ -313,7 +311,7 @@ export class Dispatcher {
     }
     this.#forget(lane, work);
     const { closedUntil } = lane;
-    const written = () => this.#freePlace(lane, work);
+    const written = () => this.#freePlace(lane, work, probe);
     this.#options.settle({ ...run, work, closedUntil, statements: judgement.statements, written });
     if (judgement.closed) this.#emptyReady(lane);
     this.#feedStarved();
@@ -323,7 +321,8 @@ export class Dispatcher {
    * An attempt keeps its place until its result is on disk. A process that dies therefore leaves at most one attempt per
    * place (that is, per connection a destination may have) of which the next process cannot know whether it delivered.
    */
-  #freePlace(lane: Lane, work: Work): void {
+  #freePlace(lane: Lane, work: Work, probe: Probe): void {
+    probe.end();
     lane.active--;
     if (isLargeWork(work)) lane.activeLarge--;
     this.#active--;

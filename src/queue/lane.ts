@@ -8,6 +8,8 @@ export interface Lane {
   readonly key: string;
   /** Attempts under way, until their results are on disk. */
   active: number;
+  /** Those of them that are to show whether the destination is back, and keep others from trying meanwhile. */
+  probing: number;
   /** Those of them with a large body. */
   activeLarge: number;
   /** Octets of bodies held for it. */
@@ -36,6 +38,7 @@ export function newLane(key: string): Lane {
   return {
     key,
     active: 0,
+    probing: 0,
     activeLarge: 0,
     bytes: 0,
     ready: [],

@@ -39,9 +39,11 @@ export async function runAttempt(
     readonly clock: Clock;
     readonly log: Log;
     readonly sign: Sign;
+    /** A server has greeted. */
+    readonly onReached: (() => void) | null;
   },
 ): Promise<AttemptRun> {
-  const { spool, deliverer, clock, log, sign } = options;
+  const { spool, deliverer, clock, log, sign, onReached } = options;
   const { envelope } = work.message;
   const startedAt = clock.now();
   let body = work.body;
@@ -60,6 +62,7 @@ export async function runAttempt(
       requireTls: envelope.requireTls,
       dsnRet: envelope.dsnRet,
       dsnEnvid: envelope.dsnEnvid,
+      onReached,
     });
     const times = { startedAt, endedAt: clock.now() };
     return { ...times, outcomes, reach: reachOf(outcomes), body, ...NO_FAULT };
