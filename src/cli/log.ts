@@ -1,5 +1,6 @@
 // `gatepost log`: the message log, newest last; with --follow it goes on as mail comes.
 import type { Config } from "../config/config.ts";
+import type { MessageRecord, RecipientRecord } from "../store/log-record.ts";
 import type { LogFilter, LogLine, LogMessage } from "../store/message-log.ts";
 import { askDaemon } from "./ask-daemon.ts";
 import { CommandError, EXIT, formatSize, formatTime, type Terminal } from "./terminal.ts";
@@ -28,8 +29,11 @@ function lineText(line: LogLine): string {
   return [head, ...recipients].join("\n");
 }
 
-function grantWords(grant: LogMessage["record"]["recipients"][number]["grant"]): string {
-  if (grant === null) return "not granted";
+function grantWords({ grant, direction, address }: RecipientRecord): string {
+  if (grant === null)
+    return direction === "inbound" && address.includes("@")
+      ? `our domain ${address.slice(address.lastIndexOf("@") + 1).toLowerCase()}`
+      : "not granted";
   switch (grant.by) {
     case "relay-domain":
       return `our domain ${grant.domain}`;
@@ -46,18 +50,34 @@ function grantWords(grant: LogMessage["record"]["recipients"][number]["grant"]):
   }
 }
 
+/** Mail of the gateway's own had no client, and nobody was answered. */
+function headLines(record: MessageRecord): readonly string[] {
+  const { client, listener, receivedAt, reversePath } = record.envelope;
+  const own = listener === "" && client.ip === "";
+  const when = formatTime(receivedAt);
+  const answer = `${record.reply}${record.cause === null ? "" : `   (${record.cause})`}`;
+  return [
+    own
+      ? `Message ${record.id}  written by the gateway itself ${when}`
+      : `Message ${record.id}  received ${when} on listener ${listener}`,
+    ...(own
+      ? []
+      : [
+          `  client    ${client.ip} (${client.helo || "no HELO"})${client.login === null ? "" : ` logged in as ${client.login}`}${client.tls === null ? ", no TLS" : `, ${client.tls.protocol} ${client.tls.cipher}`}`,
+        ]),
+    `  from      <${reversePath ?? ""}>   header ${record.headerFrom || "(none)"}`,
+    `  subject   ${record.subject}`,
+    `  size      ${formatSize(record.size)}`,
+    own
+      ? `  what      ${record.reply.replace(/^\d{3} \d\.\d\.\d (?:Own mail: )?/, "")}`
+      : `  answer    ${answer}`,
+  ];
+}
+
 /** Everything known of one message, as people read it. */
 function messageText(message: LogMessage): string {
   const { record } = message;
-  const client = record.envelope.client;
-  const lines = [
-    `Message ${record.id}  received ${formatTime(record.envelope.receivedAt)} on listener ${record.envelope.listener}`,
-    `  client    ${client.ip} (${client.helo || "no HELO"})${client.login === null ? "" : ` logged in as ${client.login}`}${client.tls === null ? ", no TLS" : `, ${client.tls.protocol} ${client.tls.cipher}`}`,
-    `  from      <${record.envelope.reversePath ?? ""}>   header ${record.headerFrom || "(none)"}`,
-    `  subject   ${record.subject}`,
-    `  size      ${formatSize(record.size)}`,
-    `  answer    ${record.reply}${record.cause === null ? "" : `   (${record.cause})`}`,
-  ];
+  const lines = [...headLines(record)];
   if (record.findings.length > 0) {
     lines.push("Facts");
     for (const finding of record.findings) {
@@ -70,10 +90,10 @@ function messageText(message: LogMessage): string {
   }
   for (const recipient of record.recipients) {
     const now = message.states.find((state) => state.n === recipient.n);
-    lines.push(
-      `Recipient ${recipient.address} (${recipient.direction}, granted by ${grantWords(recipient.grant)})`,
-    );
-    lines.push(`  answered  ${recipient.reply}`);
+    const own = record.envelope.listener === "";
+    const granted = own ? "" : `, granted by ${grantWords(recipient)}`;
+    lines.push(`Recipient ${recipient.address} (${recipient.direction}${granted})`);
+    if (!own) lines.push(`  answered  ${recipient.reply}`);
     if (recipient.verdict !== null) lines.push(`  verdict   ${recipient.verdict.words}`);
     if (now !== undefined) lines.push(`  now       ${now.state}${now.words === "" ? "" : `: ${now.words}`}`);
   }

@@ -113,7 +113,9 @@ async function carryOut(
       return { reply: given.reply };
     }
   }
-  services.metrics.message(combined.refusal === null ? "accepted" : "refused");
+  services.metrics.message(
+    combined.refusal === null ? "accepted" : combined.refusal.code >= 500 ? "refused" : "tempfailed",
+  );
   noteAuthor(message, combined, services);
   return { reply: final };
 }

@@ -5,7 +5,7 @@ import type { Direction, EnvelopeRecipient } from "../message/envelope.ts";
 import type { HeaderEdit } from "../message/header-edit.ts";
 import type { AcceptedRecipient, Disposition } from "../queue/queue.ts";
 import type { Verdict } from "../rules/verdict.ts";
-import type { RecipientRecord, RecipientState } from "../store/log-record.ts";
+import { type RecipientRecord, type RecipientState, refusedState } from "../store/log-record.ts";
 import type { JudgedMessage } from "./accept-message.ts";
 import { needsTls } from "./admit-sender.ts";
 import { type Combined, type Fate, refuses } from "./combine-verdicts.ts";
@@ -17,11 +17,10 @@ import { refusedRecords } from "./record-refusal.ts";
 /** Extra copies one message may get by rules, all recipients together. */
 const MAX_COPIES = 100;
 
-const STATES: Readonly<Record<Fate, RecipientState>> = {
+const STATES: Readonly<Record<Exclude<Fate, "refused">, RecipientState>> = {
   deliver: "queued",
   quarantine: "quarantined",
   discard: "discarded",
-  refused: "refused",
 };
 
 /** What becomes of the recipients: what the queue gets, what the log says. */
@@ -39,7 +38,7 @@ export function planRecipients(message: JudgedMessage, combined: Combined): Plan
     const verdict = verdicts[n];
     const fate = combined.fates[n];
     if (verdict === undefined || fate === undefined) throw new Error(`recipient ${n} has no verdict`);
-    plan.records.push(recordOf(recipient, n, { state: STATES[fate], verdict }));
+    plan.records.push(recordOf(recipient, n, { state: stateOf(fate, combined), verdict }));
     const others = combined.refusal === null;
     const disposition = dispositionOf(message, recipient, { fate, verdict, others });
     if (disposition === null) return;
@@ -56,6 +55,11 @@ export function planRecipients(message: JudgedMessage, combined: Combined): Plan
   addCopies(message, combined, plan);
   if (transaction.refused.length > 0) plan.records.push(...refusedRecords(transaction, plan.records.length));
   return plan;
+}
+
+/** Refused with a 4yz, a lock that ends by itself as well as a rule's: the client comes again. */
+function stateOf(fate: Fate, { refusal }: Combined): RecipientState {
+  return fate === "refused" ? refusedState(refusal?.code ?? 550) : STATES[fate];
 }
 
 function recordOf(

@@ -2,7 +2,12 @@
 import { domainOf, parseAddress } from "../message/address.ts";
 import type { Direction, Envelope } from "../message/envelope.ts";
 import { formatReply, type Reply } from "../policy/reply.ts";
-import type { MessageDetails, MessageRecord, RecipientRecord } from "../store/log-record.ts";
+import {
+  type MessageDetails,
+  type MessageRecord,
+  type RecipientRecord,
+  refusedState,
+} from "../store/log-record.ts";
 import { whoBegan } from "./outgoing-message.ts";
 import { RECIPIENT_OK_TEXT } from "./rcpt.ts";
 import type { SessionServices } from "./services.ts";
@@ -31,7 +36,7 @@ export function refusedRecords(transaction: Transaction, firstN: number): Recipi
     address: refused.address,
     direction: directionOf(transaction, refused),
     grant: null,
-    state: "refused",
+    state: refusedState(refused.reply.code),
     verdict: null,
     reply: formatReply(refused.reply),
   }));
@@ -106,7 +111,7 @@ export function recordRefusedMessage(
       address: recipient.address,
       direction: recipient.direction,
       grant: recipient.grant,
-      state: "refused" as const,
+      state: refusedState(reply.code),
       verdict: null,
       reply: RECIPIENT_OK_TEXT,
     }));

@@ -5,7 +5,7 @@ import type { Direction, Envelope, Grant } from "../message/envelope.ts";
 import type { Finding } from "../rules/fact.ts";
 import type { Verdict } from "../rules/verdict.ts";
 
-/** Where a recipient stands. `refused` was answered with 4xx/5xx in the dialogue and never accepted. */
+/** Where a recipient stands. `refused` was answered with 5xx in the dialogue and never accepted; `put-off` with 4xx: it may come again. */
 export type RecipientState =
   | "queued"
   | "held"
@@ -15,6 +15,7 @@ export type RecipientState =
   | "released"
   | "discarded"
   | "refused"
+  | "put-off"
   | "dropped";
 
 export interface RecipientRecord {
@@ -27,6 +28,11 @@ export interface RecipientRecord {
   readonly verdict: Verdict | null;
   /** The reply this recipient got in the dialogue: `250 2.1.5 …`, `550 5.1.1 …`. */
   readonly reply: string;
+}
+
+/** What a reply of 4xx or 5xx in the dialogue leaves behind. */
+export function refusedState(code: number): "refused" | "put-off" {
+  return code >= 500 ? "refused" : "put-off";
 }
 
 /** One message or refused transaction, as it stood when the dialogue ended. */

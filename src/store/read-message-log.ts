@@ -18,6 +18,7 @@ const STATES: readonly RecipientState[] = [
   "released",
   "discarded",
   "refused",
+  "put-off",
   "dropped",
 ];
 const MAX_LINES = 1000;

@@ -83,11 +83,13 @@ describe("chart", () => {
     const points = [
       { at: NOON, state: "delivered" as const, count: 5 },
       { at: NOON + 10, state: "released" as const, count: 2 },
-      { at: NOON - 7_200_000, state: "refused" as const, count: 3 },
+      { at: NOON - 7_200_000, state: "refused" as const, count: 1 },
+      { at: NOON - 7_200_000, state: "put-off" as const, count: 2 },
     ];
     const buckets = bucketsOf(points, { sinceMs: NOON - 10_800_000, untilMs: NOON, bucketMs: 3_600_000 });
     expect(buckets.map((bucket) => bucket.total)).toEqual([0, 3, 0, 7]);
-    expect(buckets[3]?.counts).toEqual([7, 0, 0, 0, 0]);
+    expect(buckets[1]?.counts).toEqual([0, 0, 0, 1, 2, 0]);
+    expect(buckets[3]?.counts).toEqual([7, 0, 0, 0, 0, 0]);
   });
 
   test("the scale ends at a round number above the highest bar", () => {

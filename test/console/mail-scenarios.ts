@@ -278,6 +278,7 @@ export const SCENARIOS: readonly Scenario[] = [
     subject: "",
     size: 0,
     state: "refused",
+    direction: "outbound",
     cause: "relaying denied: the client is neither trusted nor logged in",
     ip: "203.0.113.99",
     hostname: "dsl-99.example.org",

@@ -4,7 +4,7 @@ import { connect as connectTls } from "node:tls";
 import { reply } from "../../src/policy/reply.ts";
 import type { TrialGateway } from "../listener/trial-gateway.ts";
 import { small } from "../message/small-body.ts";
-import { toldWords } from "./told-words.ts";
+import { statesOf, toldWords } from "./told-words.ts";
 
 const REPLY_MS = 8000;
 
@@ -325,10 +325,9 @@ class Player {
       case "RECORDS":
         return same(queue.records.length, Number(rest));
       case "REFUSED":
-        return same(
-          queue.records.at(-1)?.recipients.filter((one) => one.state === "refused").length,
-          Number(rest),
-        );
+        return same(statesOf(queue.records.at(-1), "refused"), Number(rest));
+      case "PUTOFF":
+        return same(statesOf(queue.records.at(-1), "put-off"), Number(rest));
       case "STORE":
         queue.failing = rest === "disk-full" || rest === "failed" ? rest : null;
         return true;

@@ -12,6 +12,7 @@ const state = z.enum([
   "released",
   "discarded",
   "refused",
+  "put-off",
   "dropped",
 ]);
 const direction = z.enum(["inbound", "outbound", "internal"]);

@@ -162,7 +162,7 @@ function Figures({ detail }: { readonly detail: IdentityDetail }) {
     ["Messages", detail.messagesDay, "info", "in 24 hours"],
     ["Recipients", detail.recipientsDay, "info", "in 24 hours"],
     ["Spam or virus", detail.spamDay, detail.spamDay > 0 ? "bad" : "good", "in 24 hours"],
-    ["Refused", refused, refused > 0 ? "warn" : "good", "since midnight UTC"],
+    ["Refused or put off", refused, refused > 0 ? "warn" : "good", "since midnight UTC"],
   ];
   return (
     <div class="figures">

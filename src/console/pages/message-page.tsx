@@ -16,7 +16,14 @@ import { Card, Details, PageHeader } from "../parts/page-header.tsx";
 import { useView } from "../parts/view-context.tsx";
 import { forRoles, type Route } from "../route.ts";
 import { bytesInWords } from "../words/amount.ts";
-import { explainMessage, grantInWords, recipientSummary, recipientsNow } from "../words/explain-message.ts";
+import {
+  explainMessage,
+  isOwnMail,
+  letInBecause,
+  noRuleInWords,
+  recipientSummary,
+  recipientsNow,
+} from "../words/explain-message.ts";
 import type { Tone } from "../words/state.ts";
 import { errorPage } from "./error-page.tsx";
 import { identityUrl } from "./identity-address.ts";
@@ -64,15 +71,13 @@ function Why({ message }: { readonly message: LogMessage }) {
   );
 }
 
-/** Without a rule: accepted, or refused in the session before the rules were asked. */
 function NoRule({ message }: { readonly message: LogMessage }) {
-  if (recipientsNow(message).some(({ state }) => state !== "refused"))
-    return <>No rule decided; what no rule stops is accepted.</>;
   const { sender, identity } = partyOf(message);
+  const stopped = recipientsNow(message).every(({ state }) => state === "refused" || state === "put-off");
   return (
     <>
-      Refused in the SMTP dialogue, before any rule was asked
-      {sender !== "" && (
+      {noRuleInWords(message)}
+      {stopped && sender !== "" && (
         <>
           {" · "}
           <a href={identityUrl({ sender, identity: identity === "" ? null : identity })}>
@@ -89,13 +94,39 @@ function RuleLink({ name }: { readonly name: string }) {
   return <a href={`/rules#rule-${encodeURIComponent(name)}`}>{name}</a>;
 }
 
+/** Mail of the gateway's own had no client, and nobody was answered. */
+function OwnMailCard({ record }: Pick<LogMessage, "record">) {
+  const words = record.reply.replace(/^\d{3} \d\.\d\.\d (?:Own mail: )?/, "");
+  const about = /\b[0-9a-hjkmnp-tv-z]{20}\b/.exec(words)?.[0];
+  return (
+    <Card title="Where it comes from">
+      <Details
+        rows={[
+          ["Written", <Moment at={record.envelope.receivedAt} style="full" />],
+          ["By", "the gateway itself"],
+          ["What it is", <Foreign text={words} max={300} empty="mail of the gateway" />],
+          ...(about === undefined || about === record.id
+            ? []
+            : [["About", <a href={`/messages/${about}`}>message {about}</a>] as const]),
+          ["Envelope from", <Address text={record.envelope.reversePath ?? ""} />],
+          ["Header from", <Foreign text={record.headerFrom} empty="none" />],
+          ["Size", bytesInWords(record.size)],
+          ["Message-ID", <Foreign text={record.headerMessageId} max={120} empty="none" />],
+          ["Id", <span class="mono">{record.id}</span>],
+        ]}
+      />
+    </Card>
+  );
+}
+
 function EnvelopeCard({ message }: { readonly message: LogMessage }) {
   const { record } = message;
+  if (isOwnMail(record)) return <OwnMailCard record={record} />;
   const { client } = record.envelope;
   const tls = client.tls === null ? "no TLS" : `${client.tls.protocol}, ${client.tls.cipher}`;
   // A sender's recipient over a limit was granted nothing: not for want of a permission.
   const granted = record.recipients.filter(({ grant }) => grant !== null || partyOf(message).sender === "");
-  const grants = [...new Set(granted.map((recipient) => grantInWords(recipient.grant)))];
+  const grants = [...new Set(granted.map(letInBecause))];
   return (
     <Card title="How it came in">
       <Details
@@ -196,7 +227,7 @@ async function getMessage(c: ConsoleContext): Promise<Response> {
           <Foreign
             text={record.subject}
             max={180}
-            empty={record.size === 0 ? "Refused before the message" : "(no subject)"}
+            empty={record.size === 0 ? "(no message was sent)" : "(no subject)"}
           />
         }
         lead={

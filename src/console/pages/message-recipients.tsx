@@ -10,6 +10,7 @@ import { Address, Foreign } from "../parts/foreign-text.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Moment } from "../parts/moment.tsx";
 import { Card } from "../parts/page-header.tsx";
+import { isOwnMail } from "../words/explain-message.ts";
 import { ACTION_WORDS, RECIPIENT_STATES } from "../words/state.ts";
 
 const MAX_RECIPIENTS = 100;
@@ -61,7 +62,7 @@ function Changes({ verdict }: { readonly verdict: Verdict }) {
 function lastReply({ reply, verdict, state }: RecipientRecord, { record }: LogMessage): string {
   // Kept, and the sender was told that it was refused.
   const toldNo = verdict !== null && verdict.action === "quarantine" && verdict.replyCode >= 500;
-  const refused = state === "refused" && verdict === null;
+  const refused = (state === "refused" || state === "put-off") && /^[45]/.test(record.reply);
   return (refused || (toldNo && record.reply.startsWith("5"))) && reply.startsWith("2")
     ? record.reply
     : reply;
@@ -117,12 +118,14 @@ function Recipient({
         </p>
       )}
       {recipient.verdict !== null && <Changes verdict={recipient.verdict} />}
-      <p class="recipient-reply">
-        <span class="muted">We answered</span>{" "}
-        <code>
-          <Foreign text={reply} max={200} empty="nothing" />
-        </code>
-      </p>
+      {!isOwnMail(message.record) && (
+        <p class="recipient-reply">
+          <span class="muted">We answered</span>{" "}
+          <code>
+            <Foreign text={reply} max={200} empty="nothing" />
+          </code>
+        </p>
+      )}
       {outcomes.length > 0 && (
         <ul class="outcomes" aria-label="Rules that matched">
           {outcomes.map((outcome) => (

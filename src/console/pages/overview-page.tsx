@@ -142,7 +142,7 @@ async function getOverview(c: ConsoleContext): Promise<Response> {
   ]);
   const sums = totals(points);
   const all = sums.reduce((sum, n) => sum + n, 0);
-  const [delivered = 0, , quarantined = 0, refused = 0] = sums;
+  const [delivered = 0, , quarantined = 0, refused = 0, putOff = 0] = sums;
   const figures = services.figures();
   const hasDomain = services.settings.current().policy.domain.length > 0;
   const concerns = attentionOf({ services, counts, stopped, undeliverable, now });
@@ -179,6 +179,15 @@ async function getOverview(c: ConsoleContext): Promise<Response> {
             words={share(refused, all)}
             href="/messages?state=refused"
           />
+          {putOff > 0 && (
+            <Figure
+              label="Put off"
+              value={count(putOff)}
+              tone="held"
+              words={`${share(putOff, all)}; asked to come again`}
+              href="/messages?state=put-off"
+            />
+          )}
           <Figure
             label="In the queue"
             value={count(counts.queued + counts.held)}

@@ -18,7 +18,7 @@ function seriesOf(spamIsTaken: boolean): readonly Series[] {
       tone: "good",
       of: (day) => (spamIsTaken ? Math.max(0, day.messages - day.spam) : day.messages),
     },
-    { label: "Refused", tone: "warn", of: (day) => day.refused },
+    { label: "Refused or put off", tone: "warn", of: (day) => day.refused },
     { label: "Spam or virus", tone: "bad", of: (day) => day.spam },
   ];
 }
@@ -52,7 +52,7 @@ function DayTable({ days }: { readonly days: readonly Day[] }) {
           <th scope="col">Messages</th>
           <th scope="col">Recipients</th>
           <th scope="col">Spam or virus</th>
-          <th scope="col">Refused</th>
+          <th scope="col">Refused or put off</th>
         </tr>
       </thead>
       <tbody>

@@ -26,6 +26,7 @@ export const SERIES: readonly Series[] = [
   { label: "On the way", tone: "info", states: ["queued", "held"] },
   { label: "Quarantined", tone: "warn", states: ["quarantined"] },
   { label: "Refused or failed", tone: "bad", states: ["refused", "failed"] },
+  { label: "Put off", tone: "held", states: ["put-off"] },
   { label: "Discarded", tone: "quiet", states: ["discarded", "dropped"] },
 ];
 

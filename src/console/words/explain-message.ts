@@ -1,7 +1,12 @@
 // The answer to "why?": what became of a message and what decided it, in one sentence. Pure.
 import type { Grant } from "../../message/envelope.ts";
 import type { Verdict } from "../../rules/verdict.ts";
-import type { RecipientState } from "../../store/log-record.ts";
+import {
+  type MessageRecord,
+  type RecipientRecord,
+  type RecipientState,
+  refusedState,
+} from "../../store/log-record.ts";
 import type { LogMessage } from "../../store/message-log.ts";
 import { counted, listed } from "./amount.ts";
 import { RECIPIENT_STATES, STATE_ORDER, type Tone } from "./state.ts";
@@ -44,6 +49,7 @@ function reasonOf({ rule, words, outcomes }: Verdict): string {
 const SEVERITY: readonly RecipientState[] = [
   "failed",
   "refused",
+  "put-off",
   "quarantined",
   "held",
   "queued",
@@ -66,11 +72,23 @@ function because(message: LogMessage, group: readonly RecipientNow[], state: Rec
       return lastReply(message, group);
     case "quarantined":
       return isUndeliverable(first, message) ? lastReply(message, group) : ruleWords(first, message);
-    case "discarded":
     case "refused":
+    case "put-off":
+      return serverRefusal(first, message) ?? ruleWords(first, message);
+    case "discarded":
     case "dropped":
       return ruleWords(first, message);
   }
+}
+
+/** What the mail server said while the sender waited; null: it was not asked about this recipient's copy. */
+function serverRefusal({ n }: RecipientNow, { attempts }: LogMessage): string | null {
+  const outcome = attempts
+    .flatMap(({ outcomes }) => outcomes)
+    .findLast((one) => one.n === n && one.result === "failed");
+  return outcome === undefined
+    ? null
+    : ` by ${outcome.server ?? "the mail server"} while the sender waited: “${outcome.text}”`;
 }
 
 /** No rule put it there: the log says what the server said. */
@@ -84,7 +102,12 @@ function isUndeliverable({ n, rule }: RecipientNow, message: LogMessage): boolea
 function ruleWords(recipient: RecipientNow, message: LogMessage): string {
   if (recipient.rule !== null)
     return ` by rule “${recipient.rule}”${recipient.why === "" ? "" : `: ${recipient.why}`}`;
-  if (message.record.cause !== null) return `: ${message.record.cause}`;
+  const { recipients, cause, reply } = message.record;
+  const answered = recipients.find(({ n }) => n === recipient.n)?.reply ?? "";
+  // The cause belongs to the answer of the whole; who was refused at RCPT beside it has an answer of its own.
+  if (/^[45]/.test(answered) && answered !== reply) return `: ${answered}`;
+  if (cause !== null) return `: ${cause}`;
+  if (/^[45]/.test(answered)) return `: ${answered}`;
   return recipient.why === "" ? "" : `: ${recipient.why}`;
 }
 
@@ -113,8 +136,10 @@ function lastReply(message: LogMessage, group: readonly RecipientNow[]): string 
 export function explainMessage(message: LogMessage): Explanation {
   const recipients = recipientsNow(message);
   if (recipients.length === 0) {
-    const cause = message.record.cause ?? message.record.reply;
-    return { tone: "bad", sentence: `Refused before any recipient was accepted: ${cause}`, rules: [] };
+    const { cause, reply } = message.record;
+    const { tone, label } = RECIPIENT_STATES[refusedState(Number.parseInt(reply, 10))];
+    const sentence = endedSentence(`${label} before any recipient was accepted: ${cause ?? reply}`);
+    return { tone, sentence, rules: [] };
   }
   const states = SEVERITY.filter((state) => recipients.some((recipient) => recipient.state === state));
   const parts = STATE_ORDER.filter((state) => states.includes(state)).map((state) => {
@@ -134,16 +159,50 @@ export function explainMessage(message: LogMessage): Explanation {
   const sentence = parts
     .map((part, i) => (i === 0 ? part : part.charAt(0).toLowerCase() + part.slice(1)))
     .join("; ");
-  const ended = /[.!?”]$/.test(sentence) ? sentence : `${sentence}.`;
   const ranked = recipients.toSorted((a, b) => SEVERITY.indexOf(a.state) - SEVERITY.indexOf(b.state));
   const rules = [
     ...new Set(ranked.flatMap((recipient) => (recipient.rule === null ? [] : [recipient.rule]))),
   ];
-  return { tone: RECIPIENT_STATES[worst].tone, sentence: ended, rules };
+  return { tone: RECIPIENT_STATES[worst].tone, sentence: endedSentence(sentence), rules };
+}
+
+function endedSentence(sentence: string): string {
+  return /[.!?”]$/.test(sentence) ? sentence : `${sentence}.`;
+}
+
+/** What stands under the head when no rule decided. True of what happened, whatever is missing in the record. */
+export function noRuleInWords({ record, attempts, states }: LogMessage): string {
+  if (isOwnMail(record)) return "Written by the gateway itself; no rule is asked about that.";
+  const now = recipientsNow({ record, attempts, states }).map(({ state }) => state);
+  if (now.some((state) => state !== "refused" && state !== "put-off"))
+    return "No rule decided; what no rule stops is accepted.";
+  if (attempts.length > 0)
+    return "No rule objected; the message was handed to the mail server while the sender waited, and its answer was ours.";
+  const [state = refusedState(Number.parseInt(record.reply, 10))] = now.toSorted().reverse();
+  const what = RECIPIENT_STATES[state].label;
+  return record.size === 0
+    ? `${what} in the SMTP dialogue, before any rule was asked`
+    : `${what} in the SMTP dialogue; no rule decided that`;
+}
+
+/** Bounces, alerts and reports: no client handed them in, and nobody was answered. */
+export function isOwnMail({ envelope }: Pick<MessageRecord, "envelope">): boolean {
+  return envelope.listener === "" && envelope.client.ip === "";
+}
+
+/** Why a recipient was let in, or what it was that brought it that far (L2). */
+export function letInBecause({ grant, direction, address }: RecipientRecord): string {
+  // Who was refused at RCPT has no grant; the domain is ours all the same.
+  if (grant === null && direction === "inbound" && address.includes("@"))
+    return grantInWords({
+      by: "relay-domain",
+      domain: address.slice(address.lastIndexOf("@") + 1).toLowerCase(),
+    });
+  return grantInWords(grant);
 }
 
 /** Why this client was allowed to send to this recipient (L2). */
-export function grantInWords(grant: Grant | null): string {
+function grantInWords(grant: Grant | null): string {
   if (grant === null) return "No permission to relay was given.";
   switch (grant.by) {
     case "relay-domain":

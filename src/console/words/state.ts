@@ -19,6 +19,11 @@ export const RECIPIENT_STATES: Readonly<Record<RecipientState, StateWords>> = {
   quarantined: { label: "Quarantined", tone: "warn", words: "is in quarantine" },
   released: { label: "Released", tone: "good", words: "was released from quarantine" },
   refused: { label: "Refused", tone: "bad", words: "was refused in the SMTP dialogue" },
+  "put-off": {
+    label: "Put off",
+    tone: "held",
+    words: "was put off in the SMTP dialogue: its sender was asked to try again later",
+  },
   failed: { label: "Failed", tone: "bad", words: "could not be delivered" },
   discarded: { label: "Discarded", tone: "quiet", words: "was accepted and thrown away" },
   dropped: { label: "Dropped", tone: "quiet", words: "was taken out of the queue by a person" },
@@ -32,6 +37,7 @@ export const STATE_ORDER: readonly RecipientState[] = [
   "held",
   "quarantined",
   "refused",
+  "put-off",
   "failed",
   "discarded",
   "dropped",
@@ -48,7 +54,7 @@ export const ACTION_TONES: Readonly<Record<RuleAction, Tone>> = {
   copy: "info",
   quarantine: "warn",
   reject: "bad",
-  tempfail: "bad",
+  tempfail: "held",
   discard: "quiet",
 };
 
@@ -60,6 +66,6 @@ export const ACTION_WORDS: Readonly<Record<RuleAction, string>> = {
   copy: "sent a copy",
   quarantine: "quarantined it",
   reject: "refused it",
-  tempfail: "refused it for now",
+  tempfail: "put it off",
   discard: "discarded it",
 };
