@@ -17,6 +17,11 @@ export interface Attempt {
   }[];
   /** The message with CRLF line ends, our headers included, not dot-stuffed. */
   readonly message: MessageBody;
+  /** Set when `message` bears our own signature: what was signed, and how the same is signed in 7 bits for a server that wants it so. */
+  readonly signed?: {
+    readonly unsigned: MessageBody;
+    readonly sign: (message: MessageBody) => Promise<MessageBody>;
+  };
   readonly smtpUtf8: boolean;
   readonly eightBit: boolean;
   readonly requireTls: boolean;

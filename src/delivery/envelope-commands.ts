@@ -38,7 +38,7 @@ function orcptValue(orcpt: string): string {
 export function mailCommand(attempt: Attempt, extensions: Extensions): string {
   let command = `MAIL FROM:<${attempt.reversePath}>`;
   if (extensions.size) command += ` SIZE=${attempt.message.length}`;
-  if (attempt.eightBit && extensions.eightBitMime) command += " BODY=8BITMIME";
+  if (extensions.eightBitMime && mayHaveEightBits(attempt)) command += " BODY=8BITMIME";
   if (attempt.smtpUtf8 && extensions.smtpUtf8) command += " SMTPUTF8";
   if (attempt.requireTls) command += " REQUIRETLS";
   if (extensions.dsn) {
@@ -46,6 +46,11 @@ export function mailCommand(attempt: Attempt, extensions: Extensions): string {
     if (attempt.dsnEnvid !== null) command += ` ENVID=${xtext(attempt.dsnEnvid)}`;
   }
   return command;
+}
+
+/** RFC 6152 §3: 8 bits are declared, also those a client kept to itself. What is in a file may have some. */
+function mayHaveEightBits({ eightBit, message }: Attempt): boolean {
+  return eightBit || isLarge(message) || !isAscii(message);
 }
 
 /** The RCPT command without CRLF. */
@@ -74,19 +79,22 @@ function needsSmtpUtf8(attempt: Attempt): boolean {
 }
 
 /**
- * The attempt as a server without 8BITMIME may get it (RFC 6152 §3): bodies converted to 7 bits, or why they cannot be. What a client
- * called 7 bits is passed on as it came.
+ * The attempt as a server without 8BITMIME may get it (RFC 6152 §3), whatever its client declared: bodies converted to 7 bits, and our own
+ * signature made over that; or why they cannot be. A stranger's signature does not stand in the way: it was verified here. Rejects with
+ * StoreError, or when it cannot be signed.
  */
-export function inSevenBits(attempt: Attempt, extensions: Extensions): Attempt | Unfit {
-  const { message } = attempt;
-  if (!attempt.eightBit || extensions.eightBitMime) return attempt;
-  // Too large to look at: such servers have passed 8 bits on for decades.
-  if (isLarge(message)) return { ...attempt, eightBit: false };
-  const converted = toSevenBits(Buffer.from(message.buffer, message.byteOffset, message.byteLength));
-  if (converted !== null) return { ...attempt, message: converted, eightBit: false };
-  const words =
-    "The message has 8-bit text and cannot be converted without breaking its signature or structure, and the server does not offer 8BITMIME";
-  return { enhanced: "5.6.3", words };
+export async function inSevenBits(attempt: Attempt): Promise<Attempt | Unfit> {
+  const { signed, message } = attempt;
+  const given = signed?.unsigned ?? message;
+  const converted = await toSevenBits(given);
+  if (converted === null) {
+    const words =
+      "The message has 8-bit text and cannot be converted without breaking its signature or structure, and the server does not offer 8BITMIME";
+    return { enhanced: "5.6.3", words };
+  }
+  if (converted === given) return { ...attempt, eightBit: false };
+  const ready = signed === undefined ? converted : await signed.sign(converted);
+  return { ...attempt, message: ready, eightBit: false };
 }
 
 /** Why a server with these extensions cannot take the message, or null when it can. */

@@ -87,7 +87,7 @@ export async function sendOver(
     dsn: extensions.dsn,
     bare: link.security === "bare",
   };
-  const ready = inSevenBits(given, extensions);
+  const ready = extensions.eightBitMime ? given : await inSevenBits(given);
   const attempt = "words" in ready ? given : ready;
   const unfit = "words" in ready ? ready : unfitFor(attempt, extensions);
   if (unfit !== null) {

@@ -315,7 +315,8 @@ export class SmtpSession extends SMTPConnection implements Wire {
       pipelining: has("PIPELINING"),
       size: has("SIZE"),
       maxBytes: this._maxAllowedSize,
-      eightBitMime: has("8BITMIME"),
+      // RFC 6531 §3.1 (8): who offers SMTPUTF8 has to take 8 bits, and some do not say so.
+      eightBitMime: has("8BITMIME") || has("SMTPUTF8"),
       smtpUtf8: has("SMTPUTF8"),
       dsn: has("DSN"),
       requireTls: has("REQUIRETLS"),

@@ -1,6 +1,8 @@
 // The octets of a message, from the end of DATA to the last delivery: in memory as long as they are few, else their start in memory and
 // the rest in a file. What changes a message (trace fields, edits, signatures) changes its start alone. Plain data, no I/O.
 
+import type { SevenBitPlan } from "./seven-bit.ts";
+
 /** Octets `from` … `from + bytes` of a file. Who hands it on sees to it that the file stays until the reader is through. */
 export interface FilePart {
   readonly path: string;
@@ -8,6 +10,16 @@ export interface FilePart {
   readonly bytes: number;
   /** The chained sum of the file's blocks, which the reader compares at its end; null: nobody knows it. */
   readonly sum: string | null;
+  /** Set: it is read as converted octets, of which `bytes` says nothing. */
+  readonly sevenBit?: SevenBitReading;
+}
+
+/** How the rest of a message is read in 7 bits. */
+export interface SevenBitReading {
+  readonly plan: SevenBitPlan;
+  /** The start of the message as it was before: the conversion begins there. */
+  readonly head: Uint8Array;
+  readonly headerBytes: number;
 }
 
 /** A message too large for memory. */
@@ -40,5 +52,5 @@ export function withHead(body: Uint8Array, head: Uint8Array): Uint8Array;
 export function withHead(body: MessageBody, head: Uint8Array): MessageBody;
 export function withHead(body: MessageBody, head: Uint8Array): MessageBody {
   if (!("rest" in body)) return head;
-  return { head, rest: body.rest, length: head.length + body.rest.bytes };
+  return { head, rest: body.rest, length: head.length + body.length - body.head.length };
 }

@@ -1,9 +1,10 @@
 // One attempt from body to outcomes. Whatever goes wrong on our side becomes an outcome too: nothing here rejects.
 
-import type { Deliverer } from "../delivery/attempt.ts";
+import type { Attempt, Deliverer } from "../delivery/attempt.ts";
 import type { Outcome } from "../delivery/outcome.ts";
 import type { MessageBody } from "../message/body.ts";
 import { applyEdits } from "../message/header-edit.ts";
+import type { SignOrder } from "../message/sign-order.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import { StoreError } from "../store/database.ts";
@@ -50,13 +51,15 @@ export async function runAttempt(
   try {
     body ??= await spool.body(work.message);
     const edited = work.edits.length === 0 ? body : applyEdits(body, work.edits);
-    const message = work.sign === null ? edited : await sign(edited, work.sign);
+    const signed = work.sign === null ? null : signing(edited, work.sign, sign);
+    const message = signed === null ? edited : await signed.sign(edited);
     const outcomes = await deliverer.attempt({
       messageId: work.message.id,
       destination: work.destination,
       reversePath: envelope.reversePath,
       recipients: work.recipients.map(({ n, address, detail }) => ({ n, address, dsn: detail.dsn })),
       message,
+      ...(signed === null ? {} : { signed }),
       smtpUtf8: envelope.smtpUtf8,
       eightBit: envelope.eightBit,
       requireTls: envelope.requireTls,
@@ -76,4 +79,8 @@ export async function runAttempt(
     const times = { startedAt, endedAt: clock.now() };
     return { ...times, outcomes, reach: "answered", body, fault, bodyLost, unsigned };
   }
+}
+
+function signing(unsigned: MessageBody, order: SignOrder, sign: Sign): NonNullable<Attempt["signed"]> {
+  return { unsigned, sign: (message) => sign(message, order) };
 }

@@ -1,8 +1,14 @@
 // Body files: written block by block while a message comes in, read block by block wherever it goes. Each file has the chained sum of its
 // blocks, so that a reader that has seen all of them knows whether the disk has kept them. Knows nothing of the spool's rows.
 import { type FileHandle, open, unlink } from "node:fs/promises";
-import { type FilePart, MAX_BODY_IN_MEMORY, type MessageBody } from "../message/body.ts";
+import {
+  type FilePart,
+  MAX_BODY_IN_MEMORY,
+  type MessageBody,
+  type SevenBitReading,
+} from "../message/body.ts";
 import { bodyStartIn } from "../message/header-block.ts";
+import { SevenBitConverter } from "../message/seven-bit.ts";
 import { StoreError } from "./database.ts";
 
 /** What is written, summed up and read at a time. Part of the format: sums of files on disk depend on it. */
@@ -139,6 +145,23 @@ export class BodyFileWriter {
  * stands before the part is read for it.
  */
 export async function* filePieces(part: FilePart): AsyncGenerator<Uint8Array> {
+  if (part.sevenBit === undefined) yield* storedPieces(part);
+  else yield* convertedPieces(storedPieces(part), part.sevenBit);
+}
+
+/** What follows the header. */
+async function* convertedPieces(
+  pieces: AsyncIterable<Uint8Array>,
+  { plan, head, headerBytes }: SevenBitReading,
+): AsyncGenerator<Uint8Array> {
+  const converter = new SevenBitConverter(plan);
+  converter.take(head.subarray(0, headerBytes));
+  yield converter.take(head.subarray(headerBytes));
+  for await (const piece of pieces) yield converter.take(piece);
+  yield converter.finish();
+}
+
+async function* storedPieces(part: FilePart): AsyncGenerator<Uint8Array> {
   let file: FileHandle;
   try {
     file = await open(part.path, "r");

@@ -1,200 +1,33 @@
-// 8-bit mail for servers without 8BITMIME: readers read the same, signatures are never broken, and what cannot be converted is returned.
-
-import { describe, expect, test } from "bun:test";
-import { isAscii } from "node:buffer";
-import fc from "fast-check";
-import PostalMime from "postal-mime";
+// 8-bit mail for servers without 8BITMIME, small and from a file: our own signature is made over what is sent, and what cannot be
+// converted is returned.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Attempt } from "../../src/delivery/attempt.ts";
 import { toSevenBits } from "../../src/delivery/seven-bit.ts";
+import { isLarge, type LargeBody, type MessageBody } from "../../src/message/body.ts";
+import { bodyStartIn } from "../../src/message/header-block.ts";
+import { BodyFileWriter, wholeBody } from "../../src/store/body-file.ts";
+import { convert, HEAD, KEPT, message, UTF8 } from "../message/seven-bit-samples.ts";
 import { attemptFor, makeDeliverer, routes } from "./deliverer-fixture.ts";
 import { startScriptedPeer, usualServer } from "./scripted-peer.ts";
 
-const message = (...lines: readonly string[]) => Buffer.from(lines.join("\r\n"));
-const HEAD = ["From: a@example.org", "Subject: x", "MIME-Version: 1.0"];
-const UTF8 = "Content-Type: text/plain; charset=utf-8";
-
-/** The reader takes the line end before a delimiter for a part's own where nothing is encoded. */
-async function read(raw: Buffer) {
-  const { text, html, attachments, subject } = await PostalMime.parse(raw);
-  return {
-    text,
-    html,
-    subject,
-    attachments: attachments.map(({ content }) =>
-      Buffer.from(content as ArrayBuffer)
-        .toString("hex")
-        .replace(/0a$/, ""),
-    ),
-  };
-}
-
-const CONVERTED: [string, Buffer][] = [
-  [
-    "one text",
-    message(...HEAD, UTF8, "Content-Transfer-Encoding: 8bit", "", "Grüße = \t", "ü".repeat(300), ""),
-  ],
-  ["one without an encoding", message(...HEAD, UTF8, "", "Grüße", "")],
-  [
-    "one whose encoding is folded",
-    message(...HEAD, "Content-Transfer-Encoding:", " 8bit", UTF8, "", "ä", ""),
-  ],
-  ["a text that ends without a line end", message(...HEAD, UTF8, "", "ä")],
-  [
-    "a multipart, of which one part is 7 bits",
-    message(
-      ...HEAD,
-      'Content-Type: multipart/mixed; boundary="b=1"',
-      "Content-Transfer-Encoding: 8bit",
-      "",
-      "preamble",
-      "--b=1",
-      UTF8,
-      "Content-Transfer-Encoding: 8bit",
-      "",
-      "Grüße",
-      "--b=1",
-      "Content-Type: text/html",
-      "",
-      "<p>plain</p>",
-      "--b=1",
-      "Content-Type: application/octet-stream",
-      "Content-Disposition: attachment",
-      "Content-Transfer-Encoding: binary",
-      "",
-      "ÿ\u0001x",
-      "--b=1--",
-      "",
-    ),
-  ],
-  [
-    "multiparts within each other",
-    message(
-      ...HEAD,
-      "Content-Type: multipart/mixed; boundary=o",
-      "",
-      "--o",
-      "Content-Type: multipart/alternative;",
-      " boundary=i",
-      "",
-      "--i",
-      UTF8,
-      "",
-      "ä",
-      "--i",
-      "Content-Type: text/html; charset=utf-8",
-      "",
-      "<p>ö</p>",
-      "--i--",
-      "--o--",
-      "",
-    ),
-  ],
-];
-
-describe("converted", () => {
-  test.each(CONVERTED)("%s", async (_, raw) => {
-    const converted = toSevenBits(raw);
-    if (converted === null) throw new Error("it was not converted");
-    expect(isAscii(converted)).toBe(true);
-    expect(await read(converted)).toEqual(await read(raw));
-    expect(
-      Math.max(
-        ...converted
-          .toString()
-          .split("\r\n")
-          .map((line) => line.length),
-      ),
-    ).toBeLessThanOrEqual(76);
-    expect(converted.toString()).not.toMatch(/^content-transfer-encoding: *(?:8bit|binary)/im);
-  });
-
-  test("a message within the message", () => {
-    const raw = message(
-      ...HEAD,
-      "Content-Type: message/rfc822",
-      "Content-Transfer-Encoding: 8bit",
-      "",
-      "Subject: in",
-      "",
-      "ä",
-      "",
-    );
-    const converted = toSevenBits(raw)?.toString() ?? "";
-    expect(converted).toContain(
-      "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 7bit\r\n\r\nSubject: in\r\n",
-    );
-    expect(converted).toEndWith("Content-Transfer-Encoding: quoted-printable\r\n\r\n=C3=A4\r\n");
-  });
-
-  test("a text without MIME", () => {
-    const converted = toSevenBits(message("Subject: x", "", "ä", ""))?.toString() ?? "";
-    expect(converted).toContain("MIME-Version: 1.0\r\nContent-Type: text/plain; charset=unknown-8bit\r\n");
-  });
-
-  test("any text reads the same", async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(fc.string({ unit: "grapheme", maxLength: 120 }), { maxLength: 8 }),
-        async (lines) => {
-          const raw = message(
-            ...HEAD,
-            UTF8,
-            "",
-            ...lines.map((line) => line.replace(/[\r\n]/g, " ")),
-            "ü",
-            "",
-          );
-          const converted = toSevenBits(raw);
-          if (converted === null) throw new Error("it was not converted");
-          expect(isAscii(converted)).toBe(true);
-          expect((await read(converted)).text).toBe((await read(raw)).text ?? "");
-        },
-      ),
-      { numRuns: 60 },
-    );
-  });
-});
-
-const mixed = (...part: readonly string[]) =>
-  message(...HEAD, "Content-Type: multipart/mixed; boundary=b", "", "--b", ...part, "--b--", "");
-const KEPT: [string, Buffer][] = [
-  ["DKIM", message("DKIM-Signature: v=1; b=x", ...HEAD, UTF8, "", "ä", "")],
-  ["ARC", message("ARC-Message-Signature: i=1", ...HEAD, UTF8, "", "ä", "")],
-  [
-    "S/MIME",
-    message(...HEAD, "Content-Type: multipart/signed; boundary=b", "", "--b", UTF8, "", "ä", "--b--", ""),
-  ],
-  ["PGP in the text", message(...HEAD, UTF8, "", "-----BEGIN PGP SIGNED MESSAGE-----", "", "ä", "")],
-  ["a signed part", mixed("Content-Type: multipart/signed; boundary=c", "", "--c", UTF8, "", "ä", "--c--")],
-  ["a signed message within", mixed("Content-Type: message/rfc822", "", "DKIM-Signature: v=1", "", "ä")],
-  ["8 bits in base64", message(...HEAD, UTF8, "Content-Transfer-Encoding: base64", "", "ä", "")],
-  ["an 8-bit header", message("Subject: ä", "", "ä", "")],
-  [
-    "an 8-bit preamble",
-    message(...HEAD, "Content-Type: multipart/mixed; boundary=b", "", "ä", "--b", "", "x", "--b--", ""),
-  ],
-  ["no boundary", message(...HEAD, "Content-Type: multipart/mixed", "", "ä", "")],
-];
-describe("not converted", () => {
-  test.each(KEPT)("%s", (_, raw) => {
-    expect(toSevenBits(raw)).toBeNull();
-  });
-
-  test("a thousand multiparts within each other end soon", () => {
-    const lines = Array.from({ length: 1000 }, (_, n) => [
-      `Content-Type: multipart/mixed; boundary=b${n}`,
-      "",
-      `--b${n}`,
-    ]);
-    expect(toSevenBits(message(...HEAD, ...lines.flat(), "", "ä", ""))).toBeNull();
-  });
-});
-
 describe("over the wire", () => {
-  const send = async (ehlo: readonly string[], raw: Buffer, eightBit = true) => {
+  const send = async (
+    ehlo: readonly string[],
+    raw: Buffer,
+    eightBit = true,
+    signed?: NonNullable<Attempt["signed"]>,
+  ) => {
     const peer = await startScriptedPeer(usualServer({ ehlo }));
     const deliverer = makeDeliverer();
     const [outcome] = await deliverer.attempt(
-      attemptFor(routes({ port: peer.port }), { message: raw, eightBit }),
+      attemptFor(routes({ port: peer.port }), {
+        message: raw,
+        eightBit,
+        ...(signed === undefined ? {} : { signed }),
+      }),
     );
     await deliverer.close(0);
     await peer.close();
@@ -203,29 +36,136 @@ describe("over the wire", () => {
   const TEXT = message(...HEAD, UTF8, "Content-Transfer-Encoding: 8bit", "", "Grüße", "");
   const SIGNED = message("DKIM-Signature: v=1", ...HEAD, UTF8, "", "Grüße", "");
 
-  test("a server with 8BITMIME gets it as it is", async () => {
-    const { mail, got } = await send(["250-peer", "250 8BITMIME"], TEXT);
-    expect(mail).toContain("BODY=8BITMIME");
+  test("a server with 8BITMIME gets it as it is, declared whatever the client said", async () => {
+    for (const declared of [true, false]) {
+      const { mail, got } = await send(["250-peer", "250 8BITMIME"], TEXT, declared);
+      expect(mail).toContain("BODY=8BITMIME");
+      expect(got).toBe(TEXT.toString("latin1"));
+    }
+    const ascii = message(...HEAD, "", "plain", "");
+    expect((await send(["250-peer", "250 8BITMIME"], ascii, false)).mail).not.toContain("BODY");
+  });
+
+  test("one that offers SMTPUTF8 takes 8 bits, even if it does not say so", async () => {
+    const { got } = await send(["250-peer", "250 SMTPUTF8"], TEXT);
     expect(got).toBe(TEXT.toString("latin1"));
   });
 
-  test("one without gets 7 bits", async () => {
-    const { outcome, mail, got } = await send(["250-peer", "250 SIZE 1000"], TEXT);
-    expect(outcome?.result).toBe("delivered");
-    expect(mail).not.toContain("BODY");
-    expect(got).toContain("Gr=C3=BC=C3=9Fe");
-    expect(mail).toContain(`SIZE=${got?.length}`);
+  test("one without gets 7 bits, whatever the client declared", async () => {
+    for (const declared of [true, false]) {
+      const { outcome, mail, got } = await send(["250-peer", "250 SIZE 1000"], TEXT, declared);
+      expect(outcome?.result).toBe("delivered");
+      expect(mail).not.toContain("BODY");
+      expect(got).toContain("Gr=C3=BC=C3=9Fe");
+      expect(mail).toContain(`SIZE=${got?.length}`);
+    }
   });
 
-  test("what is signed is returned, not broken", async () => {
+  test("what is signed by a stranger is converted as well", async () => {
     const { outcome, got } = await send(["250 peer"], SIGNED);
-    expect(outcome).toMatchObject({ result: "failed", enhanced: "5.6.3" });
-    expect(got).toBeUndefined();
+    expect(outcome?.result).toBe("delivered");
+    expect(got).toContain("Gr=C3=BC=C3=9Fe");
   });
 
-  test("signed mail in 7 bits passes, and what a client called 7 bits", async () => {
-    const plain = message("DKIM-Signature: v=1", ...HEAD, "", "plain", "");
-    expect((await send(["250 peer"], plain)).outcome?.result).toBe("delivered");
-    expect((await send(["250 peer"], SIGNED, false)).got).toBe(SIGNED.toString("latin1"));
+  test("what cannot be converted is returned, whatever the client declared", async () => {
+    for (const [, raw] of KEPT)
+      for (const declared of [true, false]) {
+        const { outcome, got } = await send(["250 peer"], raw, declared);
+        expect(outcome).toMatchObject({ result: "failed", enhanced: "5.6.3" });
+        expect(got).toBeUndefined();
+      }
+  });
+
+  test("our own signature is made over what is sent", async () => {
+    const sign = async (body: MessageBody) =>
+      Buffer.concat([
+        Buffer.from("X-Signed: "),
+        Buffer.from(String(body.length)),
+        Buffer.from("\r\n"),
+        await wholeBody(body),
+      ]);
+    const signed = { unsigned: TEXT, sign };
+    const converted = convert(TEXT);
+    for (const [ehlo, expected] of [
+      ["250 8BITMIME", TEXT],
+      ["250 SIZE", converted],
+    ] as const) {
+      const { got } = await send(["250-peer", ehlo], Buffer.from(await sign(TEXT)), true, signed);
+      expect(got).toBe(Buffer.from(await sign(expected ?? TEXT)).toString("latin1"));
+    }
+  });
+});
+
+describe("large ones, from their file", () => {
+  let folder: string;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "gatepost-seven-bit-"));
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  async function large(raw: Buffer, inHead = 0): Promise<LargeBody> {
+    const start = (bodyStartIn(raw) ?? 0) + inHead;
+    const file = new BodyFileWriter(join(folder, crypto.randomUUID()));
+    file.write(raw.subarray(start));
+    return { head: Buffer.from(raw.subarray(0, start)), rest: await file.finish(), length: raw.length };
+  }
+  const lines = "Grüße = und mehr \r\n".repeat(30_000);
+  const TEXT = message(...HEAD, UTF8, "Content-Transfer-Encoding: 8bit", "", lines);
+  const MIXED = message(
+    ...HEAD,
+    "Content-Type: multipart/mixed; boundary=b",
+    "",
+    "--b",
+    UTF8,
+    "",
+    lines,
+    "--b",
+    "Content-Type: application/octet-stream",
+    "Content-Transfer-Encoding: binary",
+    "",
+    lines,
+    "--b--",
+    "",
+  );
+
+  test("become the same as small ones, and know their length", async () => {
+    for (const raw of [TEXT, MIXED])
+      for (const inHead of [0, 1000]) {
+        const made = await toSevenBits(await large(raw, inHead));
+        if (made === null || !isLarge(made)) throw new Error("it is not large");
+        const whole = Buffer.from(await wholeBody(made));
+        expect(whole.equals(convert(raw) ?? raw)).toBe(true);
+        expect(made.length).toBe(whole.length);
+      }
+  });
+
+  test("without 8 bits are what they were; what cannot be converted is not", async () => {
+    const plain = await large(message(...HEAD, "", "plain\r\n".repeat(60_000)));
+    expect(await toSevenBits(plain)).toBe(plain);
+    const signed = message(
+      ...HEAD,
+      "Content-Type: multipart/signed; boundary=b",
+      "",
+      "--b",
+      "",
+      lines,
+      "--b--",
+    );
+    expect(await toSevenBits(await large(signed))).toBeNull();
+  });
+
+  test("are sent so, dots and all, with their size", async () => {
+    const raw = message(...HEAD, UTF8, "", `.ä\r\n..\r\n${lines}`);
+    const peer = await startScriptedPeer(usualServer({ ehlo: ["250-peer", "250 SIZE"] }));
+    const deliverer = makeDeliverer();
+    const attempt = attemptFor(routes({ port: peer.port }), {});
+    const [outcome] = await deliverer.attempt({ ...attempt, message: await large(raw) });
+    await deliverer.close(0);
+    await peer.close();
+    const expected = convert(raw)?.toString() ?? "";
+    expect(outcome?.result).toBe("delivered");
+    // As it was sent.
+    expect(peer.messages[0]).toBe(expected.replaceAll("\r\n.", "\r\n.."));
+    expect(peer.commands.find((line) => line.startsWith("MAIL"))).toContain(`SIZE=${expected.length}`);
   });
 });
