@@ -4,6 +4,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Log } from "../observe/log.ts";
 import {
+  bootId,
   type DataLoss,
   type DataManifest,
   holdsBodies,
@@ -11,8 +12,8 @@ import {
   MANIFEST_FILE,
   markFolder,
   missingFiles,
-  moveAside,
   newManifest,
+  putAside,
   readManifest,
   writeManifest,
 } from "../store/data-manifest.ts";
@@ -24,6 +25,9 @@ const FOLDERS = ["spool", "vault"] as const;
 const HELD: Readonly<Record<string, string>> = {
   "spool.db": "the mail that waited for delivery or filing",
   "gatepost.db": "the settings, accounts, the message log and the lists of quarantine and archive",
+  "spool.db-wal": "what was written to the queue last, also mail that was acknowledged",
+  "gatepost.db-wal":
+    "what was written last to the quarantine, the archive, the message log, the settings and accounts",
   spool: "the bodies of large mail that waited",
   vault: "the bodies of mail in quarantine and archive",
   "keys/appliance.key":
@@ -94,6 +98,7 @@ export function examineDataFolder(
         databases: { ...ids },
         folders: Object.fromEntries(FOLDERS.map((name) => [name, markFolder(join(data, name))])),
         applianceKey: keySum(join(data, "keys")),
+        boot: bootId(),
       };
       // After a kill it is as it was: nothing to write, also where there is no space for it.
       if (JSON.stringify(manifest) !== before) writeManifest(data, manifest);
@@ -120,10 +125,9 @@ function lossesOf(data: string, manifest: DataManifest | null | "damaged"): read
 function takeLosses(data: string, losses: readonly DataLoss[], log: Log): void {
   const aside = `lost-${new Date().toISOString().replace(/[:.]/g, "-")}`;
   mkdirSync(join(data, aside), { mode: 0o700 });
-  for (const { name, what } of losses) {
+  for (const loss of losses) {
+    const { name, what } = loss;
     log.error({ what, held: HELD[name], aside: join(data, aside) }, "loss accepted");
-    // A folder with another mark may hold bodies that are still named: it is used as it is. So is a database without its log.
-    if (name === "spool" || name === "vault" || what.includes("-wal is missing")) continue;
-    moveAside(data, name, aside);
+    putAside(data, loss, aside);
   }
 }

@@ -14,6 +14,7 @@ import {
 import { join } from "node:path";
 import { z } from "zod";
 import { databaseFlaw, hasLog } from "./database-file.ts";
+import { cutLog, type LogFlaw, logFlaw } from "./write-ahead-log.ts";
 
 /** Its name in the data directory. */
 export const MANIFEST_FILE = "gatepost-data.json";
@@ -30,6 +31,8 @@ const manifestSchema = z.object({
   folders: z.record(z.string(), z.string()),
   /** A sum over the appliance key; it says nothing about it. */
   applianceKey: z.string().nullable(),
+  /** The machine's boot in which it was opened last; null or left out: not known. */
+  boot: z.string().nullable().optional(),
 });
 
 export type DataManifest = z.infer<typeof manifestSchema>;
@@ -40,6 +43,10 @@ export interface DataLoss {
   readonly name: string;
   /** `spool.db is missing`. */
   readonly what: string;
+  /** What remains is used as it is, once this is accepted; else it is moved aside. */
+  readonly usable?: true;
+  /** The log `name` is damaged; it is cut there. */
+  readonly log?: LogFlaw;
 }
 
 /** The manifest, null when there is none, "damaged" when it cannot be read. */
@@ -96,14 +103,20 @@ export function missingFiles(
   names: readonly string[],
 ): readonly DataLoss[] {
   const losses: DataLoss[] = [];
-  const add = (name: string, flaw: string) => losses.push({ name, what: `${name} ${flaw}` });
+  const add = (name: string, flaw: string, more: Pick<DataLoss, "usable" | "log"> = {}) =>
+    losses.push({ name, what: `${name} ${flaw}`, ...more });
+  const sameBoot = manifest?.state === "open" && manifest.boot != null && manifest.boot === bootId();
   for (const name of names) {
-    const flaw = databaseFlaw(join(data, name));
+    const path = join(data, name);
+    const flaw = databaseFlaw(path);
+    const log = flaw === null ? logFlaw(path, { sameBoot }) : null;
     if (flaw !== null) add(name, flaw);
-    else if (manifest?.state === "open" && !hasLog(join(data, name)))
+    else if (log !== null) add(`${name}-wal`, log.words, { usable: true, log });
+    else if (manifest?.state === "open" && !hasLog(path))
       add(
         name,
         `was not closed, and its log ${name}-wal is missing: what was written last is not in it, unless another program has opened the database since and put it in order`,
+        { usable: true },
       );
   }
   if (manifest === null) return losses;
@@ -111,7 +124,10 @@ export function missingFiles(
     const mark = folderMark(join(data, name));
     if (mark === id) continue;
     const there = isThere(join(data, name));
-    add(name, !there ? "is missing" : mark === null ? "was emptied or replaced" : "is of another gateway");
+    // A folder with another mark may hold bodies that are still named.
+    add(name, !there ? "is missing" : mark === null ? "was emptied or replaced" : "is of another gateway", {
+      usable: true,
+    });
   }
   if (manifest.applianceKey !== null) {
     const sum = keySum(join(data, "keys"));
@@ -155,8 +171,23 @@ export function holdsBodies(data: string): boolean {
   );
 }
 
+/** Tells one run of the machine from every other; null where the kernel does not say it. */
+export function bootId(): string | null {
+  try {
+    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  } catch {
+    return null;
+  }
+}
+
+/** Makes what a loss has left usable; what cannot be used goes to the folder `aside` in the data directory. */
+export function putAside(data: string, { name, usable, log }: DataLoss, aside: string): void {
+  if (log !== undefined) cutLog(join(data, name), log, join(data, aside, name));
+  else if (usable !== true) moveAside(data, name, aside);
+}
+
 /** Puts what cannot be used out of the way, under the folder `aside` in the data directory; what is not there is passed over. */
-export function moveAside(data: string, name: string, aside: string): void {
+function moveAside(data: string, name: string, aside: string): void {
   for (const one of [name, `${name}-wal`, `${name}-shm`]) {
     if (!isThere(join(data, one))) continue;
     renameSync(join(data, one), join(data, aside, one.replaceAll("/", "-")));

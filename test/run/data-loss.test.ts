@@ -31,7 +31,7 @@ beforeEach(async () => {
   gateway = await runGateway({ policy });
 }, 60_000);
 
-afterEach(() => gateway.dispose());
+afterEach(() => gateway.dispose(), 60_000);
 
 const at = (...names: string[]) => join(gateway.data, ...names);
 
@@ -150,6 +150,49 @@ test("a database of another gateway, and one whose log is gone after a kill, sto
   await gateway.restart();
   await other.dispose();
 }, 120_000);
+
+test("a log that is cut short or damaged after a kill stops the start; --accept-loss goes on with the rest, and the next start asks nothing", async () => {
+  await gateway.command("send-test", "--kind", "spam", "--to", "bob@example.test");
+  for (let n = 0; n < 20; n++) expect(await sendOne(mx, { subject: `waits ${n}` })).toStartWith("250");
+  await gateway.kill9();
+  const killed = join(gateway.directory, "killed");
+  cpSync(gateway.data, killed, { recursive: true, filter: (path) => !path.endsWith(".sock") });
+  const half = (name: string) => truncateSync(at(name), Math.floor(statSync(at(name)).size / 2));
+  const flip = (name: string) => {
+    const bytes = readFileSync(at(name));
+    bytes.fill(0x5a, Math.floor(bytes.length / 2), Math.floor(bytes.length / 2) + 64);
+    writeFileSync(at(name), bytes);
+  };
+  for (const [name, spoil] of [
+    ["spool.db-wal", half],
+    ["spool.db-wal", flip],
+    ["gatepost.db-wal", half],
+    ["gatepost.db-wal", flip],
+    ["spool.db-wal", (log: string) => truncateSync(at(log), 0)],
+  ] as const) {
+    rmSync(gateway.data, { recursive: true });
+    cpSync(killed, gateway.data, { recursive: true });
+    spoil(name);
+    const before = readFileSync(at(name));
+    expect(() => examineDataFolder(gateway.data, { acceptLoss: false, log: silentLog })).toThrow(name);
+    expect(readFileSync(at(name)).equals(before)).toBe(true);
+  }
+  flip("gatepost.db-wal");
+  const { code, err } = await serve();
+  expect([code, err]).toEqual([69, expect.stringMatching(/spool\.db-wal is empty[\s\S]*--accept-loss/)]);
+  await startAccepting(async () => {});
+  const aside = readdirSync(gateway.data).filter((name) => name.startsWith("lost-"));
+  expect(aside.some((name) => existsSync(at(name, "spool.db-wal")))).toBe(true);
+  await gateway.restart();
+  await gateway.kill9();
+  await gateway.restart();
+  // Untouched it starts with all of it.
+  await gateway.kill9();
+  rmSync(gateway.data, { recursive: true });
+  cpSync(killed, gateway.data, { recursive: true });
+  await gateway.restart();
+  expect((await gateway.command("queue", "list", "--json")).out.trim().split("\n").length).toBe(20);
+}, 180_000);
 
 test("a restored copy starts; a directory without the list is taken over; a kill while the first start makes it is no loss", async () => {
   expect(await sendOne(mx, { subject: "waits", body: LARGE })).toStartWith("250");
