@@ -129,7 +129,13 @@ export const senderSchema = z
     for (const [field, message] of misplacedFields(sender)) {
       context.addIssue({ code: "custom", path: [field], message });
     }
-  });
+  })
+  // Nobody logs in from an address range: its people are told apart by the envelope sender, and that is what everybody reads.
+  .overwrite((sender) =>
+    sender.kind === "ip" && sender.identify_by === "authenticated-user"
+      ? { ...sender, identify_by: "envelope-sender" as const }
+      : sender,
+  );
 
 export type SenderSettings = z.output<typeof senderSchema>;
 export type Limits = z.output<typeof limitsSchema>;

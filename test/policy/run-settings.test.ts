@@ -314,3 +314,13 @@ test("the schema's defaults", () => {
     domain_age: { feed: "", rdap: null },
   });
 });
+
+test.each([
+  [{}, "envelope-sender"],
+  [{ identify_by: "authenticated-user" }, "envelope-sender"],
+  [{ identify_by: "envelope-sender" }, "envelope-sender"],
+  [{ identify_by: { header: "X-Who" } }, { header: "X-Who", remove: false }],
+])("nobody logs in from an address range: with %j it goes by %j", (given, wanted) => {
+  const sender = senderSchema.parse({ kind: "ip", range: "203.0.113.32", domain: "a.test", ...given });
+  expect(sender.identify_by as unknown).toEqual(wanted);
+});

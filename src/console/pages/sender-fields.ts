@@ -138,7 +138,7 @@ function identityGroup(sender: SenderSettings): FieldGroup {
         name: "identify_by",
         label: "Tell people apart by",
         options: [
-          { value: "authenticated-user", label: "The login" },
+          ...(sender.kind === "ip" ? [] : [{ value: "authenticated-user", label: "The login" }]),
           { value: "envelope-sender", label: "The envelope sender" },
           { value: "header", label: "Header lines" },
         ],
