@@ -25,6 +25,8 @@ export interface SinkOptions {
   /** What it says instead of 250 to a recipient, or to a message after the dot; null: it takes it. */
   readonly refuseRecipient?: (address: string) => SinkRefusal | null;
   readonly refuseMessage?: (message: SunkMessage) => SinkRefusal | null;
+  /** It offers neither 8BITMIME nor SMTPUTF8. */
+  readonly sevenBit?: boolean;
 }
 
 export interface SinkRefusal {
@@ -46,6 +48,8 @@ export async function startMailSink(options: SinkOptions = {}): Promise<MailSink
     allowInsecureAuth: true,
     disabledCommands: ["STARTTLS"],
     disableReverseLookup: true,
+    hide8BITMIME: options.sevenBit === true,
+    hideSMTPUTF8: options.sevenBit === true,
     onAuth: (auth, _session, done) => done(null, { user: auth.username ?? "" }),
     onRcptTo({ address }, _session, done) {
       const unknown = { code: 550, text: `5.1.1 <${address}>: nobody of that name` };

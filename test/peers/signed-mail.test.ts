@@ -1,6 +1,7 @@
 // Show 3 of outgoing control: what goes out through the real gateway is verified by independent verifiers from Debian, as it arrives:
 // after edits, large, in 8-bit, released from quarantine, and while keys rotate under a steady stream.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { isAscii } from "node:buffer";
 import { type DnsServer, startDnsServer } from "../dns-server.ts";
 import { type MailSink, startMailSink } from "./mail-sink.ts";
 import { freePorts, waitUntil } from "./run-command.ts";
@@ -17,6 +18,8 @@ import {
 
 const LOGIN = { from: "alice@example.test", password: "correct-horse-7-battery" } as const;
 const BOB = "bob@example.org";
+/** Behind a server without 8BITMIME. */
+const CAROL = "carol@plain.test";
 const GTUBE = ["XJS*C4JDBQADN1.NSBN3*2IDNEN*", "GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"].join("");
 const ALGORITHMS = ["rsa", "ed25519"] as const;
 type Algorithm = (typeof ALGORITHMS)[number];
@@ -28,7 +31,7 @@ interface Key {
   readonly publication: { readonly state: string };
 }
 
-function policy(ports: { readonly submission: number; readonly sink: number }): string {
+function policy(ports: Readonly<Record<"submission" | "sink" | "plainSink", number>>): string {
   return `
 [[listener]]
 name = "submission"
@@ -47,6 +50,11 @@ scope = { directions = ["outbound"] }
 [[domain]]
 name = "example.test"
 routes = [{ host = "127.0.0.1", port = ${ports.sink}, tls = "none" }]
+recipients = { verify = "catch-all" }
+
+[[domain]]
+name = "plain.test"
+routes = [{ host = "127.0.0.1", port = ${ports.plainSink}, tls = "none" }]
 recipients = { verify = "catch-all" }
 
 [[sender]]
@@ -105,6 +113,26 @@ const MESSAGES: readonly (readonly [what: string, subject: string, Sent])[] = [
   ],
 ];
 
+const HTML = ["Content-Type: text/html; charset=utf-8", "Content-Transfer-Encoding: 8bit"];
+const LINES = "Ümläute ☃ und mehr = \r\n";
+/** No verifier of ours is asked about it. */
+const FOREIGN = "DKIM-Signature: v=1; d=elsewhere.test; s=a; h=from; bh=x; b=y";
+/** Sent to two servers, of which one takes 7 bits alone. */
+const TO_BOTH: readonly (readonly [what: string, subject: string, Sent])[] = [
+  ["a text", "both text", { text: `${LINES}\r\n\r\n`, fields: EIGHT_BIT }],
+  ["one without MIME", "both bare", { text: LINES }],
+  ["a large text", "both large", { text: LINES.repeat(20_000), fields: EIGHT_BIT }],
+  [
+    "a large multipart with binary parts",
+    "both multipart",
+    {
+      text: `ä\r\n--b\r\n${HTML.join("\r\n")}\r\n\r\n${LINES}\r\n--b\r\nContent-Type: a/b\r\nContent-Transfer-Encoding: binary\r\n\r\n${LINES.repeat(20_000)}--b--\r\n`,
+      fields: ["MIME-Version: 1.0", "Content-Type: multipart/mixed; boundary=b"],
+    },
+  ],
+  ["one that bears a stranger's signature", "both foreign", { text: LINES, fields: [FOREIGN, ...EIGHT_BIT] }],
+];
+
 interface Sent {
   readonly to?: string;
   readonly text: string;
@@ -117,6 +145,7 @@ const peers = await dkimVerifiers("mail signed by the gateway");
 describe.skipIf(peers.every(([, able]) => !able))("mail signed by the gateway", () => {
   let dns: DnsServer;
   let sink: MailSink;
+  let plainSink: MailSink;
   let gateway: RunningGateway;
   let web: RunningConsole;
   let client: Submission;
@@ -127,8 +156,12 @@ describe.skipIf(peers.every(([, able]) => !able))("mail signed by the gateway", 
   beforeAll(async () => {
     dns = await startDnsServer();
     sink = await startMailSink();
+    plainSink = await startMailSink({ sevenBit: true });
     const { submission } = await freePorts("submission");
-    gateway = await runGateway({ policy: policy({ submission, sink: sink.port }), dns: [dns.address] });
+    gateway = await runGateway({
+      policy: policy({ submission, sink: sink.port, plainSink: plainSink.port }),
+      dns: [dns.address],
+    });
     web = await runConsole(gateway);
     client = await openSubmission(submission, LOGIN);
     for (const [name, able, start] of peers) if (able) verifiers.set(name, await start());
@@ -139,6 +172,7 @@ describe.skipIf(peers.every(([, able]) => !able))("mail signed by the gateway", 
     await gateway?.dispose();
     for (const verifier of verifiers.values()) await verifier.close();
     await sink?.close();
+    await plainSink?.close();
     await dns?.close();
   }, 60_000);
 
@@ -153,10 +187,10 @@ describe.skipIf(peers.every(([, able]) => !able))("mail signed by the gateway", 
   };
 
   /** The message as the far side got it. */
-  const arrived = async (subject: string): Promise<Buffer> => {
+  const arrived = async (subject: string, where = sink): Promise<Buffer> => {
     const wanted = Buffer.from(subject).toString("latin1");
     const found = await waitUntil(`"${subject}" arrives`, () =>
-      sink.messages.find(({ text }) => text.slice(0, text.indexOf("\r\n\r\n")).includes(wanted)),
+      where.messages.find(({ text }) => text.slice(0, text.indexOf("\r\n\r\n")).includes(wanted)),
     );
     return Buffer.from(found.text, "latin1");
   };
@@ -195,6 +229,21 @@ describe.skipIf(peers.every(([, able]) => !able))("mail signed by the gateway", 
       expect(got.toString("latin1").toLowerCase()).not.toContain("x-client-id");
       expect(signaturesOnTop(got)).toHaveLength(2);
       await expectVerified(got);
+    },
+    120_000,
+  );
+
+  test.each(TO_BOTH)(
+    "%s verifies at a server with 8BITMIME and at one without",
+    async (_what, subject, { text, fields = [] }) => {
+      expect(await client.send(mail(subject, text, fields), [BOB, CAROL])).toStartWith("250");
+      const asItWas = await arrived(subject);
+      expect(asItWas.toString("utf8")).toEndWith(`\r\n\r\n${text}`);
+      const plain = await arrived(subject, plainSink);
+      expect(plain.length).toBeGreaterThan(asItWas.length);
+      expect(isAscii(plain)).toBe(true);
+      for (const got of [asItWas, plain])
+        await expectVerified(Buffer.from(got.toString("latin1").replace(`${FOREIGN}\r\n`, ""), "latin1"));
     },
     120_000,
   );
