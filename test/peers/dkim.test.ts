@@ -57,6 +57,19 @@ const MESSAGES: readonly (readonly [what: string, mail: Buffer])[] = [
   ["with dots at line starts", message(USUAL, ".\r\n..\r\n.dot\r\n")],
 ];
 
+/** Fields whose number is closed by the signature: one more of them breaks it, whether the message had one or not. */
+const CLOSED = (
+  "From Sender To Cc Subject Date Reply-To MIME-Version Content-Type List-Id List-Help List-Unsubscribe List-Unsubscribe-Post " +
+  "List-Subscribe List-Post List-Owner List-Archive"
+).split(" ");
+/** Of these every hop may add some. */
+const LEFT_OPEN = ["Received", "Return-Path", "Resent-From", "X-Spam", "Comments", "In-Reply-To"];
+const VALUES: Readonly<Record<string, string>> = {
+  Date: "Sat, 21 Nov 2026 11:00:00 +0000",
+  "Content-Type": "text/html",
+  "MIME-Version": "1.0",
+};
+
 async function recordsOf(kit: DkimKit): Promise<KeyRecords> {
   return Object.fromEntries((await kit.dkim.list()).map(({ record }) => [record.name, record.value]));
 }
@@ -106,6 +119,27 @@ for (const [name, able, start] of await dkimVerifiers("DKIM")) {
         }
         const elsewhere = Buffer.from(text.replace(/; s=gate1/, "; s=nosuch"), "latin1");
         expect(await verifier.verify(elsewhere, records)).not.toBeNull();
+      }, 120_000);
+
+      test("a field that is added or doubled afterwards breaks it, wherever it stands", async () => {
+        const signed = await kit.dkim.sign(message(USUAL, "Hello\r\n"), { domain: DOMAIN, selector: null });
+        const text = withSignature(small(signed), algorithm).toString("latin1");
+        const records = await recordsOf(kit);
+        const judge = (changed: string) => verifier.verify(Buffer.from(changed, "latin1"), records);
+        expect(await judge(text)).toBeNull();
+        const held: string[] = [];
+        for (const name of CLOSED) {
+          const field = `${name}: ${VALUES[name] ?? "Mallory <m@elsewhere.example>"}\r\n`;
+          for (const changed of [
+            field + text,
+            field.toUpperCase() + text,
+            text.replace("\r\n\r\n", `\r\n${field}\r\n`),
+          ])
+            if ((await judge(changed)) === null) held.push(name);
+        }
+        expect(held).toEqual([]);
+        for (const name of LEFT_OPEN)
+          expect([name, await judge(`${name}: <m@elsewhere.example>\r\n${text}`)]).toEqual([name, null]);
       }, 120_000);
 
       test("while the key rotates: signed before, between and after", async () => {
