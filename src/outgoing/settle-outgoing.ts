@@ -167,8 +167,8 @@ export function newLock(
   return { sender, name, domain, timeoutMs, maxTimeouts, template, login };
 }
 
-/** The shipped rule that holds suspicious mail in quarantine; a sender set to `rejected` hears 550 then. */
-const HOLDING_RULE = "bulk-hold";
+/** The shipped rules that hold suspicious mail in quarantine; a sender set to `rejected` hears 550 then. */
+const HOLDING_RULES: ReadonlySet<string | null> = new Set(["bulk-hold", "bulk-beyond-doubt"]);
 
 /** A rule of bulk recognition decided. */
 function isBulk({ kind, rule }: OutgoingResult): boolean {
@@ -177,11 +177,11 @@ function isBulk({ kind, rule }: OutgoingResult): boolean {
 
 /** It was put off for looking like bulk: not taken, and neither spam nor a reason to lock. */
 function isSlowed(result: OutgoingResult): boolean {
-  return isBulk(result) && !result.spam && !result.lock && result.rule !== HOLDING_RULE;
+  return isBulk(result) && !result.spam && !result.lock && !HOLDING_RULES.has(result.rule);
 }
 
 function isHeld({ rule }: OutgoingResult): boolean {
-  return rule === HOLDING_RULE;
+  return HOLDING_RULES.has(rule);
 }
 
 function identityFindings({ identity, party }: OutgoingMessage): readonly Finding[] {

@@ -229,12 +229,16 @@ function checkRules(policy: Policy, findings: FoundProblems): void {
       known(name, { section: "sender", key: itemKey("sender", sender) }, i);
     checkExceptions(sender, names, findings);
   }
-  if (policy.rule.some((rule) => rule.name === "check-failed" && rule.mode !== "enforce")) {
-    findings.warnings.push(
-      "rule check-failed is not enforced: mail passes unchecked while a check is broken",
-    );
-  }
+  for (const [name, consequence] of Object.entries(WEAKENED))
+    if (policy.rule.some((rule) => rule.name === name && rule.mode !== "enforce"))
+      findings.warnings.push(`rule ${name} is not enforced: ${consequence}`);
 }
+
+/** What it means when a rule that always holds is not enforced. */
+const WEAKENED = {
+  "check-failed": "mail passes unchecked while a check is broken",
+  "bulk-beyond-doubt": "unsolicited bulk mail passes where bulk-lock and bulk-hold do not stop it",
+};
 
 /** Rules a sender is excepted from: they must exist, and what protects others from a broken check cannot be left out. */
 function checkExceptions(sender: SenderSettings, names: ReadonlySet<string>, findings: FoundProblems): void {
@@ -250,6 +254,10 @@ function checkExceptions(sender: SenderSettings, names: ReadonlySet<string>, fin
         `sender ${item.key}: is excepted from the rule ${name}: what it sends is not stopped by it`,
       );
   }
+  if (["bulk-lock", "bulk-hold"].every((name) => sender.except_rules.includes(name)))
+    findings.warnings.push(
+      `sender ${item.key}: is excepted from bulk-lock and bulk-hold: its mail is not stopped, to however many strangers it goes`,
+    );
 }
 
 function warnOfDomains(policy: Policy, findings: FoundProblems): void {

@@ -54,7 +54,10 @@ export function ruleSets(
   policy: Policy,
   senders: (subject: RuleSubject) => readonly SenderSettings[],
 ): (subject: RuleSubject) => RuleSet {
-  const rules = compileRules(policy).filter((rule) => rule.mode !== "off");
+  const all = compileRules(policy);
+  const rules = all.filter((rule) => rule.mode !== "off");
+  // Switched off for senders by their names, which says as much as `except_rules` of theirs.
+  const offForSenders = all.filter((rule) => rule.mode === "off" && rule.scope.senders.length > 0);
   const named = namedRules(policy);
   const byScope = new Set(rules.filter((rule) => holdsByScope(rule, named)));
   const ofDomain = new Map<string, readonly string[]>(
@@ -68,9 +71,11 @@ export function ruleSets(
       ...senders(subject).flatMap((sender) => [...sender.rules, ...sender.block]),
     ]);
     const not = new Set(senders(subject).flatMap((sender) => sender.except_rules));
-    const switchedOn = rules.filter(
-      (rule) => (on.has(rule.name) || byScope.has(rule)) && !not.has(rule.name),
-    );
+    const isFree = (name: string): boolean =>
+      not.has(name) || offForSenders.some((rule) => rule.name === name && inScope(rule, subject));
+    const holds = ({ name }: Rule): boolean =>
+      !not.has(name) && shippedRule(name)?.notWithout?.every(isFree) !== true;
+    const switchedOn = rules.filter((rule) => (on.has(rule.name) || byScope.has(rule)) && holds(rule));
     const own = switchedOn.filter((rule) => inScope(anywhere(rule), subject));
     // Internal mail is looked at as inbound mail is, so that the log can tell how well our own mail is proven.
     const seen =

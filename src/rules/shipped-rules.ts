@@ -1,6 +1,7 @@
 // The rules that come with the product. A name can stand for several parts, each with its own condition, asked in this order.
 // They are ordinary rules: switched on by name per domain or sender, and changed by a [[rule]] of the same name.
 import type { Direction } from "../message/envelope.ts";
+import { BULK_RULES } from "./bulk-rules.ts";
 import { type Expression, parseExpression } from "./expression.ts";
 import type { Rule, RuleKind } from "./rule.ts";
 import { SUBJECT_MARKS } from "./subject-marks.ts";
@@ -34,6 +35,8 @@ export interface ShippedRule {
   readonly priority: number;
   /** `always`: holds for everybody, named or not. `default`: for domains that name no rules. */
   readonly switchedOn: "always" | "default" | "by name";
+  /** A sender that is excepted from all of these by name is excepted from this one too. */
+  readonly notWithout?: readonly string[];
   readonly parts: readonly ShippedPart[];
 }
 
@@ -255,61 +258,7 @@ export const SHIPPED_RULES: readonly ShippedRule[] = [
       },
     ],
   },
-  {
-    // Requirement O12. `bulk.level` grows with what is unusual for the identity; `bulk.waited` says that it has waited as told.
-    name: "bulk-lock",
-    kind: "bulk",
-    description: "Stops an identity at once whose mail is unsolicited bulk beyond doubt",
-    mode: "enforce",
-    priority: 640,
-    switchedOn: "default",
-    parts: [
-      {
-        directions: SENT,
-        when: "bulk.level >= 3",
-        action: "quarantine",
-        replyCode: 550,
-        replyText: "Message refused: it looks like unsolicited bulk mail",
-        countsAsSpam: true,
-        locks: true,
-      },
-    ],
-  },
-  {
-    name: "bulk-hold",
-    kind: "bulk",
-    description: "Holds mail in quarantine that looks like unsolicited bulk of one identity",
-    mode: "enforce",
-    priority: 650,
-    switchedOn: "default",
-    parts: [
-      {
-        directions: SENT,
-        // Level 3 is held as well where bulk-lock is off or only observes.
-        when: "bulk.level >= 2",
-        action: "quarantine",
-        replyCode: 250,
-        replyText: "Message accepted",
-      },
-    ],
-  },
-  {
-    name: "bulk-slow",
-    kind: "bulk",
-    description: "Slows an identity that sends to unusually many new recipients",
-    mode: "enforce",
-    priority: 660,
-    switchedOn: "default",
-    parts: [
-      {
-        directions: SENT,
-        when: "bulk.level >= 1 and not bulk.waited",
-        action: "tempfail",
-        replyCode: 450,
-        replyText: "Unusually many new recipients, please try again later",
-      },
-    ],
-  },
+  ...BULK_RULES,
   {
     name: "ambiguous-structure",
     description:

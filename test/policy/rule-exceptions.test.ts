@@ -1,6 +1,7 @@
 // A shipped rule that is switched off or changed for some stays as it is for all others; senders can be excepted; bulk is held by
 // whatever rule of it is in force (O12).
 import { describe, expect, test } from "bun:test";
+import { crossCheck } from "../../src/policy/cross-check.ts";
 import type { PolicySnapshot } from "../../src/policy/snapshot.ts";
 import { address, CHEAP_HASH, policyFrom, snapshotOf } from "./policy-fixtures.ts";
 
@@ -49,12 +50,85 @@ describe("bulk", () => {
         { name: "bulk-hold", mode: "off" },
       ],
       3,
+      "quarantine bulk-beyond-doubt",
+    ],
+    [
+      "lock and hold off",
+      [
+        { name: "bulk-lock", mode: "off" },
+        { name: "bulk-hold", mode: "off" },
+      ],
+      2,
       "tempfail bulk-slow",
+    ],
+    [
+      "all off",
+      ["bulk-lock", "bulk-hold", "bulk-slow"].map((name) => ({ name, mode: "off" })),
+      3,
+      "quarantine bulk-beyond-doubt",
+    ],
+    [
+      "all off",
+      ["bulk-lock", "bulk-hold", "bulk-slow"].map((name) => ({ name, mode: "off" })),
+      2,
+      "accept null",
+    ],
+    [
+      "lock observes, the others are off",
+      [
+        { name: "bulk-lock", mode: "observe" },
+        { name: "bulk-hold", mode: "off" },
+        { name: "bulk-slow", mode: "off" },
+      ],
+      3,
+      "quarantine bulk-beyond-doubt",
+    ],
+    [
+      "off for the domain",
+      ["bulk-lock", "bulk-hold"].map((name) => ({ name, mode: "off", scope: { domains: ["a.test"] } })),
+      3,
+      "quarantine bulk-beyond-doubt",
+    ],
+    [
+      "off for the sender by name",
+      ["bulk-lock", "bulk-hold"].map((name) => ({ name, mode: "off", scope: { senders: ["ann@a.test"] } })),
+      3,
+      "tempfail bulk-slow",
+    ],
+    [
+      "off for another sender",
+      ["bulk-lock", "bulk-hold"].map((name) => ({ name, mode: "off", scope: { senders: ["bob@b.test"] } })),
+      3,
+      "quarantine bulk-lock",
+    ],
+    [
+      "all off, and itself",
+      ["bulk-lock", "bulk-hold", "bulk-slow", "bulk-beyond-doubt"].map((name) => ({ name, mode: "off" })),
+      3,
+      "accept null",
     ],
     ["hold observes", [{ name: "bulk-hold", mode: "observe" }], 2, "tempfail bulk-slow"],
   ];
   test.each(cases)("%s, level %#", async (_, rule, of, wanted) => {
     expect(outcome(await snapshotOf({ ...SENDERS, rule }), "ann@a.test", level(of))).toBe(wanted);
+  });
+
+  test("a domain that names its rules without those of bulk still has bulk beyond doubt held", async () => {
+    const domain = [{ name: "a.test", rules: ["virus"] }, { name: "b.test" }];
+    const on = await snapshotOf({ ...SENDERS, domain });
+    expect(outcome(on, "ann@a.test", level(3))).toBe("quarantine bulk-beyond-doubt");
+    expect(outcome(on, "ann@a.test", level(2))).toBe("accept null");
+    expect(outcome(on, "news@a.test", level(3))).toBe("accept null");
+  });
+
+  test.each([
+    [["bulk-lock"], "quarantine bulk-hold"],
+    [["bulk-hold"], "quarantine bulk-lock"],
+    [["bulk-slow"], "quarantine bulk-lock"],
+    [["bulk-lock", "bulk-hold"], "tempfail bulk-slow"],
+  ])("excepted from %j", async (except_rules, wanted) => {
+    const on = await snapshotOf({ ...SENDERS, sender: [user("news@a.test", { except_rules })] });
+    expect(outcome(on, "news@a.test", level(3))).toBe(wanted);
   });
 
   test("a sender can be excepted, and only that one", async () => {
@@ -77,9 +151,25 @@ describe("bulk", () => {
   test("nobody is excepted from what always holds, or from a rule there is not", async () => {
     const wrong = (except_rules: readonly string[]) =>
       policyFrom({ ...SENDERS, sender: [user("ann@a.test", { except_rules })] });
+    expect(wrong(["bulk-beyond-doubt"])).rejects.toThrow("holds for everybody");
     expect(wrong(["check-failed"])).rejects.toThrow("holds for everybody");
     expect(wrong(["bulk-lok"])).rejects.toThrow("there is no rule");
   });
+});
+
+test("what lets bulk beyond doubt pass is said as a warning", async () => {
+  const warned = async (change: object) => {
+    const policy = await policyFrom({ ...SENDERS, ...change });
+    return crossCheck(policy, new Map()).warnings.filter((words) => words.includes("bulk"));
+  };
+  const sender = (...except_rules: string[]) => ({ sender: [user("news@a.test", { except_rules })] });
+  expect(await warned(sender("bulk-lock", "bulk-slow"))).toEqual([]);
+  expect(await warned(sender("bulk-lock", "bulk-hold"))).toEqual([
+    expect.stringContaining("its mail is not stopped, to however many strangers it goes"),
+  ]);
+  expect(await warned({ sender: [], rule: [{ name: "bulk-beyond-doubt", mode: "observe" }] })).toEqual([
+    expect.stringContaining("rule bulk-beyond-doubt is not enforced"),
+  ]);
 });
 
 describe("a shipped rule with a scope", () => {

@@ -78,11 +78,9 @@ export function sendAsGroup(sender: SenderSettings, operator: boolean): FieldGro
 
 /** The rules a sender can be excepted from here: those of bulk recognition, and what it is excepted from already. */
 function exceptionField({ except_rules }: SenderSettings): Field {
-  const bulk = SHIPPED_RULES.filter(({ kind }) => kind === "bulk").map(({ name, description }) => ({
-    value: name,
-    label: name,
-    help: description,
-  }));
+  const bulk = SHIPPED_RULES.filter(({ kind, switchedOn }) => kind === "bulk" && switchedOn !== "always").map(
+    ({ name, description }) => ({ value: name, label: name, help: description }),
+  );
   const others = except_rules.filter((name) => !bulk.some(({ value }) => value === name));
   return {
     kind: "choices",
