@@ -4,12 +4,16 @@ import type { Domain } from "../message/address.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { NoticeState } from "../store/notice-state.ts";
-import type { UndeliverableCount, UndeliverableRange } from "../store/quarantine-undeliverable.ts";
+import type {
+  UndeliverableCount,
+  UndeliverableItem,
+  UndeliverableRange,
+} from "../store/quarantine-undeliverable.ts";
 import type { Mailer } from "./mail-errand.ts";
 import type { NoticeDomain, NoticePolicy } from "./notice-policy.ts";
 import { reportTimes } from "./report-times.ts";
 import type { Alerts } from "./run-alerts.ts";
-import { type UndeliverableLine, undeliverableAlert, undeliverableList } from "./undeliverable-report.ts";
+import { undeliverableAlert, undeliverableList } from "./undeliverable-report.ts";
 
 /** What the quarantine holds of it. */
 export interface UndeliverableItems {
@@ -17,7 +21,7 @@ export interface UndeliverableItems {
   between(
     domains: Omit<UndeliverableCount, "items">,
     range: UndeliverableRange,
-  ): Promise<readonly UndeliverableLine[]>;
+  ): Promise<readonly UndeliverableItem[]>;
 }
 
 const LISTED = "undeliverable-listed";
@@ -90,8 +94,8 @@ export async function createUndeliverableNews(parts: {
     return { pairs, total: pairs.reduce((sum, pair) => sum + pair.items, 0) };
   }
 
-  async function newest({ pairs }: Found, range: UndeliverableRange): Promise<readonly UndeliverableLine[]> {
-    const all: UndeliverableLine[] = [];
+  async function newest({ pairs }: Found, range: UndeliverableRange): Promise<readonly UndeliverableItem[]> {
+    const all: UndeliverableItem[] = [];
     for (const pair of pairs) all.push(...(await items.between(pair, range)));
     return all.sort((a, b) => a.failedAt - b.failedAt).slice(-MAX_LISTED);
   }

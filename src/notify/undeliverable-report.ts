@@ -1,23 +1,10 @@
 // What the people of a domain are told of mail that was accepted and could not be delivered: the daily list, and the alert of a burst.
 // Everything from outside (answers, subjects, addresses) is hostile and becomes one line. No I/O.
+import type { UndeliverableItem } from "../store/quarantine-undeliverable.ts";
 import type { Alert, AlertSetting } from "./alert.ts";
 import { wrap } from "./mime-text.ts";
 import { plural, timeIn } from "./notice-words.ts";
 import { oneLine } from "./reply-words.ts";
-
-/** One of them. */
-export interface UndeliverableLine {
-  /** Its id in the quarantine. */
-  readonly id: string;
-  readonly failedAt: number;
-  readonly recipient: string;
-  /** Empty for the null reverse-path. */
-  readonly reversePath: string;
-  readonly subject: string;
-  /** Empty when no server was reached. */
-  readonly server: string;
-  readonly answer: string;
-}
 
 /** What failed in a time. */
 export interface UndeliverableNews {
@@ -25,7 +12,7 @@ export interface UndeliverableNews {
   readonly domain: string;
   readonly since: number;
   /** The newest of them, oldest first. */
-  readonly items: readonly UndeliverableLine[];
+  readonly items: readonly UndeliverableItem[];
   readonly total: number;
 }
 
@@ -112,7 +99,7 @@ function happened({ domain, since, total }: UndeliverableNews, { timezone }: Ale
   return `Since ${timeIn(timezone, since)}, ${plural(total, "message")}${whose} ${were} could not be delivered.`;
 }
 
-function itemLines(item: UndeliverableLine, { consoleUrl, timezone }: AlertSetting): readonly string[] {
+function itemLines(item: UndeliverableItem, { consoleUrl, timezone }: AlertSetting): readonly string[] {
   return [
     `${timeIn(timezone, item.failedAt)}`,
     `  To:       ${oneLine(item.recipient, 320)}`,

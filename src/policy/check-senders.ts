@@ -20,7 +20,7 @@ export function checkSenders(policy: Policy, findings: FoundProblems): void {
     const item: SenderItem = { section: "sender", key: itemKey("sender", sender) };
     checkLogin(sender, item, { domains, findings });
     warnOfPassword(sender, item, { domain: domains.get(sender.domain), findings });
-    checkPlainLogin(sender, item, { domains, findings });
+    warnOfPlainLogin(sender, item, findings);
     warnOfLock(sender, item, { templates, findings });
     checkReauthentication(sender, item, { senders, findings });
     for (const which of ["limits", "identity_limits"] as const)
@@ -81,22 +81,16 @@ function warnOfPassword(
   warn("has no password, so it cannot log in");
 }
 
-/** A login that is no address: it must not be taken for that of a whole domain, and has no address of its own to send as. */
-function checkPlainLogin(
+/** A login that is no address has no address of its own to send as. */
+function warnOfPlainLogin(
   { login, kind, send_as }: SenderSettings,
-  item: SenderItem,
-  {
-    domains,
-    findings,
-  }: { readonly domains: ReadonlyMap<string, DomainSettings>; readonly findings: FoundProblems },
+  { key }: SenderItem,
+  findings: FoundProblems,
 ): void {
-  if (kind !== "user" || login === undefined || login.includes("@")) return;
-  if (domains.has(addressKey(login)))
-    findings.problem(item, ".login", `"${login}" is the name of a domain here; choose another name`);
-  if (send_as.length === 0)
-    findings.warnings.push(
-      `sender ${item.key}: its login is no mail address, so it may send as nobody; name its addresses in send_as`,
-    );
+  if (kind !== "user" || login === undefined || login.includes("@") || send_as.length > 0) return;
+  findings.warnings.push(
+    `sender ${key}: its login is no mail address, so it may send as nobody; name its addresses in send_as`,
+  );
 }
 
 function warnOfLock(
