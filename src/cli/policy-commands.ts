@@ -44,7 +44,7 @@ export async function apply(
   return report(await askDaemon(config, "apply", { text, prune: options.prune }), true, terminal);
 }
 
-/** Prints the whole policy as a file that `apply` takes; passwords as hashes, other secrets as `***` unless they are asked for. */
+/** Prints the whole policy as a file that `apply` takes; secrets and hashes of passwords as `***` unless they are asked for. */
 export async function exportPolicy(
   config: Config,
   options: { readonly secrets: boolean },

@@ -9,6 +9,7 @@ import { createSettings } from "../policy/run-settings.ts";
 import type { Policy } from "../policy/schema.ts";
 import type { Settings } from "../policy/settings.ts";
 import type { QueueSettings } from "../queue/queue-settings.ts";
+import { diskSpace } from "../store/disk-reserve.ts";
 import type { Ground } from "./ground.ts";
 import type { Stores } from "./open-stores.ts";
 
@@ -16,7 +17,8 @@ import type { Stores } from "./open-stores.ts";
 export async function loadSettings({ config, clock, log }: Ground, stores: Stores): Promise<Settings> {
   const store = createPolicyStore(stores.database);
   const first = await firstPolicy(store, config.firstPolicy);
-  return await createSettings({ store, clock, log, seal: stores.applianceKey, ...first });
+  const disk = () => diskSpace(config.data);
+  return await createSettings({ store, clock, log, seal: stores.applianceKey, disk, ...first });
 }
 
 /** The policy document of a first start; later starts do not look at the file. Throws ConfigError. */

@@ -74,7 +74,7 @@ function differences(before: unknown, after: unknown, path: string): readonly st
       differences(Reflect.get(before, key), Reflect.get(after, key), join(path, key)),
     );
   }
-  const shown = (value: unknown) => showValue(withoutSecrets(value, undefined, fieldOf(path)));
+  const shown = (value: unknown) => showValue(withoutSecrets(value, fieldOf(path)));
   return [`${path} ${shown(before)} → ${shown(after)}`];
 }
 

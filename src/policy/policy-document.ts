@@ -1,7 +1,8 @@
 // The sections of a policy, the keys of their items, and a whole policy as items or as a document. No I/O.
 import { stringify } from "smol-toml";
 import { addressKey } from "../message/address.ts";
-import { deliverySchema, networksSchema, type Policy, settingsSchema } from "./schema.ts";
+import { writeNone } from "./nullable-words.ts";
+import { deliverySchema, networksSchema, POLICY_SCHEMAS, type Policy, settingsSchema } from "./schema.ts";
 import type { PolicySection } from "./settings.ts";
 
 /** Sections in the order people read them. */
@@ -100,12 +101,12 @@ function withoutNothing(value: unknown): unknown {
   return Object.fromEntries(kept.map(([key, inner]) => [key, withoutNothing(inner)]));
 }
 
-/** Settings that are secret wherever they stand: passwords, and what web hooks are signed with. */
-const RECOVERABLE: ReadonlySet<string> = new Set(["password", "cram_password", "secret"]);
+/** Settings that are secret wherever they stand: passwords and their hashes, and what web hooks are signed with. */
+const SECRETS: ReadonlySet<string> = new Set(["password", "cram_password", "secret", "password_hash"]);
 
 /** Is a setting of that name a secret, in clear text or as a hash? */
 function isSecret(field: string): boolean {
-  return RECOVERABLE.has(field) || field === "password_hash";
+  return SECRETS.has(field);
 }
 
 /** The address of a gateway for short messages has the account's key in it. */
@@ -126,31 +127,26 @@ export function isRecoverableAt(path: string): boolean {
 }
 
 /**
- * A copy with `***` instead of each secret text that `secret` names, however deep it stands, and of addresses with a key in them.
- * `within` is the name of the setting that `value` is.
+ * A copy with `***` instead of each secret text, however deep it stands, and of addresses with a key in them. `within` is the name of
+ * the setting that `value` is.
  */
-export function withoutSecrets(
-  value: unknown,
-  secret: (field: string) => boolean = isSecret,
-  within = "",
-): unknown {
-  if (Array.isArray(value)) return value.map((inner) => withoutSecrets(inner, secret, within));
+export function withoutSecrets(value: unknown, within = ""): unknown {
+  if (Array.isArray(value)) return value.map((inner) => withoutSecrets(inner, within));
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(
     Object.entries(value).map(([key, inner]) => [
       key,
-      (secret(key) || isKeyedAddress(within, key)) && typeof inner === "string"
+      (isSecret(key) || isKeyedAddress(within, key)) && typeof inner === "string"
         ? HIDDEN
-        : withoutSecrets(inner, secret, key),
+        : withoutSecrets(inner, key),
     ]),
   );
 }
 
 /**
  * The whole policy as a document that `apply` takes: on an empty gateway it gives the same decisions.
- * Passwords of senders are there as hashes. What must be recoverable (the smart host's password, passwords for CRAM-MD5, secrets of
- * web hooks, addresses of SMS gateways) is there as stored with `secrets: "keep"`, and `***` with `"hide"`, which an apply to the same gateway takes as
- * "leave it".
+ * Secrets (hashes of passwords, the smart host's password, passwords for CRAM-MD5, secrets of web hooks, addresses of SMS gateways) are
+ * there as stored with `secrets: "keep"`, and `***` with `"hide"`, which an apply to the same gateway takes as "leave it".
  */
 export function exportDocument(
   policy: Policy,
@@ -158,8 +154,12 @@ export function exportDocument(
 ): Readonly<Record<string, unknown>> {
   const hide = options.secrets === "hide";
   const entries = POLICY_SECTIONS.map((section) => {
-    const shown = hide ? withoutSecrets(policy[section], (field) => RECOVERABLE.has(field)) : policy[section];
-    return [section, withoutNothing(shown)] as const;
+    const shown: unknown = hide ? withoutSecrets(policy[section]) : policy[section];
+    const schema = POLICY_SCHEMAS[section];
+    const said = Array.isArray(shown)
+      ? shown.map((item) => writeNone(schema, item, { kept: false }))
+      : writeNone(schema, shown, { kept: true });
+    return [section, withoutNothing(said)] as const;
   });
   return Object.fromEntries(entries.filter(([, value]) => !Array.isArray(value) || value.length > 0));
 }

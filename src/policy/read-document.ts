@@ -2,11 +2,13 @@
 // Checks each item for itself; how items fit together is in cross-check.ts. No I/O.
 import { didYouMean } from "../rules/nearest-name.ts";
 import {
-  GIVE_AGAIN,
+  isGiven,
   keepAlertSecrets,
   keepSmarthostPassword,
   lacksSmarthostPassword,
+  NOTHING_HIDDEN,
 } from "./keep-secrets.ts";
+import { readNone } from "./nullable-words.ts";
 import {
   HIDDEN,
   isListSection,
@@ -15,19 +17,7 @@ import {
   type PolicyItem,
   policySection,
 } from "./policy-document.ts";
-import {
-  deliverySchema,
-  domainSchema,
-  hookSchema,
-  listenerSchema,
-  networksSchema,
-  type Policy,
-  ruleSchema,
-  type SenderSettings,
-  senderSchema,
-  settingsSchema,
-  templateSchema,
-} from "./schema.ts";
+import { POLICY_SCHEMAS, type Policy, type SenderSettings, senderSchema } from "./schema.ts";
 import { parseWith, type SchemaAnswer } from "./schema-words.ts";
 import type { PolicyProblem, PolicySection } from "./settings.ts";
 
@@ -86,38 +76,11 @@ function oversized(document: unknown): string | null {
   return visit(document, 0);
 }
 
-function schemaAnswer(
-  section: PolicySection,
-  input: unknown,
-  path: string,
-): SchemaAnswer<PolicyItem["value"]> {
-  switch (section) {
-    case "listener":
-      return parseWith(listenerSchema, input, path);
-    case "networks":
-      return parseWith(networksSchema, input, path);
-    case "domain":
-      return parseWith(domainSchema, input, path);
-    case "sender":
-      return parseWith(senderSchema, input, path);
-    case "rule":
-      return parseWith(ruleSchema, input, path);
-    case "template":
-      return parseWith(templateSchema, input, path);
-    case "hook":
-      return parseWith(hookSchema, input, path);
-    case "delivery":
-      return parseWith(deliverySchema, input, path);
-    case "settings":
-      return parseWith(settingsSchema, input, path);
-  }
-}
-
 /** Parses one item in its stored or its written form. */
 export function parseItem(section: PolicySection, input: unknown, path: string): SchemaAnswer<PolicyItem> {
-  const answer = schemaAnswer(section, input, path);
+  const answer: SchemaAnswer<PolicyItem["value"]> = parseWith(POLICY_SCHEMAS[section], input, path);
   if (!answer.ok) return answer;
-  // The switch above pairs each section with its own schema; the compiler cannot follow the pair through the union.
+  // The table above pairs each section with its own schema; the compiler cannot follow the pair through the union.
   const item = { section, key: itemKey(section, answer.value), value: answer.value } as PolicyItem;
   return { ok: true, value: item };
 }
@@ -156,13 +119,22 @@ function readListItem(reading: Reading, section: PolicySection, input: unknown, 
     readSender(reading, input, path);
     return;
   }
-  const whole = section === "domain" ? keepAlertSecrets(input, reading.current) : input;
-  const answer = parseItem(section, whole, path);
+  const read = readNone(POLICY_SCHEMAS[section], input);
+  const kept = section === "domain" ? keepAlertSecrets(read, reading.current) : { input: read, problems: [] };
+  if (kept.problems.length > 0) {
+    reading.problems.push(
+      ...kept.problems.map((problem) => ({ ...problem, path: `${path}.${problem.path}` })),
+    );
+    return;
+  }
+  const answer = parseItem(section, kept.input, path);
   if (!answer.ok) reading.problems.push(...answer.problems);
   else reading.wanted.push({ item: answer.value, path, ...NO_SECRETS });
 }
 
-function readSender(reading: Reading, input: unknown, path: string): void {
+function readSender(reading: Reading, given: unknown, path: string): void {
+  const hidden = hiddenSecrets(given);
+  const input = withoutHiddenHash(readNone(senderSchema, given));
   const password = takeSecret(input, "password", path);
   const cram = password.ok ? takeSecret(password.input, "cram_password", path) : password;
   if (!password.ok || !cram.ok) {
@@ -175,10 +147,31 @@ function readSender(reading: Reading, input: unknown, path: string): void {
     return;
   }
   const item = keepSecrets(reading.stored, answer.value);
+  const lost = hidden.find(({ kept }) => Reflect.get(item.value, kept) === undefined);
+  if (lost !== undefined) {
+    reading.problems.push({ path: `${path}.${lost.field}`, message: NOTHING_HIDDEN });
+    return;
+  }
   const secrets = { password: password.secret, cramPassword: cram.secret };
   const misplaced = refuseMisplacedSecret(item, secrets, path);
   if (misplaced !== null) reading.problems.push(misplaced);
   else reading.wanted.push({ item, path, ...secrets });
+}
+
+/** What a sender's input names as `***`, and where that is kept. */
+function hiddenSecrets(input: unknown): readonly { readonly field: string; readonly kept: string }[] {
+  if (!isTable(input)) return [];
+  return [
+    { field: "password_hash", kept: "password_hash" },
+    { field: "password", kept: "password_hash" },
+    { field: "cram_password", kept: "cram_password" },
+  ].filter(({ field, kept }) => input[field] === HIDDEN && (field !== kept || !isGiven(input.password)));
+}
+
+function withoutHiddenHash(input: unknown): unknown {
+  if (!isTable(input) || input.password_hash !== HIDDEN) return input;
+  const { password_hash: _, ...rest } = input;
+  return rest;
 }
 
 /** The schema sees stored forms only. What it would refuse there must not be stored: the next start would set the sender aside. */
@@ -236,9 +229,11 @@ function readObject(reading: Reading, section: "networks" | "delivery" | "settin
     reading.problems.push({ path: section, message: `must be a table: write [${section}]` });
     return;
   }
-  const input = section === "delivery" ? keepSmarthostPassword(value, reading.current) : value;
-  if (section === "delivery" && lacksSmarthostPassword(value, reading.current)) {
-    reading.problems.push(GIVE_AGAIN);
+  const read = readNone(POLICY_SCHEMAS[section], value);
+  const input = section === "delivery" ? keepSmarthostPassword(read, reading.current) : read;
+  const lacks = section === "delivery" ? lacksSmarthostPassword(read, reading.current) : null;
+  if (lacks !== null) {
+    reading.problems.push(lacks);
     return;
   }
   // Settings the document does not name are left alone; with prune they go back to their defaults.

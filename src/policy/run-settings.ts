@@ -1,6 +1,7 @@
 // The one way to change settings: console, API and plan/apply all end here. Owns the present snapshot; changes go one after the other.
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
+import { beyondDisk } from "./beyond-disk.ts";
 import { refuseTenant } from "./ceiling.ts";
 import { createSnapshot } from "./create-snapshot.ts";
 import { crossCheck } from "./cross-check.ts";
@@ -31,6 +32,8 @@ export interface SettingsParts {
   readonly initial?: unknown;
   /** Seals the passwords of CRAM-MD5: the appliance key. Without it none can be set. */
   readonly seal?: PasswordSeal;
+  /** The disk of the data directory, octets. Left out: nobody knows. */
+  readonly disk?: () => { readonly free: number; readonly total: number };
 }
 
 /** The initial document cannot be used; `problems` says why, field by field. */
@@ -90,7 +93,7 @@ class RunningSettings implements Settings {
 
   async plan(document: unknown, options: { readonly prune: boolean }): Promise<PlanResult> {
     const whole = { ...options, hash: false, wholeFile: true, seal: this.#parts.seal ?? null };
-    const draft = await draftChange(this.#items, document, whole);
+    const draft = this.#fitting(await draftChange(this.#items, document, whole));
     return planResult(draft.ok ? { ...draft, changes: await this.#withBelongings(draft.changes) } : draft);
   }
 
@@ -150,7 +153,9 @@ class RunningSettings implements Settings {
   ): Promise<PlanResult> {
     const result = await this.#inTurn(async (): Promise<PlanResult> => {
       const seal = this.#parts.seal ?? null;
-      const drafted = await draftChange(this.#items, document, { ...options, hash: true, seal });
+      const drafted = this.#fitting(
+        await draftChange(this.#items, document, { ...options, hash: true, seal }),
+      );
       if (!drafted.ok || drafted.changes.length === 0) return planResult(drafted);
       const draft = { ...drafted, changes: await this.#withBelongings(drafted.changes) };
       const beyond = this.#beyond(draft.changes, draft.items, actor);
@@ -161,6 +166,13 @@ class RunningSettings implements Settings {
     if (!result.ok) return result;
     const unfinished = (await Promise.all(this.#followUps.map((ask) => ask()))).flat();
     return unfinished.length === 0 ? result : { ...result, unfinished };
+  }
+
+  /** The draft, unless it would stop all mail at once for want of space. */
+  #fitting(draft: Draft): Draft {
+    if (!draft.ok || this.#parts.disk === undefined) return draft;
+    const problem = beyondDisk(policyOf(this.#items), policyOf(draft.items), this.#parts.disk);
+    return problem === null ? draft : { ok: false, problems: [problem] };
   }
 
   /** What of the changes is more than the actor may do. */

@@ -65,8 +65,10 @@ export const byteSize = z
   .union([z.string(), z.number().int().nonnegative()], { error: NOT_A_SIZE })
   .transform((value, context) => {
     if (typeof value === "number") return value;
-    const [, amount = "", unit = ""] = /^(\d{1,12}) ?([kmgt]?)i?b?$/i.exec(value.trim()) ?? [];
-    if (amount !== "") return Number(amount) * (SIZE_UNITS[unit.toLowerCase()] ?? 1);
+    const [, amount = "", unit = ""] =
+      /^(\d{1,15}(?:\.\d{1,6})?) *([kmgt]?)(?:i?b|bytes|octets)?$/i.exec(value.trim()) ?? [];
+    const octets = Math.round(Number(amount) * (SIZE_UNITS[unit.toLowerCase()] ?? 1));
+    if (amount !== "" && Number.isSafeInteger(octets)) return octets;
     context.addIssue({ code: "custom", message: NOT_A_SIZE });
     return z.NEVER;
   });

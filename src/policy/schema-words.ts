@@ -1,6 +1,7 @@
 // What a schema says of an input, in words for people: the path as written in the file, the value, what would be right.
 import { z } from "zod";
 import { didYouMean } from "../rules/nearest-name.ts";
+import { usualText } from "./nullable-words.ts";
 import type { PolicyProblem } from "./settings.ts";
 
 type Issue = z.core.$ZodIssue;
@@ -63,6 +64,7 @@ function limit(issue: Extract<Issue, { code: "too_small" | "too_big" }>, value: 
 function issueWords(issue: Issue, value: unknown): string {
   switch (issue.code) {
     case "invalid_type": {
+      if (value === "") return `is empty; give ${EXPECTED[issue.expected] ?? issue.expected}`;
       const expected = EXPECTED[issue.expected] ?? issue.expected;
       return value === undefined
         ? `is missing; give ${expected}`
@@ -125,6 +127,11 @@ function problemsOf(issue: Issue, input: unknown, prefix: string): readonly Poli
   return [{ path: pathWords(prefix, issue.path), message: issueWords(issue, value) }];
 }
 
+/** A field of a form that somebody emptied. */
+function isEmpty(value: unknown): boolean {
+  return value === "" || (Array.isArray(value) && value.length === 0);
+}
+
 /** Tells of each unknown key which one was most likely meant. */
 function describe(issue: z.core.$ZodRawIssue): string | undefined {
   if (issue.code !== "unrecognized_keys") return undefined;
@@ -146,5 +153,15 @@ export function parseWith<T extends z.ZodType>(
 ): SchemaAnswer<z.output<T>> {
   const parsed = schema.safeParse(input, { error: describe });
   if (parsed.success) return { ok: true, value: parsed.data };
-  return { ok: false, problems: parsed.error.issues.flatMap((issue) => problemsOf(issue, input, prefix)) };
+  const problems = parsed.error.issues.flatMap((issue) => {
+    const found = problemsOf(issue, input, prefix);
+    const value = valueAt(input, issue.path);
+    const usual = isEmpty(value) ? usualText(schema, issue.path) : null;
+    if (usual === null) return found;
+    return found.map(({ path, message }) => ({
+      path,
+      message: `${value === "" ? "is empty" : message}; the default is ${usual}`,
+    }));
+  });
+  return { ok: false, problems };
 }

@@ -42,11 +42,13 @@ export const listenerSchema = z.strictObject({
   greylist: z.boolean().default(false),
   /** Requirement L3. */
   refuse_outsiders_claiming_local: z.boolean().default(false),
-  max_message_bytes: z
-    .number()
-    .int()
-    .min(1024)
-    .max(2 ** 31)
+  max_message_bytes: byteSize
+    .pipe(
+      z
+        .number()
+        .min(1024)
+        .max(2 ** 31),
+    )
     .default(52_428_800),
   max_connections: z.number().int().min(1).max(100_000).default(5000),
   /** For strangers; trusted networks and IP senders are exempt. */
@@ -228,6 +230,19 @@ export const settingsSchema = z.strictObject({
     })
     .prefault({}),
 });
+
+/** By section of the policy file; of a list, each item. */
+export const POLICY_SCHEMAS = {
+  listener: listenerSchema,
+  networks: networksSchema,
+  domain: domainSchema,
+  sender: senderSchema,
+  rule: ruleSchema,
+  template: templateSchema,
+  hook: hookSchema,
+  delivery: deliverySchema,
+  settings: settingsSchema,
+} as const;
 
 export type ListenerSettings = z.output<typeof listenerSchema>;
 export type NetworkSettings = z.output<typeof networksSchema>;

@@ -4,6 +4,7 @@ import { type Stats, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
+import { bytesInWords } from "../observe/size-words.ts";
 import { StoreError } from "../store/database.ts";
 import { type DiskReserve, type DiskSpace, diskSpace } from "../store/disk-reserve.ts";
 import type { Spool } from "../store/spool.ts";
@@ -74,7 +75,7 @@ export function createStorageWatch(parts: StorageParts): StorageWatch {
   const judge = (): void => {
     const wanted = least() * (full === null ? 1 : ENOUGH);
     const inodes = Math.min(MIN_INODES, space.inodes * MIN_INODE_SHARE) * (full === null ? 1 : ENOUGH);
-    if (space.free < wanted) full = `less than ${megabytes(least())} are free (min_free)`;
+    if (space.free < wanted) full = `less than ${bytesInWords(least())} are free (min_free)`;
     else if (space.inodesFree < inodes) full = "hardly any file can still be made: it is out of inodes";
     else full = null;
     tell();
@@ -150,7 +151,7 @@ export function createStorageWatch(parts: StorageParts): StorageWatch {
       if (space.free - bytes >= least()) return null;
       return new StoreError(
         "disk-full",
-        `${megabytes(space.free)} are free, too little for ${megabytes(bytes)}`,
+        `${bytesInWords(space.free)} are free, too little for ${bytesInWords(bytes)}`,
       );
     },
     written() {
@@ -202,8 +203,4 @@ function rememberedPlaces(data: string): { difference(): string | null } {
   };
   difference();
   return { difference };
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1024 / 1024).toFixed(1)} MB`;
 }

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { ConditionHelp } from "../../src/console/pages/rule-fields.tsx";
 import { roundTop } from "../../src/console/parts/stacked-bars.tsx";
 import { bucketsOf } from "../../src/console/parts/volume-chart.tsx";
-import { bytesInWords, counted, listed } from "../../src/console/words/amount.ts";
+import { counted, listed } from "../../src/console/words/amount.ts";
 import {
   fromLocalField,
   isZone,
@@ -12,6 +12,7 @@ import {
   span,
   toLocalField,
 } from "../../src/console/words/time.ts";
+import { bytesInWords } from "../../src/observe/size-words.ts";
 import { parseExpression } from "../../src/rules/expression.ts";
 
 const NOON = Date.UTC(2026, 10, 21, 12, 0, 0);

@@ -21,6 +21,8 @@ export type LineField = FieldBase & {
     | { readonly kind: "text"; readonly verbatim?: boolean }
     | { readonly kind: "number"; readonly unit?: string }
     | { readonly kind: "duration" }
+    /** Octets, like `128 MB`. */
+    | { readonly kind: "size" }
     /** `meter`: a new password whose strength is told; else a secret for somewhere else. */
     | { readonly kind: "password"; readonly meter?: boolean }
     | { readonly kind: "choice"; readonly options: readonly Option[] }

@@ -1,4 +1,5 @@
 // Between forms and policy input: what was typed becomes the object that `settings.put` parses, and back. No checks of meaning here.
+import { sizeText } from "../../observe/size-words.ts";
 import type { PolicyProblem } from "../../policy/settings.ts";
 import {
   type Field,
@@ -88,7 +89,8 @@ function lineValue(
   const bare = verbatim && text.trim() !== "" ? text : text.trim();
   if (bare === "" && (field.optional === true || field.kind === "password")) return null;
   if (field.kind !== "number") return { value: bare };
-  if (bare === "") return { problem: "is empty; write a whole number" };
+  // The settings say what it is by default.
+  if (bare === "") return { value: bare };
   if (/^\d{1,15}$/.test(bare)) return { value: Number(bare) };
   return { problem: `"${bare.slice(0, 40)}" is not a whole number` };
 }
@@ -194,6 +196,9 @@ export function formOf(groups: readonly FieldGroup[], item: unknown): URLSearchP
             form.set(`${field.name}[${i}].${column.name}`, textOf(valueAt(row, column.name)));
         break;
       case "password":
+        break;
+      case "size":
+        form.set(field.name, typeof value === "number" ? sizeText(value) : textOf(value));
         break;
       default:
         form.set(field.name, textOf(value));

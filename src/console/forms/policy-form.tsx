@@ -155,6 +155,7 @@ function LineControl(props: {
       );
     case "text":
     case "duration":
+    case "size":
       return (
         <input
           {...shared}
@@ -164,7 +165,7 @@ function LineControl(props: {
           readonly={state.fixed.has(name)}
           autocomplete="off"
           spellcheck={false}
-          class={field.kind === "duration" ? "short" : undefined}
+          class={field.kind === "text" ? undefined : "short"}
         />
       );
   }

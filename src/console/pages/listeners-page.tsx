@@ -165,7 +165,7 @@ const GROUPS: readonly FieldGroup[] = [
     folded: true,
     help: "Sizes, connections, time-outs, PROXY and XCLIENT",
     fields: [
-      { kind: "number", name: "max_message_bytes", label: "Largest message", unit: "bytes" },
+      { kind: "size", name: "max_message_bytes", label: "Largest message", help: "Like 50 MB." },
       { kind: "number", name: "max_recipients", label: "Recipients per message" },
       { kind: "number", name: "max_connections", label: "Connections in all" },
       { kind: "number", name: "max_connections_per_client", label: "Connections per client" },

@@ -1,6 +1,7 @@
 // One message: what became of it and why, in words first, then every fact, rule and attempt behind them.
 
 import type { Child } from "hono/jsx";
+import { bytesInWords } from "../../observe/size-words.ts";
 import type { LockKey } from "../../outgoing/outgoing.ts";
 import type { LogMessage } from "../../store/message-log.ts";
 import type { ConsoleContext } from "../console-env.ts";
@@ -15,7 +16,6 @@ import { Moment } from "../parts/moment.tsx";
 import { Card, Details, PageHeader } from "../parts/page-header.tsx";
 import { useView } from "../parts/view-context.tsx";
 import { forRoles, type Route } from "../route.ts";
-import { bytesInWords } from "../words/amount.ts";
 import {
   explainMessage,
   isOwnMail,

@@ -1,5 +1,6 @@
 // The overview: how mail flows now, what needs a person, and what came lately.
 import type { Child } from "hono/jsx";
+import { bytesInWords } from "../../observe/size-words.ts";
 import { accountOf, type ConsoleContext } from "../console-env.ts";
 import { Badge } from "../parts/badge.tsx";
 import { consolePage } from "../parts/document.tsx";
@@ -11,7 +12,7 @@ import { Card, PageHeader } from "../parts/page-header.tsx";
 import { SERIES, VolumeChart, type VolumePoint } from "../parts/volume-chart.tsx";
 import { forAccounts, type Route } from "../route.ts";
 import type { ListenerStatus } from "../services.ts";
-import { bytesInWords, count } from "../words/amount.ts";
+import { count } from "../words/amount.ts";
 import { span } from "../words/time.ts";
 import { attentionOf, type Concern } from "./attention.ts";
 

@@ -1,5 +1,6 @@
 // One quarantined message: why it is kept, what is in it, shown so that nothing in it can act; release, delete, download.
 import { raw } from "hono/html";
+import { bytesInWords } from "../../observe/size-words.ts";
 import type { QuarantineItem } from "../../store/quarantine-item.ts";
 import { accountOf, type ConsoleContext } from "../console-env.ts";
 import { Badge, RuleName } from "../parts/badge.tsx";
@@ -14,7 +15,7 @@ import { deleteItem, itemOf, newerItemOf, releaseItem, seeItem, sendSource } fro
 import { forAdministrator, forRoles, type Route } from "../route.ts";
 import { MESSAGE_POLICY } from "../security/response-headers.ts";
 import type { MessageView } from "../services.ts";
-import { bytesInWords, counted } from "../words/amount.ts";
+import { counted } from "../words/amount.ts";
 import { errorPage } from "./error-page.tsx";
 import { identityUrl } from "./identity-address.ts";
 import { ITEM_STATES } from "./quarantine-filter.tsx";

@@ -1,4 +1,6 @@
 // The quarantine as a list: filter, release or delete one or many.
+
+import { bytesInWords } from "../../observe/size-words.ts";
 import type { QuarantinedSender, QuarantineItem } from "../../store/quarantine-item.ts";
 import type { ConsoleContext } from "../console-env.ts";
 import { ownDomains } from "../domain-scope.ts";
@@ -15,7 +17,7 @@ import { Card, PageHeader } from "../parts/page-header.tsx";
 import { Pagination } from "../parts/pagination.tsx";
 import { cursorOf, deleteItem, itemOf, releaseItem, seeItem } from "../quarantine-actions.ts";
 import { forRoles, type Route } from "../route.ts";
-import { bytesInWords, counted } from "../words/amount.ts";
+import { counted } from "../words/amount.ts";
 import { errorPage } from "./error-page.tsx";
 import { identityUrl } from "./identity-address.ts";
 import {

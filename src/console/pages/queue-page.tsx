@@ -1,4 +1,6 @@
 // The queue: what waits, why, until when; try again, hold, drop.
+
+import { bytesInWords } from "../../observe/size-words.ts";
 import type { QueueEntry } from "../../queue/queue.ts";
 import type { ConsoleContext } from "../console-env.ts";
 import { Badge } from "../parts/badge.tsx";
@@ -15,7 +17,7 @@ import { PageHeader } from "../parts/page-header.tsx";
 import { Pagination } from "../parts/pagination.tsx";
 import { actOnQueue, isMessageId, type QueueAction, retryWholeQueue } from "../queue-actions.ts";
 import { forAdministrator, type Route } from "../route.ts";
-import { bytesInWords, counted } from "../words/amount.ts";
+import { counted } from "../words/amount.ts";
 import { destinationInWords } from "../words/destination.ts";
 import type { Tone } from "../words/state.ts";
 import { span } from "../words/time.ts";

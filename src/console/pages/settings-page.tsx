@@ -1,7 +1,7 @@
 // Networks, delivery and general settings: one form each over one object of the policy.
 import type { PolicyProblem } from "../../policy/settings.ts";
 import type { ConsoleContext } from "../console-env.ts";
-import type { FieldGroup, OptionalObject } from "../forms/field.ts";
+import { type FieldGroup, fieldsOf, type OptionalObject, pathParts } from "../forms/field.ts";
 import { formOf } from "../forms/form-input.ts";
 import { PolicyForm } from "../forms/policy-form.tsx";
 import { savePolicyForm } from "../forms/save-policy.ts";
@@ -183,12 +183,12 @@ const GENERAL: ObjectPage = {
         { kind: "duration", name: "quarantine_keep", label: "Keep quarantined mail for", help: "Like 30d." },
         { kind: "duration", name: "log_keep", label: "Keep the message log for", help: "Like 90d." },
         {
-          kind: "number",
+          kind: "size",
           name: "min_free",
           label: "Refuse mail when less is free",
-          unit: "bytes",
+          placeholder: "128 MB",
           optional: true,
-          help: "On the disk of the data directory. Empty: 128 MB, or a tenth of a smaller disk.",
+          help: "Like 500 MB or 2 GB, on the disk of the data directory. Empty: 128 MB, or a tenth of a smaller disk.",
         },
       ],
     },
@@ -264,12 +264,12 @@ function show(
   );
 }
 
-/** Left empty is "none", not "unchanged". */
-function finishGeneral(input: Record<string, unknown>): void {
-  input.postmaster ??= null;
-  input.console_url ??= null;
-  const age = input.domain_age;
-  input.domain_age = { rdap: null, ...(typeof age === "object" ? age : {}) };
+/** Left empty is "as it comes", not "unchanged": what a section is given without stays as it was. */
+function emptied(groups: readonly FieldGroup[], input: Record<string, unknown>): void {
+  for (const { name } of fieldsOf(groups)) {
+    const [setting = ""] = pathParts(name);
+    if (input[setting] === undefined) input[setting] = null;
+  }
 }
 
 async function save(c: ConsoleContext, page: ObjectPage): Promise<Response> {
@@ -279,7 +279,7 @@ async function save(c: ConsoleContext, page: ObjectPage): Promise<Response> {
     ...(page.optionalObjects === undefined ? {} : { optionalObjects: page.optionalObjects }),
     stored: null,
     finish: (input) => {
-      if (page.section === "settings") finishGeneral(input);
+      emptied(page.groups, input);
       return [];
     },
   });

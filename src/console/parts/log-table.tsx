@@ -1,7 +1,8 @@
 // Lines of the message log as a table; the same on the overview and in the log.
+
+import { bytesInWords } from "../../observe/size-words.ts";
 import type { RecipientState } from "../../store/log-record.ts";
 import type { LogLine } from "../../store/message-log.ts";
-import { bytesInWords } from "../words/amount.ts";
 import { STATE_ORDER } from "../words/state.ts";
 import { Badge, RuleName, StateBadge } from "./badge.tsx";
 import { type Column, DataTable } from "./data-table.tsx";

@@ -1,18 +1,4 @@
-// Amounts as people read them: bytes and counts. No I/O.
-
-/** `640 B`, `4.2 KB`, `1.3 MB` (powers of 1024). */
-export function bytesInWords(bytes: number): string {
-  if (bytes < 1024) return `${bytes} B`;
-  const units = ["KB", "MB", "GB", "TB"];
-  let value = bytes;
-  let unit = "B";
-  for (const next of units) {
-    if (value < 1024) break;
-    value /= 1024;
-    unit = next;
-  }
-  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${unit}`;
-}
+// Counts as people read them. No I/O.
 
 /** `12,408`. */
 export function count(n: number): string {
