@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import type { Config } from "../config/config.ts";
 import { BACKUP_MARK } from "../vault/back-up.ts";
 import { askDaemon } from "./ask-daemon.ts";
-import { lockDataDirectory } from "./data-lock.ts";
+import { lockDataDirectory, refuseWhenOwned } from "./data-lock.ts";
 import { CommandError, EXIT, formatSize, type Terminal, wordsOf } from "./terminal.ts";
 
 /** Asks the gateway to write a consistent copy of everything into a new directory. */
@@ -27,14 +27,15 @@ export async function restore(config: Config, directory: string, terminal: Termi
     throw new CommandError(EXIT.input, `"${source}" is not a complete backup: it has no ${BACKUP_MARK}.`);
   }
   // The lock tells whether one runs, not the socket, which a killed one leaves.
+  refuseWhenOwned(config.data);
+  if (await isAnswered(config)) {
+    throw new CommandError(
+      EXIT.unavailable,
+      `A gateway answers on the data directory "${config.data}". Stop it before restoring.`,
+    );
+  }
   const unlock = lockDataDirectory(config.data);
   try {
-    if (await isAnswered(config)) {
-      throw new CommandError(
-        EXIT.unavailable,
-        `A gateway answers on the data directory "${config.data}". Stop it before restoring.`,
-      );
-    }
     if (readdirSync(config.data).some((name) => !LEFT_BEHIND.test(name))) {
       throw new CommandError(
         EXIT.cannotCreate,

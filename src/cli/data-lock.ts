@@ -1,6 +1,17 @@
-// One process owns a data directory: two would lose mail (libSQL, SQLite). The lock is a file with the owner's process id.
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+// One process owns a data directory: two would lose mail (libSQL, SQLite). The kernel's lock on the directory says who; a file with the owner's
+// process id names it to people, and is the lock where the file system has none.
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
+import { lockDirectory } from "../store/directory-lock.ts";
 import { giveUpReserve } from "../store/disk-reserve.ts";
 import { CommandError, EXIT, wordsOf } from "./terminal.ts";
 
@@ -27,10 +38,10 @@ function ownerOf(path: string): number | null {
   }
 }
 
-function occupied(directory: string, owner: number): CommandError {
+function occupied(directory: string, owner: number | null): CommandError {
   return new CommandError(
     EXIT.unavailable,
-    `Another gateway (process ${owner}) runs on the data directory "${directory}". Stop it first, or use another directory.`,
+    `Another gateway${owner === null ? "" : ` (process ${owner})`} runs on the data directory "${directory}". Stop it first, or use another directory.`,
   );
 }
 
@@ -102,15 +113,46 @@ function takeLock(directory: string): void {
   }
 }
 
+/** Refuses a directory that another gateway owns, and touches nothing of it. Throws CommandError. */
+export function refuseWhenOwned(directory: string): void {
+  if (!existsSync(directory)) return;
+  const owner = ownerOf(join(directory, LOCK_FILE));
+  if (owner !== null) throw occupied(directory, owner);
+  usable(directory, () => takeKernelLock(directory))();
+}
+
+/** Returns the way to give the lock back. */
+function takeKernelLock(directory: string): () => void {
+  const lock = lockDirectory(directory);
+  if (lock.state === "held") throw occupied(directory, ownerOf(join(directory, LOCK_FILE)));
+  return lock.state === "given" ? lock.release : () => {};
+}
+
 /**
- * Makes the data directory (mode 0700) and takes its lock; returns the way to give it back.
- * A lock whose process is gone, or whose process id now belongs to another program, is taken over.
+ * Makes the data directory (mode 0700) and takes its locks; returns the way to give them back.
+ * A lock file whose process is gone, or whose process id now belongs to another program, is taken over.
  * Throws CommandError when the directory cannot be written or another gateway owns it.
  */
 export function lockDataDirectory(directory: string): () => void {
-  try {
+  return usable(directory, () => {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    takeLock(directory);
+    const release = takeKernelLock(directory);
+    try {
+      takeLock(directory);
+    } catch (error) {
+      release();
+      throw error;
+    }
+    return () => {
+      rmSync(join(directory, LOCK_FILE), { force: true });
+      release();
+    };
+  });
+}
+
+function usable<T>(directory: string, attempt: () => T): T {
+  try {
+    return attempt();
   } catch (error) {
     if (error instanceof CommandError) throw error;
     throw new CommandError(
@@ -119,5 +161,4 @@ export function lockDataDirectory(directory: string): () => void {
       { cause: error },
     );
   }
-  return () => rmSync(join(directory, LOCK_FILE), { force: true });
 }

@@ -4,7 +4,7 @@ import { tuneRuntime } from "../config/tune-runtime.ts";
 import { type Gateway, startGateway } from "../gateway.ts";
 import { InitialPolicyError } from "../policy/run-settings.ts";
 import { askDaemon } from "./ask-daemon.ts";
-import { lockDataDirectory } from "./data-lock.ts";
+import { lockDataDirectory, refuseWhenOwned } from "./data-lock.ts";
 import { CommandError, EXIT, type Terminal, wordsOf } from "./terminal.ts";
 
 /** What `serve` needs of the process: its signals. */
@@ -15,7 +15,7 @@ export interface Signals {
 /** Without its database nothing can be kept: attempts under way may finish, but nothing is waited for long. */
 const BROKEN_GRACE_MS = 5000;
 
-/** The lock knows processes of this machine's view alone: a gateway in another container answers on the socket. */
+/** Where the file system has no locks, a gateway in another container still answers on the socket. */
 async function refuseWhenAnswered(config: Config): Promise<void> {
   try {
     await askDaemon(config, "status", {});
@@ -65,9 +65,11 @@ export async function serve(
   // What is kept here is other people's mail: readable by the gateway's user alone, also in a directory made by somebody else.
   process.umask(0o077);
   tuneRuntime();
+  // Looked at before anything is touched: whoever is refused leaves the other one's lock and files as they are.
+  refuseWhenOwned(config.data);
+  await refuseWhenAnswered(config);
   const unlock = lockDataDirectory(config.data);
   try {
-    await refuseWhenAnswered(config);
     let gateway: Gateway;
     try {
       gateway = await startGateway(config, options);

@@ -3,7 +3,7 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { lockDataDirectory } from "../../src/cli/data-lock.ts";
+import { lockDataDirectory, refuseWhenOwned } from "../../src/cli/data-lock.ts";
 import { CommandError, EXIT } from "../../src/cli/terminal.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "gatepost-lock-"));
@@ -131,3 +131,64 @@ test("a place where no directory can be made is named", () => {
   expect(error.message).toContain(join(file, "data"));
   expect(error.message).toContain("boot file");
 });
+
+const cwd = join(import.meta.dirname, "../..");
+
+/** Takes the lock in a process of its own, says so, and goes on until it is killed; it has a child of its own that lives on. */
+function lockElsewhere(path: string, before: readonly string[] = []) {
+  const program = `
+    const { lockDataDirectory } = await import("./src/cli/data-lock.ts");
+    let mine = "mine";
+    try { lockDataDirectory(${JSON.stringify(path)}); } catch (error) { mine = error.message; }
+    Bun.spawn(["sleep", "20"]);
+    console.log(mine);
+    await Bun.sleep(60_000);`;
+  const child = Bun.spawn([...before, process.execPath, "-e", program], { cwd, stdout: "pipe" });
+  const answer = child.stdout
+    .getReader()
+    .read()
+    .then(({ value }) => new TextDecoder().decode(value).trim());
+  return { child, answer };
+}
+
+test("a living owner is refused whatever its lock file says, and touched in nothing; killed, it is over at once", async () => {
+  const path = dataDirectory("");
+  const { child, answer } = lockElsewhere(path);
+  try {
+    expect(await answer).toBe("mine");
+    for (const lock of ["", "999999999 1\n", "nonsense"]) {
+      writeFileSync(join(path, "gatepost.pid"), lock);
+      expect(refusal(path).exitCode).toBe(EXIT.unavailable);
+      expect(() => refuseWhenOwned(path)).toThrow("Another gateway runs on");
+      expect(readFileSync(join(path, "gatepost.pid"), "utf8")).toBe(lock);
+      expect(readdirSync(path)).toEqual(["gatepost.pid"]);
+    }
+  } finally {
+    child.kill("SIGKILL");
+    await child.exited;
+  }
+  refuseWhenOwned(path);
+  lockDataDirectory(path)();
+  expect(readdirSync(path)).toEqual([]);
+  lockDataDirectory(path)();
+}, 30_000);
+
+test.skipIf(process.getuid?.() !== 0)(
+  "of many that start at once, each in a process namespace of its own, one gets it",
+  async () => {
+    const own = ["unshare", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc"];
+    for (let round = 0; round < 3; round++) {
+      const path = dataDirectory("");
+      const starts = Array.from({ length: 4 }, () => lockElsewhere(path, own));
+      try {
+        const answers = await Promise.all(starts.map(({ answer }) => answer));
+        expect(answers.filter((answer) => answer === "mine")).toHaveLength(1);
+        expect(answers.filter((answer) => answer.startsWith("Another gateway"))).toHaveLength(3);
+      } finally {
+        for (const { child } of starts) child.kill("SIGKILL");
+        await Promise.all(starts.map(({ child }) => child.exited));
+      }
+    }
+  },
+  60_000,
+);

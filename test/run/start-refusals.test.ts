@@ -1,6 +1,6 @@
 // A gateway that cannot start says why, ends with the right code, and has taken nothing; commands without a gateway say so.
 import { afterAll, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { findProgram, freePorts, runCommand, waitUntil } from "../peers/run-command.ts";
@@ -168,6 +168,14 @@ test("restore wants a whole backup and an empty data directory", async () => {
   expect(await Bun.file(join(data, "spool.db")).text()).toBe("somebody's mail");
 });
 
+/** A directory that looks like a whole backup. */
+function backupOf(directory: string): string {
+  const backup = join(directory, "backup");
+  mkdirSync(backup);
+  writeFileSync(join(backup, "gatepost-backup.json"), "{}\n");
+  return backup;
+}
+
 test("a second gateway on the same data: 69, and the first one goes on; a taken metrics port is an alarm only", async () => {
   const ports = await freePorts("mx", "server", "metrics", "console");
   const other = await occupy(ports.metrics);
@@ -184,10 +192,20 @@ test("a second gateway on the same data: 69, and the first one goes on; a taken 
     expect(second.err).toContain(
       `Another gateway (process ${gateway.pid()}) runs on the data directory "${gateway.data}"`,
     );
-    // The same when the lock says nothing, as it does across containers.
-    rmSync(join(gateway.data, "gatepost.pid"));
-    const third = await gatepost(["serve", "--config", file], { before: elsewhere });
-    expect([third.code, third.err]).toEqual([69, expect.stringContaining("Another gateway answers")]);
+    // The same when the file of the process id says nothing, as it does across containers; what is refused touches nothing.
+    const foreign = `${2 ** 22 + 1} 1\n`;
+    writeFileSync(join(gateway.data, "gatepost.pid"), foreign);
+    for (const more of [[], ["unshare", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc"]]) {
+      if (more.length > 0 && !isRoot) continue;
+      const third = await gatepost(["serve", "--config", file], { before: [...more, ...elsewhere] });
+      expect([third.code, third.err]).toEqual([69, expect.stringContaining("Another gateway runs on")]);
+      expect(readFileSync(join(gateway.data, "gatepost.pid"), "utf8")).toBe(foreign);
+    }
+    const restored = await gatepost(["restore", backupOf(gateway.directory), "--config", file]);
+    expect([restored.code, restored.err]).toEqual([69, expect.stringContaining("Another gateway runs on")]);
+    rmSync(join(gateway.data, "gatepost.sock"));
+    const fourth = await gatepost(["serve", "--config", file], { before: elsewhere });
+    expect([fourth.code, fourth.err]).toEqual([69, expect.stringContaining("Another gateway runs on")]);
     expect(await sendOne(ports.mx, { subject: "still here" })).toStartWith("250");
   } finally {
     await gateway.dispose();
