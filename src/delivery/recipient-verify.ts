@@ -62,7 +62,10 @@ const MAX_SILENT = 2000;
 const CACHE = { maxEntries: 20_000, maxBytes: 10_000_000, maxEntryBytes: 4000 } as const;
 /** An address that was confirmed before waits no longer for the server to say it again; the answer counts for the next time. */
 const PATIENCE_MS = 2000;
-const STANDS = "confirmed before; the mail server does not answer now";
+const CONFIRMED_BEFORE: RecipientKnown = {
+  known: "yes",
+  words: "confirmed before; the mail server does not answer now",
+};
 const TAKES_ALL = "the mail server takes every address of this domain";
 
 interface Parts {
@@ -190,8 +193,11 @@ async function callOut(parts: Parts, address: string, destination: Destination):
   if (parts.silent.delete(destination.key)) parts.onAnswer();
   const [reply, invented] = result.replies;
   if (reply === undefined || reply === null) return { known: "unsure", text: result.trouble ?? "no reply" };
-  if (!isKnown && invented !== undefined && invented !== null) {
-    const takesAll = verdictOf(invented).known === "yes";
+  const ofInvented =
+    isKnown || invented === undefined || invented === null ? null : verdictOf(invented).known;
+  // "Not now" says nothing about whether all are taken: what was found before stands.
+  if (ofInvented !== null && ofInvented !== "unsure") {
+    const takesAll = ofInvented === "yes";
     parts.catchAll.put(destination.key, takesAll, { ttlMs: CATCH_ALL_MS, bytes: 1 });
     noteTakesAll(parts, domain, takesAll);
   }
@@ -315,15 +321,17 @@ export function createRecipientVerifier(options: {
       const ways = routes.map((route) => `${route.host}:${route.port}`).join();
       const destination: Destination = { kind: "routes", key: `${domain}|${ways}`, routes };
       const key = `${addressKey(address)}|${ways}`;
+      const { confirmed } = parts;
+      const isConfirmed = confirmed.has(addressKey(address)) || confirmed.has(anyOf(domain));
       const known = parts.kept.get(key);
-      if (known !== undefined) return Promise.resolve(known);
+      // A question that failed is not asked again at once, and hides no older yes.
+      if (known !== undefined)
+        return Promise.resolve(known.known === "unsure" && isConfirmed ? CONFIRMED_BEFORE : known);
       let answer = underWay.get(key);
       if (answer === undefined) {
         answer = ask(parts, { question, key, destination }).finally(() => underWay.delete(key));
         underWay.set(key, answer);
       }
-      const { confirmed } = parts;
-      const isConfirmed = confirmed.has(addressKey(address)) || confirmed.has(anyOf(domain));
       return isConfirmed ? stands(answer, clock) : answer;
     },
     async close() {
@@ -335,12 +343,11 @@ export function createRecipientVerifier(options: {
 
 /** The answer if one comes soon and says yes or no, else that it was confirmed before. */
 function stands(answer: Promise<RecipientKnown>, clock: Clock): Promise<RecipientKnown> {
-  const before: RecipientKnown = { known: "yes", words: STANDS };
   return new Promise((resolve) => {
-    const cancel = clock.after(PATIENCE_MS, () => resolve(before));
+    const cancel = clock.after(PATIENCE_MS, () => resolve(CONFIRMED_BEFORE));
     void answer.then((fresh) => {
       cancel();
-      resolve(fresh.known === "unsure" ? before : fresh);
+      resolve(fresh.known === "unsure" ? CONFIRMED_BEFORE : fresh);
     });
   });
 }

@@ -198,6 +198,26 @@ describe("a server that is away", () => {
     20_000,
   );
 
+  test.each(["down", "full", "slow"] as const)(
+    "%s: whoever asks again in the next seconds hears the same, for all who are confirmed and for nobody else",
+    async (mode) => {
+      const server = await startServer();
+      const it = await setUp(server, await openStore());
+      await it.ask("anna@example.test");
+      it.advance(DAY);
+      server.mode = mode;
+      for (let n = 0; n < 5; n++) {
+        expect(await it.ask("anna@example.test")).toMatchObject({ known: "yes" });
+        expect(await it.ask("nobody@example.test")).toMatchObject({ known: "unsure" });
+        it.advance(1700);
+      }
+      server.mode = "anna left";
+      it.advance(20_000);
+      expect(await it.ask("anna@example.test")).toMatchObject({ known: "no" });
+    },
+    20_000,
+  );
+
   test("over a restart too", async () => {
     const server = await startServer();
     const it = await setUp(server, await openStore());
@@ -257,6 +277,20 @@ describe("a server that takes every address", () => {
     it.advance(DAY);
     expect(await it.ask("third@example.test")).toMatchObject({ known: "unsure" });
   });
+});
+
+test("a server that takes every address and cannot say so now takes them still", async () => {
+  const server = await startServer();
+  server.mode = "takes all";
+  const it = await setUp(server, await openStore());
+  await it.ask("whoever@example.test");
+  server.mode = "full";
+  it.advance(DAY);
+  for (let n = 0; n < 3; n++) {
+    expect(await it.ask(`other${n}@example.test`)).toMatchObject({ known: "yes" });
+    it.advance(20_000);
+  }
+  expect(it.alarms.get("call-out example.test")).toContain("takes every address");
 });
 
 test("the list is bounded, the oldest go first, and what is on disk follows", async () => {
