@@ -220,6 +220,7 @@ export class SmtpSession extends SMTPConnection implements Wire {
       };
       const probe = new RecipientProbe(this, request, (result) => {
         this.#exchange = null;
+        if (result.close) this.close();
         resolve(result);
       });
       this.#exchange = probe;
@@ -274,6 +275,10 @@ export class SmtpSession extends SMTPConnection implements Wire {
   write(bytes: Buffer | string): boolean {
     const socket = this._socket;
     return !socket || socket.destroyed ? true : socket.write(bytes);
+  }
+
+  hasSurplus(): boolean {
+    return this._remainder !== "" || this._responseQueue.some((raw) => raw.trim() !== "");
   }
 
   onDrain(go: () => void): void {

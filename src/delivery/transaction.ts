@@ -11,6 +11,8 @@ export interface Wire {
   /** False: wait for `onDrain` before writing more. */
   write(bytes: Buffer | string): boolean;
   onDrain(go: () => void): void;
+  /** More has come than was asked for: a reply is in hand that answers nothing that was sent. */
+  hasSurplus(): boolean;
   /** A new step begins: the far side has this long from now. */
   allow(step: Step): void;
 }
@@ -53,6 +55,8 @@ export interface TransactionResult {
 }
 
 const PIECE_BYTES = 262_144;
+/** RFC 5321 §4.3.1: one reply for one command. The next reply would be taken for the answer to something else. */
+export const OUT_OF_STEP = "the server answered more than it was asked; its replies are out of step";
 
 /** Runs one transaction; `done` is called exactly once. */
 export class Transaction {
@@ -77,6 +81,7 @@ export class Transaction {
 
   start(): void {
     const { mail, rcpts, reset, pipelining } = this.#request;
+    if (this.#isOutOfStep()) return;
     const prefix = reset ? "RSET\r\n" : "";
     this.#wire.allow("mail");
     if (reset) this.#wire.expect((raw) => this.#onReset(raw));
@@ -109,7 +114,15 @@ export class Transaction {
     else this.#nextRcpt();
   }
 
+  /** Before the next command: breaks off when a reply is in hand already. */
+  #isOutOfStep(): boolean {
+    if (!this.#wire.hasSurplus()) return false;
+    this.fail(OUT_OF_STEP);
+    return true;
+  }
+
   #nextRcpt(): void {
+    if (this.#isOutOfStep()) return;
     const next = this.#request.rcpts[this.#rcptReplies.length];
     this.#wire.allow(next === undefined ? "data" : "rcpt");
     if (next !== undefined) {
@@ -139,10 +152,16 @@ export class Transaction {
     } else if (!this.#anyAccepted() && !goesOn) {
       this.#settle();
     } else if (!this.#anyAccepted()) {
+      if (this.#wire.hasSurplus()) {
+        this.#settle({ close: true });
+        return;
+      }
       // RFC 2920 §3.1: the message has to be ended although it goes to nobody.
       this.#wire.allow("final");
       this.#wire.expect(() => this.#settle({ resetNext: false }));
       this.#wire.write(".\r\n");
+    } else if (goesOn && isOnePiece(this.#request.message) && this.#isOutOfStep()) {
+      return;
     } else if (goesOn) {
       this.#wire.expect((final) => this.#onFinal(final));
       this.#writeMessage();
@@ -164,6 +183,8 @@ export class Transaction {
       const piece = wirePiece(message, this.#sentBytes, PIECE_BYTES);
       this.#sentBytes = Math.min(message.length, this.#sentBytes + PIECE_BYTES);
       const isLast = this.#sentBytes === message.length;
+      // A reply before the end of the message is no answer to it: without the end the server cannot take it.
+      if (isLast && this.#wire.hasSurplus()) return;
       this.#afterDot = isLast;
       this.#wire.allow(isLast ? "final" : "block");
       const goOn = this.#wire.write(piece);
@@ -178,7 +199,7 @@ export class Transaction {
   async #writeLarge(body: LargeBody): Promise<void> {
     try {
       for await (const { bytes, isLast } of wirePieces(body)) {
-        if (this.#finished) return;
+        if (this.#finished || (isLast && this.#wire.hasSurplus())) return;
         this.#afterDot = isLast;
         this.#wire.allow(isLast ? "final" : "block");
         if (this.#wire.write(bytes) || isLast) continue;
@@ -237,4 +258,8 @@ export class Transaction {
     const replies = this.#request.rcpts.map((_, n) => this.#refusal(n) ?? accepted);
     this.#done({ replies, heard: this.#heard, afterDot: this.#afterDot, fault: this.#fault, ...end });
   }
+}
+
+function isOnePiece(message: Buffer | LargeBody): boolean {
+  return !isLarge(message) && message.length <= PIECE_BYTES;
 }
