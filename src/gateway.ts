@@ -15,7 +15,9 @@ import { openStores } from "./gateway/open-stores.ts";
 import type { OnOutcomes } from "./gateway/watched-deliverer.ts";
 import { loadOrMakeCertificate } from "./listener/certificate.ts";
 import type { Listeners } from "./listener/run-listeners.ts";
+import { openLoginBook } from "./session/login-book.ts";
 import { createBans } from "./session/run-bans.ts";
+import { createNoticeState } from "./store/notice-state.ts";
 import { createAccounts } from "./store/run-accounts.ts";
 
 /** A running gateway. */
@@ -70,6 +72,9 @@ export async function startGateway(
   let listeners: Listeners | null = null;
   const certificate = await loadOrMakeCertificate(stores.keys, config.hostname);
   const bans = createBans({ clock: ground.clock, log, snapshot: () => settings.current() });
+  const state = createNoticeState(stores.database, stores.reader);
+  const logins = await openLoginBook({ state, clock: ground.clock, log });
+  parts.defer(() => logins.close());
   const setup = await createSetupCode(createAccounts(stores.database), ground.clock);
   const web = openConsole(ground, stores, {
     settings,
@@ -79,6 +84,7 @@ export async function startGateway(
     setup,
     certificate,
     bans,
+    logins,
     consoleUrl,
     listeners: () => listeners?.status() ?? [],
     connections: () => listeners?.connections() ?? 0,
@@ -86,7 +92,15 @@ export async function startGateway(
   consoleAt = web.url;
 
   // How mail comes in.
-  const door = await openDoor(ground, stores, { settings, delivery, control, checks, bans, certificate });
+  const door = await openDoor(ground, stores, {
+    settings,
+    delivery,
+    control,
+    checks,
+    bans,
+    logins,
+    certificate,
+  });
   listeners = door;
 
   const running = parts.move();

@@ -9,6 +9,7 @@ import type { Outgoing } from "../outgoing/outgoing.ts";
 import type { Settings } from "../policy/settings.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { Bans } from "../session/bans.ts";
+import type { LoginBook } from "../session/login-book.ts";
 import type { Accounts } from "../store/accounts.ts";
 import type { MessageLog } from "../store/message-log.ts";
 import type { OneTimeLinks } from "../store/one-time-links.ts";
@@ -49,6 +50,7 @@ export interface ConsoleServices {
   readonly outgoing: Outgoing;
   readonly dkim: Dkim;
   readonly bans: Pick<Bans, "list" | "lift">;
+  readonly logins: Pick<LoginBook, "of" | "refused">;
   readonly links: OneTimeLinks;
   readonly notices: Pick<OutgoingNotices, "test" | "passwordLink">;
   /** Where links in mails lead, without a slash at the end: `https://gate.example.test:8443`. */

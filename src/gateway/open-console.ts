@@ -12,6 +12,7 @@ import { type IpNetwork, parseNetwork } from "../message/address.ts";
 import { serveMetrics } from "../observe/serve-metrics.ts";
 import type { Settings } from "../policy/settings.ts";
 import type { Bans } from "../session/bans.ts";
+import type { LoginBook } from "../session/login-book.ts";
 import { backUp } from "../vault/back-up.ts";
 import { UNDELIVERABLE_ALARM } from "../vault/watch-undeliverable.ts";
 import type { Ground } from "./ground.ts";
@@ -41,6 +42,7 @@ export function openConsole(
     readonly setup: SetupCode;
     readonly certificate: Certificate;
     readonly bans: Bans;
+    readonly logins: LoginBook;
     readonly consoleUrl: () => string;
     readonly listeners: () => readonly ListenerStatus[];
     readonly connections: () => number;
@@ -62,6 +64,7 @@ export function openConsole(
     outgoing: control.outgoing,
     dkim: delivery.dkim,
     bans: rest.bans,
+    logins: rest.logins,
     links: control.links,
     notices: control.notices,
     consoleUrl: rest.consoleUrl,

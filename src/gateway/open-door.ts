@@ -10,6 +10,7 @@ import { durationMs } from "../policy/duration.ts";
 import type { Settings } from "../policy/settings.ts";
 import type { Bans } from "../session/bans.ts";
 import { createCramPasswords } from "../session/cram-md5.ts";
+import type { LoginBook } from "../session/login-book.ts";
 import { knownRecipientStatements, loadKnownRecipients } from "../store/known-recipient-rows.ts";
 import type { Ground } from "./ground.ts";
 import type { Delivery } from "./open-delivery.ts";
@@ -25,6 +26,7 @@ export async function openDoor(
   stores: Pick<Stores, "applianceKey" | "database" | "reader" | "spool">,
   rest: {
     readonly bans: Bans;
+    readonly logins: LoginBook;
     readonly settings: Settings;
     readonly delivery: Delivery;
     readonly control: OutgoingControl;
@@ -71,6 +73,7 @@ export async function openDoor(
       outgoing: control.outgoing,
       onStopped: (message) => control.notices.stopped(message),
       bans,
+      logins: rest.logins,
       takenBy: (routes) => delivery.limits.of(routes),
       mailServerLogin: createMailServerLogin({ resolver, clock, hostname, onAlarm: ground.alarms.set }),
       cramPasswords: createCramPasswords(stores.applianceKey, log),

@@ -17,6 +17,7 @@ import type { BodyFileWriter } from "../store/body-file.ts";
 import type { Bans } from "./bans.ts";
 import type { BodyRoom } from "./body-room.ts";
 import type { CramPasswords } from "./cram-md5.ts";
+import type { LoginBook } from "./login-book.ts";
 import type { PasswordCheck } from "./password-check.ts";
 
 /** Does the address exist? `text` says how it was found out, for the log. */
@@ -54,6 +55,8 @@ export interface GatewayServices {
   readonly onStopped: (message: StoppedMessage) => void;
   /** Failed logins and guessed recipients, counted; networks that guess are shut out (L4). */
   readonly bans: Bans;
+  /** When each login was taken or refused, and from where: for the console. */
+  readonly logins: Pick<LoginBook, "note">;
   /** Passwords checked at a domain's own mail server (O13). */
   readonly mailServerLogin: MailServerLogin;
   /** The recoverable passwords of CRAM-MD5 (L6). */

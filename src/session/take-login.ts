@@ -41,6 +41,7 @@ export async function takeLogin(
     case "right": {
       services.bans.noteLogin(attempt);
       session.client = { ...session.client, login: loginOf(proof.sender) ?? attempt.login };
+      note(attempt, null, services);
       session.password = proof.password;
       session.provenAs = proof.sender;
       session.failedLogins = 0;
@@ -49,6 +50,7 @@ export async function takeLogin(
     }
     case "later":
       services.log.warn({ ...named(attempt), cause: proof.cause }, "login put off");
+      note(attempt, `put off: ${proof.cause}`, services);
       return answer(454, "7.0", proof.text, proof.cause);
     case "wrong":
       return fail(session, { attempt, guess: tried.guess, cause: proof.cause, waitedMs: delayMs }, services);
@@ -65,6 +67,7 @@ function putOff(
   services.metrics.login("failed");
   const cause = `not judged: ${words}`;
   services.log.warn({ ...named(attempt), cause }, "login put off");
+  note(attempt, cause, services);
   const text = "Too many failed attempts for this login, try again later";
   return session.failedLogins >= MAX_FAILED_LOGINS
     ? closing(421, "7.0", text, cause)
@@ -86,6 +89,13 @@ function named({ ip, login }: LoginAttempt): { readonly client: string; readonly
   return { client: ip, login: login.slice(0, MAX_LOGIN_CHARACTERS) };
 }
 
+/** Under the name the sender has in the policy, whatever spelling the client used. `cause` null: taken. */
+function note(attempt: LoginAttempt, cause: string | null, services: SessionServices): void {
+  const sender = services.snapshot().userSender(attempt.login);
+  const login = (sender === null ? null : loginOf(sender)) ?? attempt.login;
+  services.logins.note({ ip: attempt.ip, login: addressKey(login) }, { cause, exists: sender !== null });
+}
+
 async function wait(ms: number, services: SessionServices): Promise<void> {
   if (ms > 0) await new Promise<void>((resolve) => services.clock.after(ms, resolve));
 }
@@ -93,8 +103,9 @@ async function wait(ms: number, services: SessionServices): Promise<void> {
 function refuseWhenBanned(attempt: LoginAttempt, services: SessionServices): Answer | null {
   const ban = services.bans.refuseLogin(attempt);
   if (ban === null) return null;
-  const text = "Too many failed attempts from your network, try again later";
-  return closing(421, "7.0", text, `${ban.network} is banned: ${ban.words}`);
+  const cause = `${ban.network} is banned: ${ban.words}`;
+  note(attempt, cause, services);
+  return closing(421, "7.0", "Too many failed attempts from your network, try again later", cause);
 }
 
 interface FailedLogin {
@@ -113,6 +124,7 @@ async function fail(
   session.failedLogins++;
   services.metrics.login("failed");
   services.log.info({ ...named(attempt), cause }, "login refused");
+  note(attempt, cause, services);
   const banned = services.bans.noteFailedLogin(attempt, guess);
   const { firstDelayMs, maxDelayMs } = BAN_LIMITS;
   const dueMs = Math.min(firstDelayMs * 2 ** (session.failedLogins - 1), maxDelayMs);

@@ -6,6 +6,7 @@ import { silentLog } from "../../src/observe/log.ts";
 import { hashPassword } from "../../src/policy/password-hash.ts";
 import { createSettings } from "../../src/policy/run-settings.ts";
 import type { Settings } from "../../src/policy/settings.ts";
+import type { LoginTrace } from "../../src/session/login-book.ts";
 import type { Account, Accounts, AuditEntry, TokenLine } from "../../src/store/accounts.ts";
 import { fakeMessageLog, fakeQuarantine, fakeQueue, quarantineItems, queueEntries } from "./fake-mail.ts";
 import {
@@ -38,6 +39,17 @@ export interface FakeGateway {
   readonly tokens: Map<string, TokenLine & { readonly accountId: string }>;
   setupCode: string | null;
 }
+
+const fakeLogins: readonly LoginTrace[] = [
+  {
+    network: "203.0.113.7/32",
+    taken: 12,
+    takenAt: Date.UTC(2026, 10, 21, 9),
+    refused: 3,
+    refusedAt: Date.UTC(2026, 10, 21, 14),
+    cause: "wrong password",
+  },
+];
 
 /** All that a refused request must not have changed. */
 export function stateOf(gateway: FakeGateway): string {
@@ -312,6 +324,10 @@ export async function fakeGateway(options: { readonly fresh?: boolean } = {}): P
       accounts: fakeAccounts(remembered),
       outgoing: fakeOutgoing(remembered.outgoing, clock.now),
       bans: fakeBans(remembered.outgoing),
+      logins: {
+        of: () => fakeLogins,
+        refused: () => fakeLogins.map((one) => ({ ...one, login: "carol@example.test", exists: true })),
+      },
       dkim: fakeDkim(remembered.outgoing, clock.now),
       links: fakeLinks(remembered.outgoing, clock.now),
       notices: fakeNotices(remembered.outgoing),

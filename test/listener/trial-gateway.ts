@@ -21,6 +21,7 @@ import {
 } from "../../src/policy/schema.ts";
 import type { PolicySnapshot } from "../../src/policy/snapshot.ts";
 import type { Acceptance, Queue } from "../../src/queue/queue.ts";
+import { type LoginBook, openLoginBook } from "../../src/session/login-book.ts";
 import type { GatewayServices, RecipientAnswer } from "../../src/session/services.ts";
 import { BodyFileWriter } from "../../src/store/body-file.ts";
 import { StoreError } from "../../src/store/database.ts";
@@ -101,6 +102,7 @@ export interface TrialGateway extends AsyncDisposable {
   /** What was told of stopped outgoing mail. */
   readonly stopped: StoppedMessage[];
   readonly bans: GatewayServices["bans"];
+  readonly logins: LoginBook;
   readonly listeners: Listeners;
   readonly metrics: { readonly messages: string[]; readonly logins: string[] };
   /** The alarms that are raised: words by name. */
@@ -138,6 +140,8 @@ export async function openTrialGateway(options: TrialOptions): Promise<TrialGate
   const metrics = { messages: [] as string[], logins: [] as string[] };
   let current = wrap(createSnapshot(options.policy, 1));
   const gateway = { draining: false };
+  const state = { load: async () => [], keep: async () => {} };
+  const book = await openLoginBook({ state, clock: systemClock, log: silentLog });
   const logins = createTrialLogins({
     clock: options.clock ?? systemClock,
     snapshot: () => current,
@@ -167,6 +171,7 @@ export async function openTrialGateway(options: TrialOptions): Promise<TrialGate
       takenBy: options.takenBy ?? (() => null),
       onStopped: (message) => stopped.push(message),
       ...logins,
+      logins: book,
       reverseName: null,
       bodyFolder,
       newBodyFile: () => new BodyFileWriter(join(bodyFolder, `body-${++bodies}`)),
@@ -183,6 +188,7 @@ export async function openTrialGateway(options: TrialOptions): Promise<TrialGate
   return Object.assign(gateway, {
     queue,
     bans: logins.bans,
+    logins: book,
     outgoing,
     stopped,
     listeners,

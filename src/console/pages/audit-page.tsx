@@ -62,7 +62,7 @@ async function getAudit(c: ConsoleContext): Promise<Response> {
     <>
       <PageHeader
         title="Audit log"
-        lead="Every log-in, every change of a setting, every release and deletion, and who did it."
+        lead="Every log-in to the console, every change of a setting, every release and deletion, and who did it."
       />
       {entries.length === 0 ? (
         <EmptyState icon="audit" title="Nothing yet">

@@ -1,5 +1,6 @@
 // Client networks that are shut out for guessing passwords or recipients (requirement L4): the list, and lifting a ban.
 import type { Ban } from "../../session/bans.ts";
+import type { RefusedLogin } from "../../session/login-book.ts";
 import { audit } from "../actor.ts";
 import type { ConsoleContext } from "../console-env.ts";
 import { type Column, DataTable } from "../parts/data-table.tsx";
@@ -10,11 +11,12 @@ import { Icon } from "../parts/icon.tsx";
 import { liveRegion } from "../parts/live.ts";
 import { Moment } from "../parts/moment.tsx";
 import { leaveNotice } from "../parts/notice.tsx";
-import { PageHeader } from "../parts/page-header.tsx";
+import { Card, PageHeader } from "../parts/page-header.tsx";
 import { forAdministrator, type Route } from "../route.ts";
 import { count, counted } from "../words/amount.ts";
 
 const MAX_SHOWN = 500;
+const MAX_REFUSED = 200;
 
 const COLUMNS: readonly Column<Ban>[] = [
   { label: "Network", kind: "main", cell: (ban) => <strong class="mono">{ban.network}</strong> },
@@ -50,6 +52,47 @@ const COLUMNS: readonly Column<Ban>[] = [
   },
 ];
 
+const REFUSED_COLUMNS: readonly Column<RefusedLogin>[] = [
+  {
+    label: "Log-in",
+    kind: "main",
+    cell: ({ login, exists }) => (
+      <>
+        {exists ? (
+          <a href={`/senders?${new URLSearchParams({ q: login })}`}>
+            <Foreign text={login} max={100} />
+          </a>
+        ) : (
+          <Foreign text={login} max={100} />
+        )}
+        {!exists && <span class="under muted">nobody has this log-in</span>}
+      </>
+    ),
+  },
+  { label: "From", kind: "tight", cell: ({ network }) => <span class="mono">{network}</span> },
+  { label: "Why", cell: ({ cause }) => <Foreign text={cause} max={200} /> },
+  { label: "Times", kind: "number", cell: ({ refused }) => count(refused) },
+  { label: "Last", kind: "tight", cell: ({ refusedAt }) => <Moment at={refusedAt} /> },
+];
+
+/** Wrong passwords, long before they ban anybody: "Outlook keeps asking for my password". */
+function RefusedLogins({ lines }: { readonly lines: readonly RefusedLogin[] }) {
+  return (
+    <Card title="Refused log-ins" id="refused" flush>
+      {lines.length === 0 ? (
+        <p class="card-foot muted">No log-in over SMTP was refused lately.</p>
+      ) : (
+        <DataTable
+          caption="Refused log-ins by log-in and network, newest first"
+          columns={REFUSED_COLUMNS}
+          rows={lines}
+          rowId={({ login, network }) => `r-${login}-${network}`}
+        />
+      )}
+    </Card>
+  );
+}
+
 function getBans(c: ConsoleContext): Promise<Response> {
   const bans = c.get("services").bans.list();
   const shown = bans.slice(0, MAX_SHOWN);
@@ -78,6 +121,7 @@ function getBans(c: ConsoleContext): Promise<Response> {
             />
           </>
         )}
+        <RefusedLogins lines={c.get("services").logins.refused(MAX_REFUSED)} />
       </div>
     </>,
   );

@@ -1,5 +1,7 @@
 // One identity, or a whole sender: how much it sends, what of its limits is used, whether it is locked and why; lock and unlock.
+import { addressKey } from "../../message/address.ts";
 import type { IdentityDetail, LockEvent } from "../../outgoing/outgoing.ts";
+import { loginOf } from "../../policy/sender-index.ts";
 import type { ConsoleContext } from "../console-env.ts";
 import {
   isAutomatic,
@@ -154,6 +156,41 @@ function Bulk({ detail }: { readonly detail: IdentityDetail }) {
   );
 }
 
+/** The log-ins of this person or program, the refused ones too. */
+function LogIns({ c, party }: { readonly c: ConsoleContext; readonly party: KnownParty }) {
+  const login = party.sender === null ? null : loginOf(party.sender);
+  if (login === null || (party.key.identity !== null && party.key.identity !== login)) return null;
+  const traces = c.get("services").logins.of(addressKey(login));
+  return (
+    <Card title="Log-ins" id="log-ins" aside={<span class="muted">by network, newest first</span>}>
+      {traces.length === 0 ? (
+        <p class="muted">Nobody has tried to log in as {login} lately.</p>
+      ) : (
+        <ul class="bullets">
+          {traces.map((trace) => (
+            <li>
+              <strong class="mono">{trace.network}</strong>:{" "}
+              {trace.takenAt > 0 ? (
+                <>
+                  logged in <Moment at={trace.takenAt} style="relative" /> ({count(trace.taken)} in all)
+                </>
+              ) : (
+                "never logged in"
+              )}
+              {trace.refusedAt > 0 && (
+                <>
+                  ; last refused <Moment at={trace.refusedAt} style="relative" /> ({count(trace.refused)} in
+                  all): <Foreign text={trace.cause} max={200} />
+                </>
+              )}
+            </li>
+          ))}
+        </ul>
+      )}
+    </Card>
+  );
+}
+
 function Figures({ detail }: { readonly detail: IdentityDetail }) {
   const { nowMs } = useView();
   const today = new Date(nowMs).toISOString().slice(0, 10);
@@ -295,6 +332,7 @@ async function getIdentity(c: ConsoleContext): Promise<Response> {
               <UsageBars limits={detail.limits} />
             </Card>
             {party.key.identity !== null && <Bulk detail={detail} />}
+            <LogIns c={c} party={party} />
             <History events={detail.history} />
           </div>
           {detail.lock === null && <LockForms party={party} refused={null} />}
