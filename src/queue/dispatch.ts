@@ -9,15 +9,15 @@ import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { Statement } from "../store/database.ts";
 import type { Spool } from "../store/spool.ts";
-import type { UnreachableDestination } from "../store/spool-entry.ts";
 import { plausibleTime } from "./back-off.ts";
 import { createBodyBudget } from "./body-budget.ts";
 import { claimWork } from "./claim-work.ts";
 import type { EndedAttempt } from "./ended-attempt.ts";
 import { judgeLane, openLane } from "./judge-lane.ts";
-import { isIdle, isLargeWork, type Lane, newLane, nextReady } from "./lane.ts";
+import { type DispatcherState, isIdle, isLargeWork, type Lane, newLane, nextReady } from "./lane.ts";
 import { createLifeSigns, type LifeSigns } from "./life-signs.ts";
 import type { LostBodies } from "./lost-bodies.ts";
+import { createOvertaken, type Overtaken } from "./overtaken.ts";
 import { type Probe, takeProbePlace } from "./probe-place.ts";
 import type { QueueSettings } from "./queue-settings.ts";
 import { type AttemptRun, runAttempt } from "./run-attempt.ts";
@@ -56,12 +56,6 @@ export interface DispatcherOptions {
   readonly lostBodies: LostBodies;
 }
 
-/** What is known at start from the disk. */
-export interface DispatcherState {
-  readonly waiting: readonly { readonly key: string; readonly nextAttemptAt: number }[];
-  readonly unreachable: readonly UnreachableDestination[];
-}
-
 /** Sends mail on its way. Begins nothing before `start`. */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
@@ -70,6 +64,7 @@ export class Dispatcher {
   readonly #works = new Set<Work>();
   readonly #budget = createBodyBudget();
   readonly #lifeSigns: LifeSigns;
+  readonly #overtaken: Overtaken;
   /** Lanes that could go on but for a global limit, the longest waiting first. */
   readonly #starved = new Set<Lane>();
   #active = 0;
@@ -78,6 +73,10 @@ export class Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
+    this.#overtaken = createOvertaken({
+      ...options,
+      onDue: (key) => this.noteDue(key, options.clock.now()),
+    });
     this.#lifeSigns = createLifeSigns({
       ...options,
       onAlive: (key) => this.#answersAgain(key),
@@ -87,7 +86,10 @@ export class Dispatcher {
 
   start(state: DispatcherState): void {
     this.#running = true;
-    for (const { key, nextAttemptAt } of state.waiting) this.#lane(key).nextDueAt = nextAttemptAt;
+    for (const { key, nextAttemptAt } of state.waiting) {
+      this.#lane(key).nextDueAt = nextAttemptAt;
+      this.#overtaken.putOff(key);
+    }
     for (const { key, failures, nextProbeAt, outcome } of state.unreachable) {
       const lane = this.#lane(key);
       lane.failures = failures;
@@ -102,6 +104,7 @@ export class Dispatcher {
   stop(): void {
     this.#running = false;
     this.#lifeSigns.stop();
+    this.#overtaken.stop();
     for (const lane of this.#lanes.values()) {
       lane.cancelTimer?.();
       lane.cancelTimer = null;
@@ -261,6 +264,7 @@ export class Dispatcher {
   #letGo(lane: Lane): void {
     const forget = openLane(lane, this.#options.clock.now());
     this.#lifeSigns.forget(lane.key);
+    this.#overtaken.forget(lane.key);
     if (isIdle(lane)) this.#lanes.delete(lane.key);
     if (forget.length === 0) return;
     this.#options.spool.commit(forget).catch((error: unknown) => {
@@ -296,25 +300,22 @@ export class Dispatcher {
     const run = await runAttempt(work, { ...this.#options, onReached: probe.reached });
     this.#noteFault(work, run);
     // A fault of ours says nothing about the destination.
-    const judgement =
-      run.fault !== null
-        ? { closed: false, statements: [] }
-        : judgeLane(
-            lane,
-            { ...run, outcome: run.outcomes[0], messageId: work.message.id, kind: work.destination.kind },
-            this.#judging(),
-          );
-    if (run.fault === null) {
-      const { reach, outcomes } = run;
-      const { kind } = work.destination;
-      this.#lifeSigns.ended(lane.key, { kind, reach, closed: judgement.closed, outcome: outcomes[0] });
-    }
+    const judgement = run.fault === null ? this.#judge(lane, work, run) : { closed: false, statements: [] };
     this.#forget(lane, work);
     const { closedUntil } = lane;
     const written = () => this.#freePlace(lane, work, probe);
     this.#options.settle({ ...run, work, closedUntil, statements: judgement.statements, written });
     if (judgement.closed) this.#emptyReady(lane);
     this.#feedStarved();
+  }
+
+  #judge(lane: Lane, work: Work, run: AttemptRun): ReturnType<typeof judgeLane> {
+    const { kind } = work.destination;
+    const seen = { ...run, outcome: run.outcomes[0], messageId: work.message.id, kind };
+    const judgement = judgeLane(lane, seen, this.#judging());
+    this.#lifeSigns.ended(lane.key, { ...seen, closed: judgement.closed });
+    this.#overtaken.ended(lane.key, seen);
+    return judgement;
   }
 
   /**

@@ -5,9 +5,10 @@ import type { Destination } from "../delivery/route.ts";
 import type { Statement } from "../store/database.ts";
 import { forgetUnreachable, rememberUnreachable } from "../store/spool-writing.ts";
 import { probeWaitMs } from "./back-off.ts";
-import type { Lane, Reach } from "./lane.ts";
+import type { Lane } from "./lane.ts";
+import type { Reach } from "./reach.ts";
 
-/** So many messages in a row that lost their connections, and the destination counts as unreachable. */
+/** So many messages in a row that lost their connections, or met a server that was away and is not well yet, and the destination counts as unreachable. */
 const STRIKES = 5;
 
 /** The destination answers again: everything that waits for it may go. Returns what forgets the back-off on disk. */
@@ -20,6 +21,11 @@ export function openLane(lane: Lane, now: number): readonly Statement[] {
   if (!wasClosed) return [];
   lane.judgedAt = now;
   return [forgetUnreachable(lane.key)];
+}
+
+/** A server of ours that was away is back when it does its work; that it takes connections is not enough. */
+function isBack(lane: Lane, { reach, kind }: { reach: Reach; kind: Destination["kind"] }): boolean {
+  return reach === "answered" || (reach === "unwell" && (lane.failures === 0 || kind === "mx"));
 }
 
 /** Changes the lane by an attempt's result. `closed` when nothing more may be tried for now; `statements` remember it on disk. */
@@ -35,16 +41,18 @@ export function judgeLane(
   },
   options: { readonly retryMs: readonly number[]; readonly random: () => number },
 ): { readonly closed: boolean; readonly statements: readonly Statement[] } {
-  if (attempt.reach === "answered" || attempt.outcome === undefined) {
+  if (isBack(lane, attempt) || attempt.outcome === undefined) {
     return { closed: false, statements: openLane(lane, attempt.endedAt) };
   }
-  if (attempt.reach === "lost" && lane.strikes.add(attempt.messageId).size < STRIKES)
+  if (attempt.reach !== "unreachable" && lane.strikes.add(attempt.messageId).size < STRIKES)
     return { closed: false, statements: [] };
   // Twenty connections that fail together are one failure, not twenty. A judgement from the future was made by a clock that
   // has been set back since: it does not count, or the destination would be tried without a pause until then.
   const judgedMeanwhile = attempt.startedAt < lane.judgedAt && lane.judgedAt <= attempt.endedAt;
   if (lane.failures > 0 && judgedMeanwhile) return { closed: true, statements: [] };
   lane.failures++;
+  // The next time it greets, several messages may show that it is well, not only the one that failed last.
+  if (attempt.kind !== "mx") lane.strikes.clear();
   lane.judgedAt = attempt.endedAt;
   lane.lastFailure = attempt.outcome;
   const wait = probeWaitMs(options.retryMs, lane.failures, { kind: attempt.kind, random: options.random });

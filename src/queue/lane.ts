@@ -2,6 +2,7 @@
 
 import type { Outcome } from "../delivery/outcome.ts";
 import { MAX_BODY_IN_MEMORY } from "../message/body.ts";
+import type { UnreachableDestination } from "../store/spool-entry.ts";
 import type { Work } from "./work.ts";
 
 export interface Lane {
@@ -31,6 +32,12 @@ export interface Lane {
   judgedAt: number;
   lastFailure: Outcome | null;
   cancelTimer: (() => void) | null;
+}
+
+/** What is known at start from the disk. */
+export interface DispatcherState {
+  readonly waiting: readonly { readonly key: string; readonly nextAttemptAt: number }[];
+  readonly unreachable: readonly UnreachableDestination[];
 }
 
 /** A lane nobody has used yet. */
@@ -80,16 +87,4 @@ export function isIdle(lane: Lane): boolean {
     lane.strikes.size === 0 &&
     lane.nextDueAt === Number.POSITIVE_INFINITY
   );
-}
-
-/** How the destination as a whole did in one attempt. */
-export type Reach = "answered" | "unreachable" | "lost";
-
-/** `unreachable`: no server was reached. `lost`: one was, and hung up or fell silent; maybe over this message alone. */
-export function reachOf(outcomes: readonly Outcome[]): Reach {
-  if (outcomes.length === 0 || !outcomes.every((outcome) => outcome.result === "deferred")) return "answered";
-  if (outcomes.every((outcome) => outcome.server === null && outcome.code === null)) return "unreachable";
-  // RFC 5321 §4.2.3: 421 is the server's "not now", whatever the command was.
-  if (outcomes.every((outcome) => outcome.code === null || outcome.code === 421)) return "lost";
-  return "answered";
 }

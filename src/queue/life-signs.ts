@@ -9,7 +9,7 @@ import type { Log } from "../observe/log.ts";
 import type { Spool } from "../store/spool.ts";
 import { hurryUnanswered } from "../store/spool-writing.ts";
 import { destinationNow } from "./claim-work.ts";
-import type { Reach } from "./lane.ts";
+import type { Reach } from "./reach.ts";
 
 const FIRST_LOOK_MS = 2000;
 const LONGEST_LOOK_MS = 30_000;
@@ -21,7 +21,7 @@ const SHORTEST_PAUSE_MS = 1000;
 interface Watched {
   /** Looks in vain since it was last heard of. */
   looks: number;
-  /** How often it greeted, and mail failed all the same. */
+  /** How often it greeted since it was last silent, and mail failed all the same. */
   falseHopes: number;
   greeted: boolean;
   lookedAt: number;
@@ -101,7 +101,8 @@ export function createLifeSigns(options: LifeSignOptions): LifeSigns {
     let found: Found = "silent";
     try {
       found = await lookAt(key);
-      if (found === "answers" && watched.suspect === null) await spool.commit([hurryUnanswered(key)]);
+      if (found === "answers" && watched.suspect === null && hurries(watched))
+        await spool.commit([hurryUnanswered(key)]);
     } catch (error) {
       log.warn({ err: error, destination: key }, "could not look whether a mail server is back");
     }
@@ -117,6 +118,7 @@ export function createLifeSigns(options: LifeSignOptions): LifeSigns {
       case "silent":
       case "nothing waits":
         watched.looks++;
+        watched.falseHopes = 0;
         if (watched.suspect !== null && found === "silent") options.onDead(key, "routes", watched.suspect);
         watched.suspect = null;
         plan(key, watched);
@@ -163,14 +165,19 @@ export function createLifeSigns(options: LifeSignOptions): LifeSigns {
 
   return {
     ended(key, { kind, reach, closed, outcome }) {
+      const watched = all.get(key);
       if (reach === "answered") {
         forget(key);
-      } else if (closed) {
+      } else if (closed || watched?.greeted === true) {
+        // It greets, and is not well yet.
         failed(key, kind);
-      } else if (kind !== "mx" && outcome !== undefined && !all.has(key)) {
-        const watched = watch(key);
-        watched.suspect = outcome;
-        plan(key, watched);
+      } else if (reach === "unwell") {
+        // It did more than greet: no look is needed to find out whether it is there.
+        if (watched !== undefined && watched.suspect !== null) forget(key);
+      } else if (kind !== "mx" && outcome !== undefined && watched === undefined) {
+        const suspected = watch(key);
+        suspected.suspect = outcome;
+        plan(key, suspected);
       }
     },
     failed,
@@ -189,8 +196,13 @@ export function createLifeSigns(options: LifeSignOptions): LifeSigns {
 
 type Found = "answers" | "silent" | "nothing waits" | "not ours";
 
+/** What failed after several greetings is not always first again, or it would keep the rest from showing that the server is well. */
+function hurries({ falseHopes }: Watched): boolean {
+  return falseHopes < 3 || falseHopes % 2 === 0;
+}
+
 /** 2, 4, 8, 16, then 30 seconds; longer and longer for a server that only greets. */
 function waitMs({ looks, falseHopes }: Watched): number {
-  if (falseHopes > 0) return Math.min(LONGEST_LOOK_MS * 2 ** Math.min(falseHopes, 10), LONGEST_HOPE_MS);
+  if (falseHopes > 0) return Math.min(FIRST_LOOK_MS * 2 ** Math.min(falseHopes, 10), LONGEST_HOPE_MS);
   return Math.min(FIRST_LOOK_MS * 2 ** Math.min(looks, 10), LONGEST_LOOK_MS);
 }

@@ -5,8 +5,8 @@ import { replyWords } from "../notify/reply-words.ts";
 import type { AttemptRecord, LogEvent, RecipientState } from "../store/log-record.ts";
 import type { SpooledEnvelope, SpooledMessage, SpooledRecipient } from "../store/spool-entry.ts";
 import { retryWaitMs } from "./back-off.ts";
-import type { Reach } from "./lane.ts";
 import type { QueueSettings } from "./queue-settings.ts";
+import type { Reach } from "./reach.ts";
 import { endOf } from "./undeliverable.ts";
 import type { Work } from "./work.ts";
 

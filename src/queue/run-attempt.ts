@@ -9,8 +9,8 @@ import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import { StoreError } from "../store/database.ts";
 import type { Spool } from "../store/spool.ts";
-import { type Reach, reachOf } from "./lane.ts";
 import { internalFailure } from "./plan-settlement.ts";
+import { type Reach, reachOf } from "./reach.ts";
 import { type Sign, UnsignedError } from "./sign-copy.ts";
 import type { Work } from "./work.ts";
 

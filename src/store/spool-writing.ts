@@ -157,7 +157,12 @@ const hurryUnansweredRows = prepare<{ key: string }>(
     .set({ nextAttemptAt: sql`(select "received_at" from "message" where "seq" = "message_seq")` })
     .where(
       sql`"state" = 'queued' and "destination_key" = ${p("key")} and "last_outcome" is not null
-        and coalesce(json_extract("last_outcome", '$.code'), 421) = 421`,
+        and (coalesce("last_outcome" ->> '$.code', 421) = 421
+          or "last_outcome" ->> '$.enhanced' like '4.3.%' or "last_outcome" ->> '$.enhanced' like '4.4.%'
+          or ("last_outcome" ->> '$.code' = 451 and "last_outcome" ->> '$.enhanced' is null)
+          or "last_outcome" ->> '$.text' like '%service%unavailable%'
+          or "last_outcome" ->> '$.text' like '%server error%')
+        and "last_outcome" ->> '$.text' not like '%gr_ylist%' and "last_outcome" ->> '$.text' not like '%gr_y_list%'`,
     ),
 );
 const putUnreachable = prepare<{ key: string; failures: number; nextProbeAt: number; outcome: string }>(
@@ -372,7 +377,7 @@ export function forgetReleased(before: number): Statement {
   return deleteReleased({ before });
 }
 
-/** A destination answers again: what waits because nobody answered, or because it was closing (421), is due, the oldest first. */
+/** A destination answers again: what waits because nobody answered or because the server was not well is due, the oldest first. */
 export function hurryUnanswered(key: string): Statement {
   return hurryUnansweredRows({ key });
 }

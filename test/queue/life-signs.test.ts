@@ -6,7 +6,7 @@ import { systemClock } from "../../src/observe/clock.ts";
 import type { RunningQueue } from "../../src/queue/run-queue.ts";
 import { makeDeliverer } from "../delivery/deliverer-fixture.ts";
 import { startScriptedPeer, usualServer } from "../delivery/scripted-peer.ts";
-import { answer, Bench, defers, HOUR, isDown, mail, START, takes } from "./queue-kit.ts";
+import { answer, Bench, defers, HOUR, isDown, mail, type Script, START, takes } from "./queue-kit.ts";
 
 const SECOND = 1000;
 const OWN: Destination = {
@@ -115,6 +115,112 @@ test("what the server itself put off keeps its time when the server comes back f
   await bench.run(31 * SECOND);
   expect(deliveredIds()).toEqual(["01h000000000000000ab"]);
 });
+
+const saysOf = (code: number, enhanced: string | null, text: string): Script => {
+  const words = enhanced === null ? `${code} ${text}` : `${code} ${enhanced} ${text}`;
+  return (attempt) =>
+    answer(attempt, "deferred", { code, text: words, ...(enhanced === null ? {} : { enhanced }) });
+};
+
+describe.each([
+  [451, "4.3.0", "Temporary lookup failure"],
+  [451, null, "Requested action aborted: local error in processing"],
+  [452, "4.3.1", "Insufficient system storage"],
+  [450, "4.3.2", "Please try again later"],
+  [432, "4.3.2", "STOREDRV"],
+  [451, "4.4.1", "no answer from the store"],
+  [451, "4.7.1", "Service unavailable - try again later"],
+  [421, "4.3.2", "shutting down"],
+] as const)("a server that returns and is not well yet: %p %p %s", (code, enhanced, text) => {
+  test("its mail leaves within seconds once it is well, though nothing new comes", async () => {
+    queue = await bench.start();
+    bench.deliverer.script = isDown;
+    const ids = ["01h000000000000000aa", "01h000000000000000ab", "01h000000000000000ac"];
+    for (const id of ids) await queue.accept(ownMail(id));
+    await bench.run(HOUR);
+    bench.deliverer.greets = () => true;
+    bench.deliverer.script = saysOf(code, enhanced, text);
+    await bench.run(40 * SECOND);
+    bench.deliverer.greets = () => false;
+    bench.deliverer.script = isDown;
+    await bench.run(10 * SECOND);
+    bench.deliverer.greets = () => true;
+    bench.deliverer.script = takes;
+    await bench.run(61 * SECOND);
+    expect(deliveredIds().toSorted()).toEqual(ids);
+  });
+
+  test("what was put off is not overtaken for long by new mail", async () => {
+    queue = await bench.start();
+    bench.deliverer.script = saysOf(code, enhanced, text);
+    await queue.accept(ownMail("01h000000000000000aa"));
+    await bench.run(3 * HOUR);
+    bench.deliverer.script = takes;
+    await queue.accept(ownMail("01h000000000000000ab"));
+    await bench.run(30 * SECOND);
+    expect(deliveredIds().toSorted()).toEqual(["01h000000000000000aa", "01h000000000000000ab"]);
+  });
+});
+
+test("what was put off is not overtaken after a restart either", async () => {
+  queue = await bench.start();
+  bench.deliverer.script = saysOf(451, "4.3.0", "not now");
+  await queue.accept(ownMail("01h000000000000000aa"));
+  await bench.run(3 * HOUR + 60 * SECOND);
+  await queue.close(0);
+  queue = await bench.start();
+  bench.deliverer.script = takes;
+  await queue.accept(ownMail("01h000000000000000ab"));
+  await bench.run(30 * SECOND);
+  expect(deliveredIds().length).toBe(2);
+});
+
+test.each([
+  [451, "4.7.1", "Greylisted, please try again"],
+  [450, null, "greylisting in action"],
+  [451, null, "grey-listed, come back later"],
+  [452, "4.2.2", "mailbox full"],
+  [450, "4.1.1", "not verified yet"],
+  [450, null, "mailbox unavailable"],
+] as const)("%p %p %s keeps its time, whatever else goes through", async (code, enhanced, text) => {
+  queue = await bench.start();
+  bench.deliverer.script = saysOf(code, enhanced, text);
+  await queue.accept(ownMail("01h000000000000000aa"));
+  await bench.run(10 * SECOND);
+  const own = bench.deliverer.script;
+  bench.deliverer.script = (attempt, now) => (attempt.messageId.endsWith("aa") ? own : takes)(attempt, now);
+  for (let n = 0; n < 4; n++) {
+    await queue.accept(ownMail(`01h0000000000000000${n}`));
+    await bench.run(10 * SECOND);
+  }
+  const tries = bench.deliverer.seen.filter(({ attempt }) => attempt.messageId.endsWith("aa"));
+  expect(tries.length).toBe(1);
+});
+
+test.each([1, 8])(
+  "%p messages that a healthy server is unwell over stop no others and are tried rarely",
+  async (many) => {
+    queue = await bench.start();
+    bench.deliverer.script = isDown;
+    for (let n = 0; n < many; n++) await queue.accept(ownMail(`01h000000000000bad${n}`));
+    await queue.accept(ownMail("01h000000000000000aa"));
+    await bench.run(60 * SECOND);
+    bench.deliverer.greets = () => true;
+    const unwell = saysOf(451, "4.3.0", "the filter broke");
+    bench.deliverer.script = (attempt, now) =>
+      (attempt.messageId.includes("bad") ? unwell : takes)(attempt, now);
+    await bench.run(120 * SECOND);
+    expect(deliveredIds()).toEqual(["01h000000000000000aa"]);
+    const before = bench.deliverer.seen.length;
+    for (let n = 0; n < 200; n++) {
+      await queue.accept(ownMail(`01h00000000000000${n}`));
+      await bench.run(10 * SECOND);
+    }
+    expect(deliveredIds().length).toBe(201);
+    expect(bench.deliverer.seen.length - before - 200).toBeLessThan(15 * many);
+  },
+  60_000,
+);
 
 test("a server that only greets is not tried every few seconds", async () => {
   queue = await bench.start();
