@@ -10,7 +10,7 @@ import { bodyPieces, filePieces } from "../store/body-file.ts";
 export async function toSevenBits(message: MessageBody): Promise<MessageBody | null> {
   if (!isLarge(message) && isAscii(message)) return message;
   const survey = new SevenBitSurvey();
-  for await (const piece of bodyPieces(message)) survey.take(piece);
+  for await (const piece of bodyPieces(message)) if (!survey.take(piece)) return null;
   const plan = survey.finish();
   if (plan === null) return null;
   if (plan === "none") return message;

@@ -35,7 +35,7 @@ export interface EntityVisitor {
 export const ENCODED = /^(?:base64|quoted-printable)$|uue/;
 
 interface Level {
-  readonly delimiter: string;
+  readonly delimiter: Buffer;
   readonly defaultType: string;
   readonly depth: number;
 }
@@ -44,13 +44,11 @@ const MAX_DEPTH = 20;
 const MAX_ENTITIES = 10_000;
 /** Of a part; the message's own is never longer. */
 const MAX_HEADER_BYTES = 1_048_576;
-/** A boundary has 70 octets at most (RFC 2046 §5.1.1); some have more. */
-const MAX_BOUNDARY = 200;
-const MAX_DELIMITER_LINE = 2 * MAX_BOUNDARY;
-const CRLF = Buffer.from("\r\n");
+/** White space behind a delimiter that is looked at. */
+const MAX_BLANKS = 200;
 const CRLF_CRLF = Buffer.from("\r\n\r\n");
 const CRLF_DASHES = Buffer.from("\r\n--");
-const DASHES = Buffer.from("--");
+const DASH = 45;
 
 /** Takes a message in pieces of any size. */
 export class EntityWalk {
@@ -131,6 +129,9 @@ export class EntityWalk {
   }
 
   #entityOf(header: string): Entity {
+    const number = this.#entities++;
+    if (this.#depth >= MAX_DEPTH || number >= MAX_ENTITIES)
+      return { number, kind: "opaque", type: "text/plain", encoding: "", header };
     const fields = new Map<string, string>();
     eachField(header, (field) => {
       if (!fields.has(field.name)) fields.set(field.name, rawValue(header, field));
@@ -142,12 +143,14 @@ export class EntityWalk {
     const encoding = withoutComments(fields.get("content-transfer-encoding") ?? "").toLowerCase();
     const word = /^[^\s;]*/.exec(encoding)?.[0] ?? "";
     const boundary = boundaryOf(contentType);
-    const number = this.#entities++;
-    const tooMuch = this.#depth >= MAX_DEPTH || number >= MAX_ENTITIES;
-    const kind = tooMuch ? "opaque" : kindOf(type, word, boundary);
+    const kind = kindOf(type, word, boundary);
     if (kind === "multipart" && boundary !== null) {
       const defaultType = type === "multipart/digest" ? "message/rfc822" : "text/plain";
-      this.#levels.push({ delimiter: `--${boundary}`, defaultType, depth: this.#depth + 1 });
+      this.#levels.push({
+        delimiter: Buffer.from(`--${boundary}`, "latin1"),
+        defaultType,
+        depth: this.#depth + 1,
+      });
     }
     return { number, kind, type, encoding: word, header };
   }
@@ -155,17 +158,16 @@ export class EntityWalk {
   /** Content up to the next line that may be a delimiter. */
   #body(data: Buffer, at: number, isLast: boolean): number {
     if (this.#levels.length === 0) return this.#give(data, at, data.length);
-    if (this.#lineStart && startsWithDashes(data, at)) {
-      const end = data.indexOf(CRLF, at);
-      if (end < 0 && !isLast && data.length - at < MAX_DELIMITER_LINE) return at;
-      const level = this.#levelOf(data.toString("latin1", at, lineEnd(data, at, end)));
-      if (level !== null) {
+    if (this.#lineStart) {
+      const delimiter = this.#delimiterAt(data, at, isLast);
+      if (delimiter === "unknown") return at;
+      if (delimiter !== null) {
         if (this.#state === "content") this.#visitor.end(true);
-        return this.#cross(data, { at, ...level });
+        return this.#cross(data, delimiter);
       }
     }
-    const next = data.indexOf(CRLF_DASHES, at);
-    if (next >= 0) return this.#give(data, at, next + 2);
+    for (let next = data.indexOf(CRLF_DASHES, at); next >= 0; next = data.indexOf(CRLF_DASHES, next + 2))
+      if (this.#delimiterAt(data, next + 2, isLast) !== null) return this.#give(data, at, next + 2);
     const end = isLast ? data.length : data.length - beginningOf(CRLF_DASHES, data.subarray(at));
     return this.#give(data, at, end);
   }
@@ -186,24 +188,22 @@ export class EntityWalk {
   ): Delimiter | null {
     if (this.#levels.length === 0) return null;
     for (let at = from; at < end; ) {
-      const lineEnds = startsWithDashes(data, at) ? data.indexOf(CRLF, at) : -1;
-      if (lineEnds >= 0 || isLast) {
-        const level = this.#levelOf(data.toString("latin1", at, lineEnd(data, at, lineEnds)));
-        if (level !== null) return { at, ...level };
-      }
+      const delimiter = this.#delimiterAt(data, at, isLast);
+      if (delimiter !== null && delimiter !== "unknown") return delimiter;
       const next = data.indexOf(CRLF_DASHES, at);
       at = next < 0 ? end : next + 2;
     }
     return null;
   }
 
-  /** Which level a line delimits, the innermost first. */
-  #levelOf(line: string): Omit<Delimiter, "at"> | null {
-    const bare = line.replace(/[ \t]{1,100}$/, "");
+  /** The line that begins at `at`, when it delimits a level, the innermost first; "unknown" when more is needed to know. */
+  #delimiterAt(data: Buffer, at: number, isLast: boolean): Delimiter | "unknown" | null {
+    if (data[at] !== DASH) return null;
     for (let level = this.#levels.length - 1; level >= 0; level--) {
-      const delimiter = this.#levels[level]?.delimiter;
-      const closes = bare === `${delimiter}--`;
-      if (closes || bare === delimiter) return { level, closes, length: line.length };
+      const { delimiter } = this.#levels[level] ?? {};
+      const line = delimiter === undefined ? null : readDelimiter(data, { at, isLast, delimiter });
+      if (line === "unknown") return line;
+      if (line !== null) return { at, level, ...line };
     }
     return null;
   }
@@ -253,17 +253,30 @@ function withoutComments(value: string): string {
     .trim();
 }
 
-function startsWithDashes(data: Buffer, at: number): boolean {
-  return data.subarray(at, at + 2).equals(DASHES.subarray(0, Math.max(1, Math.min(2, data.length - at))));
-}
-
 function endsLine(octets: Buffer): boolean {
   return octets.length >= 2 && octets.at(-1) === 10 && octets.at(-2) === 13;
 }
 
-function lineEnd(data: Buffer, at: number, found: number): number {
-  const end = found < 0 ? data.length : found;
-  return Math.min(end, at + MAX_DELIMITER_LINE);
+/** Octet by octet, and no further than it may be one: a body may be full of lines that begin like it. */
+function readDelimiter(
+  data: Buffer,
+  { at, isLast, delimiter }: { readonly at: number; readonly isLast: boolean; readonly delimiter: Buffer },
+): Pick<Delimiter, "closes" | "length"> | "unknown" | null {
+  const missing = isLast ? null : "unknown";
+  for (let n = 0; n < delimiter.length; n++) {
+    if (at + n >= data.length) return missing;
+    if (data[at + n] !== delimiter[n]) return null;
+  }
+  let end = at + delimiter.length;
+  const closes = data[end] === DASH && data[end + 1] === DASH;
+  if (closes) end += 2;
+  const furthest = end + MAX_BLANKS;
+  while (end < furthest && (data[end] === 32 || data[end] === 9)) end++;
+  if (data[end] === 13 && data[end + 1] === 10) return { closes, length: end - at };
+  if (isLast) return end === data.length ? { closes, length: end - at } : null;
+  // A dash or a CR at the end of what is there may have its second behind it.
+  const isOpen = end === data.length || (end === data.length - 1 && (data[end] === DASH || data[end] === 13));
+  return isOpen ? "unknown" : null;
 }
 
 /** How many octets at the end of `data` may be the beginning of `wanted`. */

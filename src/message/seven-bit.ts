@@ -40,8 +40,10 @@ export class SevenBitSurvey {
     asItIs: () => {},
   });
 
-  take(octets: Uint8Array): void {
+  /** False: it cannot be converted, whatever follows. */
+  take(octets: Uint8Array): boolean {
     this.#walk.take(octets);
+    return !this.#refused;
   }
 
   /** null: it cannot be converted. "none": there is nothing to convert. */

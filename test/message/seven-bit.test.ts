@@ -162,6 +162,17 @@ describe("not converted", () => {
     expect(convert(raw)?.toString()).toContain(`--b\r\n${signed.join("\r\n")}\r\n--b\r\n`);
   });
 
+  test("lines that begin like a delimiter cost no more than others", () => {
+    const blanks = `--b${" ".repeat(390)}x\r\nä\r\n`;
+    const many = ["--x\r\nä\r\n".repeat(200_000), blanks.repeat(10_000), "--b\r\n\r\nx\r\n".repeat(200_000)];
+    for (const lines of many) {
+      const raw = mixed(UTF8, "", "ä", lines);
+      const startedAt = performance.now();
+      expect(convert(raw, 65_536)?.length).toBeGreaterThan(lines.length);
+      expect(performance.now() - startedAt).toBeLessThan(2000);
+    }
+  });
+
   test("a thousand multiparts within each other end soon", () => {
     const lines = Array.from({ length: 1000 }, (_, n) => [
       `Content-Type: multipart/mixed; boundary=b${n}`,
