@@ -35,8 +35,8 @@ export interface Attempt {
 export interface Deliverer {
   /** One outcome per recipient of the attempt, in its order. */
   attempt(attempt: Attempt): Promise<readonly Outcome[]>;
-  /** Does one of its servers greet us, as far as a message could follow? Sends none. Bounded in time; never rejects. */
-  answers(destination: Destination): Promise<boolean>;
+  /** Does one of its servers greet us, as far as a message could follow? Sends none. Bounded in time; never rejects. Its addresses are told. */
+  answers(destination: Destination, onAddress?: (address: string) => void): Promise<boolean>;
   /** How many attempts for this destination may run side by side, those under way included; 0 once it is closed. */
   capacity(destinationKey: string): number;
   /** Closes idle connections and waits for busy ones, at most `graceMs`. */

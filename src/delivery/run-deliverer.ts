@@ -298,7 +298,11 @@ function inOrder(attempt: Attempt, outcomes: readonly Outcome[]): readonly Outco
 }
 
 /** Opens a connection to the first server that greets us; it rests in the pool for the mail that follows. */
-async function answers(parts: Parts, destination: Destination): Promise<boolean> {
+async function answers(
+  parts: Parts,
+  destination: Destination,
+  onAddress: (address: string) => void,
+): Promise<boolean> {
   const { options, pool } = parts;
   const deadlineAt = performance.now() + LOOK_MS;
   const hosts = await resolveHosts(destination, {
@@ -308,8 +312,10 @@ async function answers(parts: Parts, destination: Destination): Promise<boolean>
     mxPort: options.mxPort ?? SMTP_PORT,
   });
   for (const host of "result" in hosts ? [] : hosts) {
-    const ways = await waysTo(parts, host);
-    for (const way of "result" in ways ? [] : ways) {
+    const found = await waysTo(parts, host);
+    const ways = "result" in found ? [] : found;
+    for (const { address } of ways) onAddress(address);
+    for (const way of ways) {
       if (performance.now() > deadlineAt || pool.capacity() === 0) return false;
       const opened = await openWay(parts, way, { deadlineAt, requireTls: false });
       if (!opened.ok) continue;
@@ -359,9 +365,9 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
       }
       return inOrder(attempt, progress.settled);
     },
-    async answers(destination) {
+    async answers(destination, onAddress = () => {}) {
       try {
-        return await answers(parts, destination);
+        return await answers(parts, destination, onAddress);
       } catch (error) {
         options.log.error(
           { err: error, destination: destination.key },

@@ -83,6 +83,7 @@ export async function openDoor(
         return { known: answer.known, text: answer.known === "yes" ? answer.words : answer.text };
       },
       reverseName: (ip) => verifiedName(resolver, { ip, timeoutMs: REVERSE_NAME_MS }),
+      onClient: (ip) => delivery.queue.heardFrom(ip),
       bodyFolder: stores.spool.folder,
       newBodyFile: () => stores.spool.incoming(),
       clock,

@@ -106,6 +106,7 @@ export class Connection extends SMTPConnection implements StreamReader {
     const refusal =
       refuseClient(this.dialog) ??
       refuseConnection(this.dialog, { all: counts.all(), ofClient: counts.of(ip) }, services);
+    if (refusal === null) services.onClient?.(ip);
     if (refusal === null && services.reverseName !== null && !isTrusted(services.snapshot(), ip))
       void services.reverseName(ip).then((name) => this.#named(ip, name));
     return refusal;

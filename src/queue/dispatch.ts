@@ -63,7 +63,8 @@ export class Dispatcher {
   /** Everything marked "active" by this process that waits for a place or is being dialled. */
   readonly #works = new Set<Work>();
   readonly #budget = createBodyBudget();
-  readonly #lifeSigns: LifeSigns;
+  /** The watch over our own servers that do not answer. */
+  readonly lifeSigns: LifeSigns;
   readonly #overtaken: Overtaken;
   /** Lanes that could go on but for a global limit, the longest waiting first. */
   readonly #starved = new Set<Lane>();
@@ -77,7 +78,7 @@ export class Dispatcher {
       ...options,
       onDue: (key) => this.noteDue(key, options.clock.now()),
     });
-    this.#lifeSigns = createLifeSigns({
+    this.lifeSigns = createLifeSigns({
       ...options,
       onAlive: (key) => this.#answersAgain(key),
       onDead: (key, kind, outcome) => this.#isDead(key, kind, outcome),
@@ -95,7 +96,7 @@ export class Dispatcher {
       lane.failures = failures;
       lane.closedUntil = nextProbeAt;
       lane.lastFailure = outcome;
-      this.#lifeSigns.failed(key, "routes");
+      this.lifeSigns.failed(key, "routes");
     }
     this.wakeAll();
   }
@@ -103,7 +104,7 @@ export class Dispatcher {
   /** Begins nothing more; what was taken but not dialled goes back to disk. */
   stop(): void {
     this.#running = false;
-    this.#lifeSigns.stop();
+    this.lifeSigns.stop();
     this.#overtaken.stop();
     for (const lane of this.#lanes.values()) {
       lane.cancelTimer?.();
@@ -157,11 +158,6 @@ export class Dispatcher {
     return lanes.flatMap((lane) => openLane(lane, this.#options.clock.now()));
   }
 
-  /** Something was heard of a server, or routes were changed: looks at once which of our own answer again. */
-  lookForLife(): void {
-    this.#lifeSigns.lookNow();
-  }
-
   #answersAgain(key: string): void {
     const lane = this.#lane(key);
     lane.closedUntil = 0;
@@ -178,7 +174,7 @@ export class Dispatcher {
     this.#options.spool.commit(statements).catch((error: unknown) => {
       this.#options.log.warn({ err: error, destination: key }, "back-off not remembered");
     });
-    this.#lifeSigns.failed(key, kind);
+    this.lifeSigns.failed(key, kind);
     this.#pump(lane);
   }
 
@@ -263,7 +259,7 @@ export class Dispatcher {
   /** Nothing waits for the destination: what is known of it is forgotten. */
   #letGo(lane: Lane): void {
     const forget = openLane(lane, this.#options.clock.now());
-    this.#lifeSigns.forget(lane.key);
+    this.lifeSigns.forget(lane.key);
     this.#overtaken.forget(lane.key);
     if (isIdle(lane)) this.#lanes.delete(lane.key);
     if (forget.length === 0) return;
@@ -313,7 +309,7 @@ export class Dispatcher {
     const { kind } = work.destination;
     const seen = { ...run, outcome: run.outcomes[0], messageId: work.message.id, kind };
     const judgement = judgeLane(lane, seen, this.#judging());
-    this.#lifeSigns.ended(lane.key, { ...seen, closed: judgement.closed });
+    this.lifeSigns.ended(lane.key, { ...seen, closed: judgement.closed });
     this.#overtaken.ended(lane.key, seen);
     return judgement;
   }

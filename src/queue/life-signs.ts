@@ -26,6 +26,8 @@ interface Watched {
   greeted: boolean;
   lookedAt: number;
   looking: boolean;
+  /** The server's addresses, as of the last look. */
+  readonly addresses: Set<string>;
   /** It took a connection and lost a message: the look is to tell whether the server or the message is to blame. */
   suspect: Outcome | null;
   cancelTimer: (() => void) | null;
@@ -48,6 +50,8 @@ export interface LifeSigns {
   forget(key: string): void;
   /** Looks at all that are watched now: routes were changed, or something was heard of a server. */
   lookNow(): void;
+  /** A client has connected to us: when it is a server that is watched, it is looked at now. */
+  heardFrom(ip: string): void;
   stop(): void;
 }
 
@@ -78,6 +82,7 @@ export function createLifeSigns(options: LifeSignOptions): LifeSigns {
         greeted: false,
         lookedAt: 0,
         looking: false,
+        addresses: new Set(),
         suspect: null,
         cancelTimer: null,
       };
@@ -100,7 +105,7 @@ export function createLifeSigns(options: LifeSignOptions): LifeSigns {
     watched.lookedAt = clock.now();
     let found: Found = "silent";
     try {
-      found = await lookAt(key);
+      found = await lookAt(key, watched);
       if (found === "answers" && watched.suspect === null && hurries(watched))
         await spool.commit([hurryUnanswered(key)]);
     } catch (error) {
@@ -137,14 +142,15 @@ export function createLifeSigns(options: LifeSignOptions): LifeSigns {
     options.onAlive(key);
   }
 
-  async function lookAt(key: string): Promise<Found> {
+  async function lookAt(key: string, { addresses }: Watched): Promise<Found> {
     const [entry] = await spool.waiting(key, 1);
     if (entry === undefined) return "nothing waits";
     const destination = destinationNow(entry, options);
     // Routes were changed: taking the mail from disk moves it.
     if (destination.key !== key) return "answers";
     if (destination.kind === "mx") return "not ours";
-    return (await deliverer.answers(destination)) ? "answers" : "silent";
+    addresses.clear();
+    return (await deliverer.answers(destination, (address) => addresses.add(address))) ? "answers" : "silent";
   }
 
   function failed(key: string, kind: Destination["kind"]): void {
@@ -185,6 +191,15 @@ export function createLifeSigns(options: LifeSignOptions): LifeSigns {
     lookNow() {
       for (const [key, watched] of all) {
         plan(key, watched, Math.max(0, watched.lookedAt + SHORTEST_PAUSE_MS - clock.now()));
+      }
+    },
+    heardFrom(ip) {
+      if (all.size === 0) return;
+      for (const [key, watched] of all) {
+        if (!watched.addresses.has(ip)) continue;
+        // It may send all day while nothing can be sent to it.
+        const pauseMs = Math.max(SHORTEST_PAUSE_MS, waitMs(watched) / 10);
+        plan(key, watched, Math.max(0, watched.lookedAt + pauseMs - clock.now()));
       }
     },
     stop() {

@@ -82,6 +82,8 @@ export interface RunningQueue extends Queue {
   acceptReleased(item: ReleasedItem, message: MessageBody): Promise<"released" | "already">;
   /** Something was heard of a mail server, or routes were changed: looks at once which of our own answer again. */
   lookForLife(): void;
+  /** A client has connected to us: a mail server that sends is there again, maybe. Costs nothing while none is away. */
+  heardFrom(ip: string): void;
   /** For metrics. */
   figures(): QueueFigures;
 }
@@ -205,7 +207,8 @@ export async function createQueue(options: QueueOptions): Promise<RunningQueue> 
         throw error;
       }
     },
-    lookForLife: () => dispatcher.lookForLife(),
+    lookForLife: () => dispatcher.lifeSigns.lookNow(),
+    heardFrom: (ip) => dispatcher.lifeSigns.heardFrom(ip),
     figures: () => ({ ...dispatcher.figures(), unsettled: writer.pending() }),
     async close(graceMs) {
       if (closed) return;

@@ -63,6 +63,8 @@ export interface GatewayServices {
   readonly cramPasswords: CramPasswords;
   /** The verified reverse name of a stranger, or null; never rejects. Null: names are not looked up. */
   readonly reverseName: ((ip: string) => Promise<string | null>) | null;
+  /** A client has connected and is not refused; returns at once. Left out: nobody wants to know. */
+  readonly onClient?: (ip: string) => void;
   /** The folder of bodies that are too large for memory, and a new file in it. */
   readonly bodyFolder: string;
   readonly newBodyFile: () => BodyFileWriter;

@@ -271,6 +271,34 @@ test("a sign of life brings a look at once", async () => {
   expect(bench.clock.now()).toBeGreaterThan(START);
 });
 
+test("a server that connects to us is looked at, another one's connection says nothing", async () => {
+  queue = await bench.start();
+  bench.deliverer.script = isDown;
+  await queue.accept(ownMail("01h000000000000000aa"));
+  await bench.run(HOUR + 5 * SECOND);
+  bench.deliverer.script = takes;
+  bench.deliverer.greets = () => true;
+  const looks = bench.deliverer.looks;
+  queue.heardFrom("192.0.2.99");
+  await bench.run(100);
+  expect(bench.deliverer.looks).toBe(looks);
+  queue.heardFrom("192.0.2.7");
+  await bench.run(1 * SECOND);
+  expect(deliveredIds()).toEqual(["01h000000000000000aa"]);
+});
+
+test("a server that sends all day and takes nothing is not looked at each time", async () => {
+  queue = await bench.start();
+  bench.deliverer.script = isDown;
+  bench.deliverer.greets = () => true;
+  await queue.accept(ownMail("01h000000000000000aa"));
+  for (let n = 0; n < 3600; n++) {
+    await bench.run(SECOND);
+    queue.heardFrom("192.0.2.7");
+  }
+  expect(bench.deliverer.seen.length).toBeLessThan(100);
+}, 60_000);
+
 async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -104,8 +104,9 @@ export class ScriptedDeliverer implements Deliverer {
   greets: (destination: Destination, now: number) => boolean = () => false;
   looks = 0;
 
-  async answers(destination: Destination): Promise<boolean> {
+  async answers(destination: Destination, onAddress?: (address: string) => void): Promise<boolean> {
     this.looks++;
+    if (destination.kind === "routes") for (const { host } of destination.routes) onAddress?.(host);
     return this.greets(destination, this.#clock.now());
   }
 
