@@ -39,7 +39,7 @@ export interface StorageParts {
   /** The data directory; its databases are open. */
   readonly data: string;
   readonly reserve: DiskReserve;
-  readonly spool: Pick<Spool, "keepBody" | "removeBody">;
+  readonly spool: Pick<Spool, "keepBody" | "removeBody" | "onFileWritten">;
   /** Octets that must be free for mail to be taken; null: as is usual. */
   readonly minFree: () => number | null;
   readonly clock: Clock;
@@ -51,7 +51,7 @@ export interface StorageParts {
 
 /**
  * Makes the watch. Alarms: "disk-full" while new mail is refused for want of space, "data-files" while a file is not what it was, "storage"
- * when mail could not be written for another reason. Each is lifted when its cause is gone: every five seconds it looks, and tries.
+ * when mail, or the files of large mail, could not be written for another reason. Each is lifted when its cause is gone: every five seconds it looks, and tries.
  */
 export function createStorageWatch(parts: StorageParts): StorageWatch {
   const { data, reserve, spool, clock, log, onAlarm } = parts;
@@ -63,6 +63,10 @@ export function createStorageWatch(parts: StorageParts): StorageWatch {
   let displaced: string | null = null;
   /** Why the last write failed, until one does not. */
   let trouble: StoreError | null = null;
+  /** The same of body files: mail that needs none goes on, and says nothing about them. */
+  let fileTrouble: StoreError | null = null;
+  /** The newest failure of a file; who was to store that mail tells of it as well. */
+  let fileFailure: StoreError | null = null;
   let making = false;
   let tries = 0;
   let stopped = false;
@@ -81,7 +85,8 @@ export function createStorageWatch(parts: StorageParts): StorageWatch {
     tell();
   };
   const tell = (): void => {
-    const why = full ?? (trouble?.kind === "disk-full" ? trouble.message : null);
+    const troubles = [trouble, fileTrouble].filter((one) => one !== null);
+    const why = full ?? troubles.find(({ kind }) => kind === "disk-full")?.message ?? null;
     onAlarm(
       "disk-full",
       why === null
@@ -89,11 +94,12 @@ export function createStorageWatch(parts: StorageParts): StorageWatch {
         : `There is no space for mail. It is refused with 452, and its senders try again; what is here is delivered. On the disk of "${data}" ${why}. Make room on it.`,
     );
     onAlarm("data-files", displaced);
+    const other = troubles.find(({ kind }) => kind !== "disk-full");
+    const which =
+      other !== undefined && other === fileTrouble ? "Large mail, whose body needs a file," : "Mail";
     onAlarm(
       "storage",
-      trouble === null || trouble.kind === "disk-full"
-        ? null
-        : `Mail cannot be stored and is refused with 451: ${trouble.message}`,
+      other === undefined ? null : `${which} cannot be stored and is refused with 451: ${other.message}`,
     );
   };
   const refresh = (): void => {
@@ -130,7 +136,7 @@ export function createStorageWatch(parts: StorageParts): StorageWatch {
   const turn = async (): Promise<void> => {
     displaced = places.difference();
     refresh();
-    if (trouble !== null && displaced === null) await tryToWrite();
+    if ((trouble ?? fileTrouble) !== null && displaced === null) await tryToWrite();
     await keepReserve();
     if (!stopped) tell();
   };
@@ -141,6 +147,15 @@ export function createStorageWatch(parts: StorageParts): StorageWatch {
         if (!stopped) cancel = clock.after(LOOK_EVERY_MS, begin);
       });
   };
+  spool.onFileWritten((failure) => {
+    fileFailure = failure;
+    if (failure === fileTrouble) return;
+    if (failure !== null) displaced = places.difference();
+    // Of the same trouble the first words stay. In a folder that is gone nothing can be written: that is said already.
+    if (failure === null || displaced !== null) fileTrouble = null;
+    else if (fileTrouble?.kind !== failure.kind) fileTrouble = failure;
+    tell();
+  });
   let cancel = clock.after(0, begin);
   return {
     refusal(bytes) {
@@ -162,7 +177,7 @@ export function createStorageWatch(parts: StorageParts): StorageWatch {
     failed(error) {
       if (!(error instanceof StoreError) || (error.kind !== "disk-full" && error.kind !== "failed")) return;
       displaced = places.difference();
-      trouble = error;
+      if (error !== fileFailure) trouble = error;
       refresh();
       tell();
     },

@@ -47,12 +47,14 @@ export class BodyFileWriter {
   #work: Promise<void> = Promise.resolve();
   /** Blocks handed over that are not written yet. */
   #waiting = 0;
-  #failure: unknown = null;
+  #failure: StoreError | null = null;
   #closed = false;
+  readonly #onFailure: (error: StoreError) => void;
 
-  /** `path` must be new: an old body is never overwritten. */
-  constructor(path: string) {
+  /** `path` must be new: an old body is never overwritten. `onFailure` hears of the failure at once, also when nobody asks for the end. */
+  constructor(path: string, onFailure: (error: StoreError) => void = () => {}) {
     this.path = path;
+    this.#onFailure = onFailure;
   }
 
   /** Octets taken so far. */
@@ -84,11 +86,10 @@ export class BodyFileWriter {
     try {
       if (this.#failure === null) await this.#file?.datasync();
     } catch (error) {
-      this.#failure = error;
+      this.#fail(error);
     }
     await this.#close();
-    if (this.#failure !== null)
-      throw bodyError(`the message body could not be written to ${this.path}`, this.#failure);
+    if (this.#failure !== null) throw this.#failure;
     return { path: this.path, from: 0, bytes: this.#size, sum: sumText(this.#sum) };
   }
 
@@ -134,8 +135,13 @@ export class BodyFileWriter {
       this.#unsynced = 0;
       await this.#file.datasync();
     } catch (error) {
-      this.#failure = error;
+      this.#fail(error);
     }
+  }
+
+  #fail(error: unknown): void {
+    this.#failure = bodyError(`the message body could not be written to ${this.path}`, error);
+    this.#onFailure(this.#failure);
   }
 }
 

@@ -4,6 +4,7 @@ import { mkdir, open, readdir, rename, stat, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { FilePart } from "../message/body.ts";
 import { BLOCK_BYTES, BodyFileWriter, bodyError, chainedSum, damaged, sumText } from "./body-file.ts";
+import type { StoreError } from "./database.ts";
 
 const SUFFIX = ".eml";
 const INCOMING = "incoming-";
@@ -26,6 +27,8 @@ export interface SpoolBodies {
   write(name: string, bytes: Uint8Array): Promise<void>;
   /** A new file for a body that comes in piece by piece. */
   incoming(): BodyFileWriter;
+  /** Calls back with each failed write of a file, and with null for one that succeeded. */
+  onWritten(tell: (failure: StoreError | null) => void): void;
   /** Is it a finished file of `incoming`? */
   isIncoming(part: FilePart): boolean;
   /** Gives a finished file of `incoming` its name; resolves when that is on the disk. Rejects with StoreError and leaves no file of that name. */
@@ -54,6 +57,12 @@ export async function openSpoolBodies(folder: string, sync = syncOnce): Promise<
   /** Files that are removed when nobody holds them any more. A process that dies leaves them to the sweep. */
   const doomed = new Set<string>();
   let lastIncoming = 0;
+  let written: (failure: StoreError | null) => void = () => {};
+  const failure = (what: string, cause: unknown): StoreError => {
+    const error = bodyError(what, cause);
+    written(error);
+    return error;
+  };
 
   async function remove(name: string): Promise<void> {
     if (holds > 0) {
@@ -63,15 +72,22 @@ export async function openSpoolBodies(folder: string, sync = syncOnce): Promise<
     await unlink(join(folder, name)).catch(() => {});
   }
   return {
-    incoming: () => new BodyFileWriter(join(folder, `${INCOMING}${process.pid}-${++lastIncoming}`)),
+    onWritten(tell) {
+      written = tell;
+    },
+    incoming: () =>
+      new BodyFileWriter(join(folder, `${INCOMING}${process.pid}-${++lastIncoming}`), (error) =>
+        written(error),
+      ),
     isIncoming: ({ path }) => dirname(path) === folder && basename(path).startsWith(INCOMING),
     async adopt({ path }, name) {
       try {
         await rename(path, join(folder, name));
         await syncFolder();
+        written(null);
       } catch (error) {
         await remove(name);
-        throw bodyError(`the message body could not be kept as ${join(folder, name)}`, error);
+        throw failure(`the message body could not be kept as ${join(folder, name)}`, error);
       }
     },
     part: (name, bytes) => ({ path: join(folder, name), from: 0, bytes, sum: chainedSumIn(name) }),
@@ -86,9 +102,10 @@ export async function openSpoolBodies(folder: string, sync = syncOnce): Promise<
           await file.close();
         }
         await syncFolder();
+        written(null);
       } catch (error) {
         await remove(name);
-        throw bodyError(`the message body could not be written to ${join(folder, name)}`, error);
+        throw failure(`the message body could not be written to ${join(folder, name)}`, error);
       }
     },
     async read(name, maxBytes) {

@@ -34,6 +34,8 @@ export interface Spool extends SpoolReader, UnreportedReader {
   readonly folder: string;
   /** A new file for a body that is too large for memory and comes in piece by piece. */
   incoming(): BodyFileWriter;
+  /** Calls back with each failed write of a body file, and with null for one that succeeded. */
+  onFileWritten(tell: (failure: StoreError | null) => void): void;
   /** Puts a body where it belongs: small ones go into the row, others into a synced file. Rejects with StoreError. */
   keepBody(id: string, seq: number, body: MessageBody): Promise<KeptBody>;
   /** True when `keepBody` would use a file. */
@@ -101,6 +103,7 @@ export async function openSpool(options: {
     commit: (unit) => database.commit(unit),
     folder: bodiesFolder,
     incoming: () => bodies.incoming(),
+    onFileWritten: (tell) => bodies.onWritten(tell),
     needsFile: (body) => isLarge(body) || body.length > maxBodyInRowBytes,
     async keepBody(id, seq, body) {
       if (!isLarge(body)) {

@@ -17,6 +17,7 @@ import { silentLog } from "../../src/observe/log.ts";
 import { createStorageWatch, type StorageWatch } from "../../src/queue/watch-storage.ts";
 import { StoreError } from "../../src/store/database.ts";
 import { createDiskReserve, type DiskReserve } from "../../src/store/disk-reserve.ts";
+import { openSpoolBodies, type SpoolBodies } from "../../src/store/spool-bodies.ts";
 import { START, TurnedClock } from "../queue/queue-kit.ts";
 
 const MB = 1024 * 1024;
@@ -30,13 +31,16 @@ let minFree: number | null = null;
 let disk = { total: 1000 * MB, free: 500 * MB, inodes: 100_000, inodesFree: 50_000 };
 let canWrite = true;
 let planned = 0;
+let tries = 0;
+let bodies: SpoolBodies;
 const alarms = new Map<string, string>();
 
-beforeEach(() => {
+beforeEach(async () => {
   data = mkdtempSync(join(tmpdir(), "gatepost-storage-"));
   for (const name of ["spool.db", "spool.db-wal", "gatepost.db"])
     writeFileSync(join(data, name), "x".repeat(5000));
   for (const name of ["spool", "vault"]) mkdirSync(join(data, name));
+  bodies = await openSpoolBodies(join(data, "spool"));
   disk = { total: 1000 * MB, free: 500 * MB, inodes: 100_000, inodesFree: 50_000 };
   minFree = null;
   canWrite = true;
@@ -58,8 +62,14 @@ beforeEach(() => {
     look: () => disk,
     onAlarm: (name, words) => void (words === null ? alarms.delete(name) : alarms.set(name, words)),
     spool: {
+      onFileWritten(tell) {
+        bodies.onWritten(tell);
+      },
       async keepBody(_id, _seq, body) {
         if (!canWrite) throw new StoreError("failed", "read-only file system");
+        const name = `try-${++tries}.eml`;
+        await bodies.write(name, body as Uint8Array);
+        await bodies.remove(name);
         return { file: null, inRow: null, body };
       },
       async removeBody() {},
@@ -242,5 +252,49 @@ test("a disk that takes no writes is told, until it does again, with mail or wit
   watch.failed(new StoreError("disk-full", "no space left"));
   expect(alarms.get("disk-full")).toContain("no space left");
   watch.written();
+  expect(alarms.size).toBe(0);
+});
+
+test("a body file that cannot be written is told, whatever small mail does, until one can be", async () => {
+  await turn(6000);
+  // A name that is taken: the write fails as one into a folder without rights does.
+  const taken = new Set<string>();
+  const take = (name: string) => {
+    taken.add(name);
+    writeFileSync(join(data, "spool", name), "");
+  };
+  const large = async () => {
+    const file = bodies.incoming();
+    file.write(new Uint8Array(400_000));
+    await file.finish();
+  };
+  for (let n = 1; n < 9; n++) take(`incoming-${process.pid}-${n}`);
+  for (let n = tries + 1; n < tries + 9; n++) take(`try-${n}.eml`);
+  for (let n = 0; n < 4; n++) {
+    const error = await large().catch((caught: unknown) => caught);
+    expect(error).toBeInstanceOf(StoreError);
+    watch.written();
+    expect(alarms.get("storage")).toStartWith("Large mail, whose body needs a file, cannot be stored");
+    await turn(5500);
+    expect(watch.refusal(0)).toBeNull();
+  }
+  expect(alarms.get("storage")).toContain("EEXIST");
+  for (const name of taken) rmSync(join(data, "spool", name), { force: true });
+  await turn(11_000);
+  expect(alarms.size).toBe(0);
+  // One whose sender goes away before its end, and one of the middle size, which the queue tells of as well.
+  take(`incoming-${process.pid}-5`);
+  const file = bodies.incoming();
+  file.write(new Uint8Array(100_000));
+  for (let n = 0; !alarms.has("storage") && n < 500; n++) await Bun.sleep(2);
+  await file.discard();
+  expect(alarms.has("storage")).toBe(true);
+  await bodies.write("whole.eml", new Uint8Array(10));
+  expect(alarms.size).toBe(0);
+  const error = await bodies.write("whole.eml", new Uint8Array(10)).catch((caught: unknown) => caught);
+  watch.failed(error);
+  watch.written();
+  expect(alarms.get("storage")).toStartWith("Large mail");
+  await turn(11_000);
   expect(alarms.size).toBe(0);
 });
