@@ -60,6 +60,11 @@ const BY_DETAIL: Readonly<Record<string, Explanation>> = {
     advice: "Tell your mail administrator: the routing of that domain is wrong.",
   },
   "4.7": { meaning: "The message could not be delivered in the time allowed.", advice: ASK_OTHERWISE },
+  "6.3": {
+    meaning: "The recipient's mail server cannot handle the form of this message.",
+    advice:
+      "Send it without a digital signature, as plain text, or with what it holds in an attached archive.",
+  },
   "7.1": {
     meaning: "The recipient's mail server does not accept this message from this sender.",
     advice: "Read its answer above: it often says why. Otherwise ask the recipient's administrator.",

@@ -165,3 +165,9 @@ test("a long hostile answer costs no time", () => {
   for (let i = 0; i < 100; i++) causeOf({ code: 550, enhanced: null, text, via: "mx" });
   expect(performance.now() - from).toBeLessThan(2000);
 });
+
+test("what cannot be converted for a server without 8BITMIME: what would help", () => {
+  const text =
+    "The message has 8-bit text and cannot be converted without breaking its signature or structure";
+  expect(explainReply({ code: null, enhanced: "5.6.3", text, via: "mx" }).advice).toContain("signature");
+});
