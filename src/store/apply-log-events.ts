@@ -19,6 +19,7 @@ const insertMessage = prepare<{
   readonly headerAddress: string | null;
   readonly subject: string;
   readonly size: number;
+  readonly refusal: string | null;
 }>(
   sqlBuilder
     .insert(message)
@@ -32,6 +33,7 @@ const insertMessage = prepare<{
       headerAddress: p("headerAddress"),
       subject: p("subject"),
       size: p("size"),
+      refusal: p("refusal"),
     })
     .onConflictDoNothing(),
   uncounted,
@@ -176,6 +178,7 @@ function messageStatements(record: MessageRecord, json: string): Statement[] {
       headerAddress: headerAddress === "" || headerAddress === sender.toLowerCase() ? null : headerAddress,
       subject: record.subject,
       size: record.size,
+      refusal: /^[45]/.test(record.reply) ? record.reply : null,
     }),
     insertDetail({ id, record: json }),
   ];

@@ -8,6 +8,7 @@ import quarantineSender from "../../drizzle/gatepost/0006_quarantine_sender.sql"
 import undeliverable from "../../drizzle/gatepost/0007_undeliverable.sql" with { type: "text" };
 import knownRecipients from "../../drizzle/gatepost/0008_known_recipients.sql" with { type: "text" };
 import tokenEnd from "../../drizzle/gatepost/0009_token_end.sql" with { type: "text" };
+import logClients from "../../drizzle/gatepost/0010_log_clients.sql" with { type: "text" };
 import type { Migration } from "./migration.ts";
 
 export const gatepostMigrations: readonly Migration[] = [
@@ -20,4 +21,5 @@ export const gatepostMigrations: readonly Migration[] = [
   { name: "0007_undeliverable", sql: undeliverable },
   { name: "0008_known_recipients", sql: knownRecipients },
   { name: "0009_token_end", sql: tokenEnd },
+  { name: "0010_log_clients", sql: logClients },
 ];

@@ -73,6 +73,8 @@ export const message = sqliteTable("message", {
   headerAddress: caselessText("header_address"),
   subject: text("subject").notNull(),
   size: integer("size").notNull(),
+  /** Our 4yz or 5yz to the transaction; null: it was taken, or it is older than this column. */
+  refusal: text("refusal"),
 });
 
 /** `record`: the JSON text of the message event, kept as it came from the outbox. */

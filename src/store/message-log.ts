@@ -10,6 +10,8 @@ export interface LogLine {
   readonly headerFrom: string;
   readonly subject: string;
   readonly size: number;
+  /** Our 4yz or 5yz to the whole; null: it was taken, or it is an old one. */
+  readonly refusal: string | null;
   readonly recipients: readonly {
     readonly address: string;
     readonly state: RecipientState;
@@ -18,7 +20,7 @@ export interface LogLine {
 }
 
 export interface LogFilter {
-  /** Free text: an address, a domain, an id, or words of the subject. */
+  /** Free text: an address, a domain, a client's address or network, an id, or words of the subject or of a reply. */
   readonly text?: string;
   readonly sender?: string;
   readonly recipient?: string;
@@ -26,6 +28,12 @@ export interface LogFilter {
   readonly domain?: string;
   readonly state?: RecipientState;
   readonly rule?: string;
+  /** The client's address, or its network as `203.0.113.0/24`. */
+  readonly client?: string;
+  /** A mail server it was handed to, by part of its name or address. */
+  readonly server?: string;
+  /** A part of what we answered, or of what a mail server answered. */
+  readonly reply?: string;
   readonly since?: number;
   readonly until?: number;
   readonly limit: number;

@@ -80,6 +80,7 @@ async function linesOf(reader: DatabaseReader, ids: readonly string[]): Promise<
     headerFrom: row.headerFrom,
     subject: row.subject,
     size: row.size,
+    refusal: row.refusal,
     recipients: (byMessage.get(row.id) ?? []).map(({ address, state, rule }) => ({ address, state, rule })),
   }));
 }

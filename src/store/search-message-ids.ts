@@ -1,5 +1,6 @@
 // Finds the ids of messages for a search: walks the narrowest index in steps, newest first, within a time limit.
 import { type SQL, sql } from "drizzle-orm";
+import { networkMatcher } from "../message/address.ts";
 import type { DatabaseReader, SqlRow } from "./database.ts";
 import { firstIdAt } from "./message-id-range.ts";
 import type { LogFilter } from "./message-log.ts";
@@ -14,7 +15,9 @@ const TIME_LIMIT_MS = 900;
 /** How far an index is counted to find the narrowest. */
 const PROBE = 5000;
 
-type IndexedTerm = Exclude<SearchTerm, { readonly kind: "word" | "id" }>;
+type IndexedTerm = Exclude<SearchTerm, { readonly kind: "word" | "id" | "server" | "reply" }>;
+type NetworkTerm = Extract<SearchTerm, { readonly kind: "network" }>;
+const UNINDEXED: ReadonlySet<SearchTerm["kind"]> = new Set(["word", "id", "server", "reply"]);
 interface Range {
   readonly from: string | null;
   readonly before: string | null;
@@ -42,6 +45,8 @@ export async function searchMessageIds(
   const conditions = [...terms.map(condition), ...times(filter)];
   const range = idRange(filter, terms);
   const source = await narrowest(reader, terms, range);
+  // An address as text does not say whether it is in a network: what is left by then is looked at here.
+  const networks = terms.flatMap((term) => (term.kind === "network" ? [networkMatcher([term.network])] : []));
   const found: string[] = [];
   let before = range.before;
   for (let step = FIRST_STEP; ; step = Math.min(step * 4, MAX_STEP)) {
@@ -51,10 +56,13 @@ export async function searchMessageIds(
     const where = conditions.length === 0 ? sql`` : sql`where ${sql.join(conditions, sql` and `)}`;
     const rows = await run(
       reader,
-      sql`select m.id from (${candidates}) c cross join message m on m.id = c.id ${where}
-          order by m.id desc limit ${filter.limit - found.length}`,
+      sql`select m.id, m.client_ip from (${candidates}) c cross join message m on m.id = c.id ${where}
+          order by m.id desc limit ${networks.length > 0 ? step : filter.limit - found.length}`,
     );
-    for (const row of rows) found.push(String(row[0]));
+    for (const row of rows) {
+      if (networks.length > 0 && !networks.every((holds) => holds(String(row[1])))) continue;
+      if (found.length < filter.limit) found.push(String(row[0]));
+    }
     before = String(last[0]);
     if (found.length >= filter.limit || Number(last[1]) < step) break;
     if (performance.now() > deadline) return { ids: found, cutAt: before };
@@ -88,7 +96,13 @@ async function narrowest(
   terms: readonly SearchTerm[],
   range: Range,
 ): Promise<Source> {
-  const indexed = terms.filter((term): term is IndexedTerm => term.kind !== "word" && term.kind !== "id");
+  const indexed: IndexedTerm[] = [];
+  for (const term of terms) {
+    if (UNINDEXED.has(term.kind)) continue;
+    // Much of the log came from there: it is found sooner in the order of time.
+    if (term.kind === "network" && (await isWide(reader, term))) continue;
+    indexed.push(term as IndexedTerm);
+  }
   let best: Source = (inRange, limit) => part(sql`message`, sql`id`, sql`1`, inRange, limit);
   let fewest = Number.POSITIVE_INFINITY;
   for (const term of indexed) {
@@ -105,6 +119,19 @@ async function narrowest(
   return best;
 }
 
+async function isWide(reader: DatabaseReader, term: NetworkTerm): Promise<boolean> {
+  const rows = await run(
+    reader,
+    sql`select count(*) from (select 1 from message where ${prefixed(sql`client_ip`, term)} limit ${PROBE})`,
+  );
+  return Number(rows[0]?.[0]) >= PROBE;
+}
+
+/** "g" sorts after all that addresses are written with. */
+function prefixed(column: SQL, { prefix }: NetworkTerm): SQL {
+  return sql`${column} >= ${prefix} and ${column} < ${`${prefix}g`}`;
+}
+
 /** The newest ids for a term, straight from its index. */
 function candidatesOf(term: IndexedTerm, range: Range, limit: number): SQL {
   const recipients = (where: SQL): SQL => part(sql`message_recipient`, sql`message_id`, where, range, limit);
@@ -114,6 +141,10 @@ function candidatesOf(term: IndexedTerm, range: Range, limit: number): SQL {
       return recipients(sql`rule = ${term.rule}`);
     case "state":
       return recipients(sql`state = ${term.state}`);
+    case "client":
+      return messages(sql`client_ip = ${term.ip}`);
+    case "network":
+      return messages(prefixed(sql`client_ip`, term));
     case "domain":
       return union(
         [recipients(sql`domain = ${term.domain}`), messages(sql`sender_domain = ${term.domain}`)],
@@ -175,14 +206,36 @@ function condition(term: SearchTerm): SQL {
         : sql`m.sender_domain = ${term.value}`;
     case "party":
       return sql`(${condition({ ...term, kind: "sender" })} or ${condition({ ...term, kind: "recipient" })})`;
-    case "word": {
-      const tests = term.patterns.map(
-        (pattern) => sql`m.subject like ${pattern} escape '\\' or m.header_from like ${pattern} escape '\\'
-          or m.sender like ${pattern} escape '\\' or ${recipient(sql`r.address like ${pattern} escape '\\'`)}`,
+    case "client":
+      return sql`m.client_ip = ${term.ip}`;
+    case "network":
+      return prefixed(sql`m.client_ip`, term);
+    case "server":
+      return any(term.patterns, (like) => attempted(sql`o.value ->> 'server' ${like}`));
+    case "reply":
+      return any(
+        term.patterns,
+        (like) => sql`m.refusal ${like} or ${recipient(sql`r.words ${like}`)}
+        or ${attempted(sql`o.value ->> 'text' ${like}`)}`,
       );
-      return sql`(${sql.join(tests, sql` or `)})`;
-    }
+    case "word":
+      return any(
+        term.patterns,
+        (like) => sql`m.subject ${like} or m.header_from ${like} or m.sender ${like} or m.refusal ${like}
+          or ${recipient(sql`(r.address ${like} or r.words ${like})`)}
+          or ${attempted(sql`(o.value ->> 'text' ${like} or o.value ->> 'server' ${like})`)}`,
+      );
   }
+}
+
+/** Some attempt's outcome of message `m`. */
+function attempted(where: SQL): SQL {
+  return sql`exists (select 1 from attempt a, json_each(a.outcomes) o where a.message_id = m.id and ${where})`;
+}
+
+function any(patterns: readonly string[], test: (like: SQL) => SQL): SQL {
+  const tests = patterns.map((pattern) => test(sql`like ${pattern} escape '\\'`));
+  return sql`(${sql.join(tests, sql` or `)})`;
 }
 
 function run(reader: DatabaseReader, query: SQL): Promise<readonly SqlRow[]> {

@@ -1,5 +1,5 @@
 // What a person's search words mean: an id, an address, a domain, or words to look for. Pure; bounded whatever is typed.
-import { addressKey, domainKey } from "../message/address.ts";
+import { addressKey, domainKey, type IpNetwork, parseNetwork } from "../message/address.ts";
 import type { LogFilter } from "./message-log.ts";
 
 // Hostile or pasted input: more than this is cut off.
@@ -17,6 +17,10 @@ export type SearchTerm =
   | { readonly kind: "domain"; readonly domain: string }
   | { readonly kind: "state"; readonly state: NonNullable<LogFilter["state"]> }
   | { readonly kind: "rule"; readonly rule: string }
+  /** `network` null: that one address. `prefix`: how all texts of its addresses begin. */
+  | { readonly kind: "client"; readonly ip: string }
+  | { readonly kind: "network"; readonly network: IpNetwork; readonly prefix: string }
+  | { readonly kind: "server" | "reply"; readonly patterns: readonly string[] }
   | { readonly kind: "word"; readonly patterns: readonly string[] };
 
 /** The conditions of a filter; all must hold. */
@@ -27,6 +31,12 @@ export function searchTerms(filter: LogFilter): SearchTerm[] {
   if (filter.domain !== undefined) terms.push({ kind: "domain", domain: domainKey(filter.domain) });
   if (filter.rule !== undefined) terms.push({ kind: "rule", rule: filter.rule });
   if (filter.state !== undefined) terms.push({ kind: "state", state: filter.state });
+  if (filter.client !== undefined)
+    terms.push(clientTerm(filter.client) ?? { kind: "client", ip: filter.client.slice(0, MAX_TEXT) });
+  for (const kind of ["server", "reply"] as const) {
+    const words = (filter[kind] ?? "").slice(0, MAX_TEXT).trim();
+    if (words !== "") terms.push({ kind, patterns: likePatterns(words) });
+  }
   const text = (filter.text ?? "").slice(0, MAX_TEXT).trim();
   if (text !== "") terms.push(...textTerms(text));
   return terms;
@@ -35,13 +45,39 @@ export function searchTerms(filter: LogFilter): SearchTerm[] {
 function textTerms(text: string): SearchTerm[] {
   if (/^[0-9a-hjkmnp-tv-z]{20}$/.test(text)) return [{ kind: "id", id: text }];
   if (/^[^\s@]*@[^\s@]+\.[^\s@]+$/.test(text)) return [partyTerm("party", text)];
-  if (/^[a-z0-9-]+(\.[a-z0-9-]+)+$/i.test(text)) {
+  const client = clientTerm(text);
+  if (client !== null) return [client];
+  // `5.6.0` is a part of a reply: no domain ends in a number.
+  if (/^[a-z0-9-]+(\.[a-z0-9-]+)+$/i.test(text) && !/\.\d+$/.test(text)) {
     return [{ kind: "party", by: "domain", value: domainKey(text) }];
   }
   return text
     .split(/\s+/)
     .slice(0, MAX_WORDS)
     .map((word) => ({ kind: "word", patterns: likePatterns(word) }));
+}
+
+/** `203.0.113.7`, `203.0.113.0/24`, `2001:db8::/32`; null: neither. */
+function clientTerm(text: string): SearchTerm | null {
+  const parsed = parseNetwork(text);
+  if (!parsed.ok) return null;
+  const network = parsed.value;
+  const [base = "", bits = ""] = network.split("/");
+  if (bits === (base.includes(":") ? "128" : "32")) return { kind: "client", ip: base };
+  return { kind: "network", network, prefix: commonPrefix(base, Number(bits)) };
+}
+
+/** Whole octets, or groups of IPv6 as far as no zero could be written in short. */
+function commonPrefix(base: string, bits: number): string {
+  if (!base.includes(":"))
+    return base
+      .split(".")
+      .slice(0, Math.floor(bits / 8))
+      .map((octet) => `${octet}.`)
+      .join("");
+  const groups = base.split(":").slice(0, Math.floor(bits / 16));
+  const short = groups.findIndex((group) => group === "" || group === "0");
+  return (short < 0 ? groups : groups.slice(0, short)).map((group) => `${group}:`).join("");
 }
 
 /** `alice@example.org` is an address; `@example.org` and `example.org` are domains. */

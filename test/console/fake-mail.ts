@@ -15,6 +15,7 @@ function lineOf(message: LogMessage): LogLine {
     headerFrom: record.headerFrom,
     subject: record.subject,
     size: record.size,
+    refusal: /^[45]/.test(record.reply) ? record.reply : null,
     recipients: record.recipients.map((recipient) => ({
       address: recipient.address,
       state: states.find((state) => state.n === recipient.n)?.state ?? recipient.state,

@@ -6,6 +6,7 @@ import { newMessageId } from "../../src/message/message-id.ts";
 import { logEventStatements } from "../../src/store/apply-log-events.ts";
 import { expireMessageLog } from "../../src/store/expire-message-log.ts";
 import type { LogEvent, MessageRecord, RecipientState } from "../../src/store/log-record.ts";
+import type { LogFilter } from "../../src/store/message-log.ts";
 import { createMessageLog } from "../../src/store/read-message-log.ts";
 import { openBooks, rows, temporaryDirectory } from "./temporary-database.ts";
 
@@ -269,6 +270,10 @@ test("every search walks an index or the log in order, never a whole table", asy
     { state: "held" as const },
     { text: "a@b.c" },
     { text: "word" },
+    { client: "192.0.2.1" },
+    { client: "192.0.2.0/24" },
+    { server: "mx" },
+    { reply: "later" },
     { since: START, until: START + 1 },
   ];
   for (const filter of filters) await log.search({ ...filter, limit: 10 });
@@ -277,5 +282,64 @@ test("every search walks an index or the log in order, never a whole table", asy
     asked.filter((step) => /^SCAN (message_recipient|message_detail|attempt|r)\b(?! USING)/.test(step)),
   ).toEqual([]);
   expect(asked.some((step) => step.includes("message_recipient_state"))).toBe(true);
+  await database.close();
+});
+
+test("finds by client, network, mail server and the words of replies", async () => {
+  await using directory = temporaryDirectory();
+  const database = await openBooks(directory.path);
+  const clients = [
+    "203.0.113.10",
+    "203.0.113.11",
+    "203.0.113.100",
+    "203.0.114.1",
+    "10.9.0.2",
+    "2001:db8:1::5",
+    "2001:db8:2::5",
+    "",
+  ];
+  const replies = ["250 2.0.0 queued", "554 5.6.0 no such person", "450 4.7.1 Relaying later"];
+  const records = clients.map((ip, i) => {
+    const record = sampleRecord({ at: START + i * 1000 });
+    const client = { ...record.envelope.client, ip };
+    return { ...record, reply: replies[i] ?? "250 ok", envelope: { ...record.envelope, client } };
+  });
+  const [first] = records;
+  if (first === undefined) throw new Error("no record");
+  await database.commit([
+    ...records.flatMap((record) => logEventStatements({ kind: "message", record })),
+    ...logEventStatements(attemptEvent(first.id, "a", START)),
+  ]);
+  const log = createMessageLog(database);
+  const find = async (filter: Omit<LogFilter, "limit">) =>
+    (await log.search({ ...filter, limit: 10 }))
+      .map(({ id }) => records.findIndex((one) => one.id === id))
+      .reverse();
+  expect(await find({ text: "203.0.113.10" })).toEqual([0]);
+  expect(await find({ client: "203.0.113.11" })).toEqual([1]);
+  expect(await find({ text: "203.0.113.0/24" })).toEqual([0, 1, 2]);
+  expect(await find({ client: "203.0.113.8/30" })).toEqual([0, 1]);
+  expect(await find({ client: "203.0.112.0/22" })).toEqual([0, 1, 2, 3]);
+  expect(await find({ client: "0.0.0.0/0" })).toEqual([0, 1, 2, 3, 4]);
+  expect(await find({ client: "2001:db8:1::/48" })).toEqual([5]);
+  expect(await find({ client: "2001:db8::/32" })).toEqual([5, 6]);
+  expect(await find({ text: "2001:db8:2::5" })).toEqual([6]);
+  expect(await find({ client: "not an address" })).toEqual([]);
+  expect(await find({ server: "192.0.2.9" })).toEqual([0]);
+  expect(await find({ server: "mx [" })).toEqual([0]);
+  expect(await find({ reply: "no such person" })).toEqual([1]);
+  expect(await find({ text: "554 5.6.0" })).toEqual([1]);
+  expect(await find({ text: "5.6.0" })).toEqual([1]);
+  expect(await find({ text: "relaying" })).toEqual([2]);
+  expect(await find({ reply: "later" })).toEqual([0, 2]);
+  expect(await find({ reply: "later", client: "203.0.113.0/24", server: "mx" })).toEqual([0]);
+  expect((await log.search({ client: "203.0.113.11", limit: 1 }))[0]?.refusal).toBe(
+    "554 5.6.0 no such person",
+  );
+  const plan = await rows(
+    database,
+    "explain query plan select distinct id from message where client_ip = '10.9.0.2' and id < 'z' order by id desc limit 9",
+  );
+  expect(plan.map((row) => String(row[3])).join("; ")).toContain("message_client (client_ip=? AND id<?)");
   await database.close();
 });

@@ -33,10 +33,15 @@ const moment = z.coerce.number().int().nonnegative().optional();
 const messageQuery = z.object({
   limit,
   before: z.string().max(64).optional().describe("Lines before this id, newest first"),
-  text: text.describe("An address, a domain, an id, or words of the subject"),
+  text: text.describe(
+    "An address, a domain, a client's IP or network, an id, or words of the subject or of a reply",
+  ),
   sender: text,
   recipient: text,
   domain: text.describe("Mail for this domain and mail its people sent"),
+  client: text.describe("The client's IP, or its network as 203.0.113.0/24"),
+  server: text.describe("A mail server it was handed to: part of its name or IP"),
+  reply: text.describe("A part of our answer, or of a mail server's"),
   rule: text,
   state: RECIPIENT_STATE.optional(),
   since: moment.describe("Milliseconds since 1970, UTC"),

@@ -27,6 +27,10 @@ const logLine = z.object({
   headerFrom: z.string(),
   subject: z.string(),
   size: z.number().int(),
+  refusal: z
+    .string()
+    .nullable()
+    .describe("Our 4yz or 5yz to the whole; null: it was taken, or is an old one"),
   recipients: z.array(z.object({ address: z.string(), state, rule: z.string().nullable() })),
 });
 

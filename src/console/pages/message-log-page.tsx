@@ -1,5 +1,6 @@
 // The message log: every message, searchable, newest first, refreshing itself while it is looked at.
 
+import { parseNetwork } from "../../message/address.ts";
 import type { LogFilter } from "../../store/message-log.ts";
 import type { ConsoleContext } from "../console-env.ts";
 import { chosenDomain, ownDomains } from "../domain-scope.ts";
@@ -17,7 +18,19 @@ import { fromLocalField } from "../words/time.ts";
 
 const PAGE_LINES = 50;
 const MAX_TEXT = 200;
-const FIELDS = ["q", "state", "rule", "sender", "recipient", "domain", "since", "until"] as const;
+const FIELDS = [
+  "q",
+  "state",
+  "rule",
+  "sender",
+  "recipient",
+  "client",
+  "server",
+  "reply",
+  "domain",
+  "since",
+  "until",
+] as const;
 type FieldName = (typeof FIELDS)[number];
 type Typed = Readonly<Record<FieldName, string>>;
 
@@ -29,6 +42,9 @@ function typedIn(c: ConsoleContext): Typed {
     rule: read("rule"),
     sender: read("sender"),
     recipient: read("recipient"),
+    client: read("client"),
+    server: read("server"),
+    reply: read("reply"),
     domain: read("domain"),
     since: read("since"),
     until: read("until"),
@@ -46,6 +62,9 @@ function filterOf(typed: Typed, zone: string, before: string, domain: string | u
     ...(typed.rule === "" ? {} : { rule: typed.rule }),
     ...(typed.sender === "" ? {} : { sender: typed.sender }),
     ...(typed.recipient === "" ? {} : { recipient: typed.recipient }),
+    ...(typed.client === "" ? {} : { client: typed.client }),
+    ...(typed.server === "" ? {} : { server: typed.server }),
+    ...(typed.reply === "" ? {} : { reply: typed.reply }),
     ...(domain === undefined ? {} : { domain }),
     ...(since === null ? {} : { since }),
     ...(until === null ? {} : { until }),
@@ -61,14 +80,15 @@ function addressOf(typed: Typed, before: string | null): string {
 }
 
 function Filters({ typed, domains }: { readonly typed: Typed; readonly domains: readonly string[] | null }) {
-  const more = typed.rule + typed.sender + typed.recipient + typed.since + typed.until !== "";
+  const { rule, sender, recipient, client, server, reply, since, until } = typed;
+  const more = rule + sender + recipient + client + server + reply + since + until !== "";
   return (
     <FilterForm
       action="/messages"
       search={{
         name: "q",
         value: typed.q,
-        placeholder: "Address, domain, id or words of the subject",
+        placeholder: "Address, domain, client IP, or words of subject or reply",
         label: "Search the message log",
       }}
       more={
@@ -80,6 +100,16 @@ function Filters({ typed, domains }: { readonly typed: Typed; readonly domains: 
             </label>
             <label>
               Recipient <input name="recipient" value={typed.recipient} placeholder="name@example.org" />
+            </label>
+            <label>
+              Client <input name="client" value={typed.client} placeholder="203.0.113.7 or 203.0.113.0/24" />
+            </label>
+            <label>
+              Mail server <input name="server" value={typed.server} placeholder="mx1.example.org or its IP" />
+            </label>
+            <label>
+              Words of a reply{" "}
+              <input name="reply" value={typed.reply} placeholder="554 5.7.1, user unknown" />
             </label>
             <label>
               Rule <input name="rule" value={typed.rule} placeholder="virus" />
@@ -155,7 +185,12 @@ async function getMessages(c: ConsoleContext): Promise<Response> {
       <Filters typed={typed} domains={scope} />
       <div {...region}>
         {lines.length === 0 ? (
-          <NothingFound filtered={newest !== "/messages"} all={scope === null} further={further} />
+          <NothingFound
+            typed={typed}
+            filtered={newest !== "/messages"}
+            all={scope === null}
+            further={further}
+          />
         ) : (
           <>
             <LogTable lines={lines} />
@@ -173,13 +208,31 @@ async function getMessages(c: ConsoleContext): Promise<Response> {
   );
 }
 
+/** An address is looked for as a client's: mail that went there is found by its mail server. */
+function NothingFromClient({ ip }: { readonly ip: string }) {
+  return (
+    <EmptyState
+      icon="search"
+      title="No message fits"
+      action={{
+        href: `/messages?${new URLSearchParams({ server: ip })}`,
+        label: "Look for it as a mail server",
+      }}
+    >
+      No message came from the client {ip}. Mail that was handed to a mail server with this address is found
+      under More filters, Mail server.
+    </EmptyState>
+  );
+}
+
 function NothingFound(props: {
+  readonly typed: Typed;
   readonly filtered: boolean;
   readonly all: boolean;
   /** Where the search goes on, when it ran out of time. */
   readonly further: string | null;
 }) {
-  const { filtered, all, further } = props;
+  const { typed, filtered, all, further } = props;
   if (further !== null) {
     return (
       <EmptyState
@@ -187,18 +240,21 @@ function NothingFound(props: {
         title="Nothing found so far"
         action={{ href: further, label: "Search further back" }}
       >
-        The log is large: the search stopped after a second, and older messages were not looked at yet. A
-        whole address or a time makes it quicker.
+        The log is large: the search stopped after a second, and older messages were not looked at yet. A mail
+        address or client IP in full, or a time, makes it quicker.
       </EmptyState>
     );
   }
+  if (filtered && parseNetwork(typed.q).ok && !typed.q.includes("/"))
+    return <NothingFromClient ip={typed.q} />;
   return filtered ? (
     <EmptyState
       icon="search"
       title="No message fits"
       action={{ href: "/messages", label: "Clear the filters" }}
     >
-      Try fewer words, a whole address, or a longer time.
+      All of the log was looked at. Words are looked for in subjects, addresses, mail servers and replies, and
+      each must be there: try fewer of them, other filters, or a longer time.
     </EmptyState>
   ) : (
     <EmptyState

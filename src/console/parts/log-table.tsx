@@ -1,10 +1,10 @@
 // Lines of the message log as a table; the same on the overview and in the log.
 
 import { bytesInWords } from "../../observe/size-words.ts";
-import type { RecipientState } from "../../store/log-record.ts";
+import { type RecipientState, refusedState } from "../../store/log-record.ts";
 import type { LogLine } from "../../store/message-log.ts";
 import { STATE_ORDER } from "../words/state.ts";
-import { Badge, RuleName, StateBadge } from "./badge.tsx";
+import { RuleName, StateBadge } from "./badge.tsx";
 import { type Column, DataTable } from "./data-table.tsx";
 import { Address, Foreign } from "./foreign-text.tsx";
 import { Moment } from "./moment.tsx";
@@ -15,7 +15,8 @@ function statesOf(line: LogLine): readonly RecipientState[] {
 
 function States({ line }: { readonly line: LogLine }) {
   const states = statesOf(line);
-  if (states.length === 0) return <Badge tone="bad">Refused</Badge>;
+  if (states.length === 0)
+    return <StateBadge state={refusedState(Number.parseInt(line.refusal ?? "550", 10))} />;
   return (
     <span class="badges">
       {states.map((state) => (
