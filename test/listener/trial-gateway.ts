@@ -126,6 +126,8 @@ export interface TrialOptions {
   readonly takenBy?: GatewayServices["takenBy"];
   /** Another outgoing control than the trial one. */
   readonly outgoing?: GatewayServices["outgoing"];
+  /** Told of clients that connect. */
+  readonly onClient?: GatewayServices["onClient"];
   readonly snapshot?: (made: PolicySnapshot) => PolicySnapshot;
 }
 
@@ -173,6 +175,7 @@ export async function openTrialGateway(options: TrialOptions): Promise<TrialGate
       ...logins,
       logins: book,
       reverseName: null,
+      onClient: (ip) => options.onClient?.(ip),
       bodyFolder,
       newBodyFile: () => new BodyFileWriter(join(bodyFolder, `body-${++bodies}`)),
       clock: options.clock ?? systemClock,
