@@ -127,8 +127,9 @@ export async function createUndeliverableNews(parts: {
   async function list(owner: Owner, { owners, now }: Look): Promise<void> {
     const { name, hour, timezone } = owner;
     const since = listed.get(name);
-    if (since === undefined || since > now) return setListed(name, now);
     const due = reportTimes({ every: "daily", weekday: "monday", to: [], hour, timezone })?.lastDue(now);
+    // Seen for the first time, or the clock was put back: what was filed since the list would have been due stands in the next one.
+    if (since === undefined || since > now) return setListed(name, due ?? now);
     if (due === null || due === undefined || due <= since) return;
     const range = { since, until: now, kept: true };
     const fresh = found(await items.counts(range), owner, owners);

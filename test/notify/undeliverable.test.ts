@@ -65,6 +65,22 @@ test("a list once a day, of what is new and still kept", async () => {
   expect(gate.mails[1]?.subject).toBe("Undeliverable mail of example.test: 1 message");
 }, 60_000);
 
+test("what fails before the first look at a domain stands in its first list", async () => {
+  await using gate = await openGate([domainWith(alerts())]);
+  await fail(gate);
+  await gate.turn(MINUTE);
+  await fail(gate);
+  gate.domains = [...gate.domains, domainWith({ alerts: { mail: ["boss@other.test"] } }, "other.test")];
+  await fail(gate, { recipient: "x@other.test" });
+  await gate.turn(DAY + HOUR);
+  expect(gate.mails.map(({ subject }) => subject).sort()).toEqual([
+    "Undeliverable mail of example.test: 2 messages",
+    "Undeliverable mail of other.test: 1 message",
+  ]);
+  await gate.turn(2 * DAY);
+  expect(gate.mails).toHaveLength(2);
+}, 60_000);
+
 test("a burst is told within a minute, once in its window; the threshold can be none", async () => {
   await using gate = await openGate([domainWith(alerts({ undeliverable: 3, window: "10m" }))]);
   await gate.turn(MINUTE);
