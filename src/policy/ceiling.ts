@@ -110,6 +110,37 @@ const defaultLimit = (name: keyof OutgoingSettings["default_limits"]): Field<Dom
   refuse: atMost,
 });
 
+const THRESHOLDS = ["spam", "virus", "bulk", "program", "undeliverable"] as const;
+
+const EVERY = ["off", "weekly", "daily"] as const;
+
+const noRarer: Refusal = (set, wanted) =>
+  EVERY.findIndex((one) => one === wanted) < EVERY.findIndex((one) => one === set)
+    ? `an administrator of the gateway has set ${set}; it may come more often, not more rarely`
+    : null;
+
+const staysSet: Refusal = (set, wanted) => (set === null ? null : staysSame(set, wanted));
+
+/** Whom the operator wants told of what, and how soon: others may be told as well, and of less. */
+const TOLD: readonly Field<DomainSettings>[] = [
+  { path: "outgoing.alerts.mail", of: ({ outgoing }) => outgoing.alerts.mail, refuse: keepsAll },
+  ...THRESHOLDS.map(
+    (kind): Field<DomainSettings> => ({
+      path: `outgoing.alerts.thresholds.${kind}`,
+      of: ({ outgoing }) => outgoing.alerts.thresholds[kind],
+      refuse: atMost,
+    }),
+  ),
+  {
+    path: "outgoing.alerts.thresholds.window",
+    of: ({ outgoing }) => durationMs(outgoing.alerts.thresholds.window),
+    refuse: atLeast,
+  },
+  { path: "outgoing.report.every", of: ({ outgoing }) => outgoing.report.every, refuse: noRarer },
+  { path: "outgoing.report.to", of: ({ outgoing }) => outgoing.report.to, refuse: keepsAll },
+  { path: "outgoing.abuse_contact", of: ({ outgoing }) => outgoing.abuse_contact, refuse: staysSet },
+];
+
 const DOMAIN_FIELDS: readonly Field<DomainSettings>[] = [
   partField("from_must_exist", "fromMustExist"),
   partField("known_identities_only", "knownIdentitiesOnly"),
@@ -119,6 +150,7 @@ const DOMAIN_FIELDS: readonly Field<DomainSettings>[] = [
   defaultLimit("per_minute"),
   defaultLimit("per_hour"),
   defaultLimit("recipients_per_day"),
+  ...TOLD,
 ];
 
 function valuesOf<T>(fields: readonly Field<T>[], value: T): Ceiling {
@@ -161,6 +193,28 @@ export function nextCeiling({ before, after, ceiling }: ItemChange, byOperator: 
   return { ...ceiling, ...Object.fromEntries(changed) };
 }
 
+/** A value of the ceiling as a document writes it: durations are kept in milliseconds. */
+function written(path: string, value: unknown): unknown {
+  return typeof value === "number" && (path === "lock.window" || path === "lock.timeout")
+    ? `${value / 1000}s`
+    : value;
+}
+
+/** The input of a sender that is added again, with the operator's values where it says nothing. */
+export function withCeiling(input: object, ceiling: Ceiling): object {
+  const whole: Record<string, unknown> = { ...input };
+  for (const { path } of SENDER_FIELDS) {
+    const [first = "", second] = path.split(".");
+    const value = written(path, ceiling[path]);
+    if (value === undefined || value === null) continue;
+    const at = whole[first];
+    if (second === undefined) whole[first] ??= value;
+    else if (at === undefined) whole[first] = { [second]: value };
+    else if (typeof at === "object" && at !== null) whole[first] = { [second]: value, ...at };
+  }
+  return whole;
+}
+
 function isOwn(domains: readonly string[], domain: string): boolean {
   return domains.includes(domain.toLowerCase());
 }
@@ -190,7 +244,7 @@ const RANGES_ARE_OPERATORS =
 function refuseSender(
   before: SenderSettings | null,
   after: SenderSettings,
-  domains: readonly string[],
+  { domains, ceiling }: { readonly domains: readonly string[]; readonly ceiling: Ceiling },
 ): readonly CeilingProblem[] {
   const problems: CeilingProblem[] = [];
   const refuse = (field: string, message: string) => problems.push({ field, message });
@@ -203,9 +257,10 @@ function refuseSender(
     after.login?.includes("@") === true ? after.login.slice(after.login.lastIndexOf("@") + 1) : null;
   if (before === null && ofDomain !== null && !isOwn(domains, ofDomain))
     refuse("login", "is not an address of one of your domains");
-  if (before === null && after.rules.length > 0)
+  if (before === null && after.rules.length > 0 && !Bun.deepEquals(after.rules, ceiling.rules))
     refuse("rules", "are switched on by an administrator of the gateway");
-  if (after.except_rules.some((name) => before?.except_rules.includes(name) !== true))
+  const excepted = before?.except_rules ?? ceiling.except_rules;
+  if (after.except_rules.some((name) => !Array.isArray(excepted) || !excepted.includes(name)))
     refuse("except_rules", "are set by an administrator of the gateway");
   const granted: readonly string[] = before?.send_as ?? [];
   for (const [i, address] of after.send_as.entries())
@@ -230,7 +285,7 @@ export function refuseTenant(change: ItemChange, domains: readonly string[]): re
   const ceiling = change.ceiling ?? (before === null ? {} : ceilingOf(before));
   if (after.section === "sender") {
     const was = before?.section === "sender" ? before.value : null;
-    return [...refuseSender(was, after.value, domains), ...aboveCeiling(ceiling, after)];
+    return [...refuseSender(was, after.value, { domains, ceiling }), ...aboveCeiling(ceiling, after)];
   }
   if (after.section === "domain" && before?.section === "domain" && isOwn(domains, after.key))
     return [...refuseDomain(before.value, after.value), ...aboveCeiling(ceiling, after)];

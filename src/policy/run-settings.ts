@@ -2,13 +2,20 @@
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import { beyondDisk } from "./beyond-disk.ts";
-import { refuseTenant } from "./ceiling.ts";
+import { refuseTenant, withCeiling } from "./ceiling.ts";
 import { createSnapshot } from "./create-snapshot.ts";
 import { crossCheck } from "./cross-check.ts";
 import { DEFAULT_LISTENERS } from "./default-listeners.ts";
 import { type Draft, draftChange, type PasswordSeal } from "./draft-change.ts";
 import { planChanges } from "./plan-changes.ts";
-import { DEFAULT_ITEMS, isListSection, itemId, type PolicyItems, policyOf } from "./policy-document.ts";
+import {
+  DEFAULT_ITEMS,
+  isListSection,
+  itemId,
+  itemKey,
+  type PolicyItems,
+  policyOf,
+} from "./policy-document.ts";
 import type { PolicyStore } from "./policy-store.ts";
 import { sealedStore } from "./sealed-store.ts";
 import type { Actor, PlanResult, PolicyChange, PolicyProblem, PolicySection, Settings } from "./settings.ts";
@@ -154,7 +161,7 @@ class RunningSettings implements Settings {
     const result = await this.#inTurn(async (): Promise<PlanResult> => {
       const seal = this.#parts.seal ?? null;
       const drafted = this.#fitting(
-        await draftChange(this.#items, document, { ...options, hash: true, seal }),
+        await draftChange(this.#items, this.#asSetBefore(document, actor), { ...options, hash: true, seal }),
       );
       if (!drafted.ok || drafted.changes.length === 0) return planResult(drafted);
       const draft = { ...drafted, changes: await this.#withBelongings(drafted.changes) };
@@ -166,6 +173,20 @@ class RunningSettings implements Settings {
     if (!result.ok) return result;
     const unfinished = (await Promise.all(this.#followUps.map((ask) => ask()))).flat();
     return unfinished.length === 0 ? result : { ...result, unfinished };
+  }
+
+  /** A sender that a domain administrator adds again has what the operator had set of it, unless the document says otherwise. */
+  #asSetBefore(document: unknown, { domains }: Actor): unknown {
+    if (domains === undefined || typeof document !== "object" || document === null) return document;
+    const given: unknown = Reflect.get(document, "sender");
+    if (!Array.isArray(given)) return document;
+    const senders = given.map((input: unknown) => {
+      if (typeof input !== "object" || input === null) return input;
+      const id = itemId("sender", itemKey("sender", input));
+      const ceiling = this.#items.has(id) ? undefined : this.#ceilings.get(id);
+      return ceiling === undefined ? input : withCeiling(input, ceiling);
+    });
+    return { ...document, sender: senders };
   }
 
   /** The draft, unless it would stop all mail at once for want of space. */
