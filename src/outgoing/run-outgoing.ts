@@ -1,9 +1,9 @@
 // Outgoing control as it runs: puts its parts together, and saves what must outlive the process.
-import { domainOf } from "../message/address.ts";
+import { baseKey, domainOf, parseAddress } from "../message/address.ts";
 import type { LockNews } from "../notify/outgoing-notices.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
-import type { PolicySnapshot } from "../policy/snapshot.ts";
+import type { OutgoingParty, PolicySnapshot } from "../policy/snapshot.ts";
 import type { DatabaseReader, DatabaseWriter } from "../store/database.ts";
 import { expireIdentities } from "../store/outgoing-identity-rows.ts";
 import { expireLockEvents } from "../store/outgoing-lock-rows.ts";
@@ -83,7 +83,7 @@ export async function createOutgoing(options: OutgoingOptions): Promise<Outgoing
       const name =
         typeof identifyBy === "string"
           ? envelopeIdentity(party.sender, identifyBy, writer)
-          : headerIdentity(identifyBy, header);
+          : personNamed(headerIdentity(identifyBy, header), party);
       return { identity: name, removeHeaders };
     },
     locksKept: () => parts.locks.kept(),
@@ -96,6 +96,13 @@ export async function createOutgoing(options: OutgoingOptions): Promise<Outgoing
       await saving.stop();
     },
   };
+}
+
+/** An address of the party's domain that a header names is the person's without what follows the domain's delimiter. */
+function personNamed(name: string | null, { domain }: Pick<OutgoingParty, "domain">): string | null {
+  const parsed = name === null ? null : parseAddress(name);
+  if (domain === null || parsed === null || !parsed.ok || domainOf(parsed.value) !== domain.name) return name;
+  return baseKey(parsed.value, domain.recipient_delimiter) ?? name;
 }
 
 /** The name of a key as it is kept. */

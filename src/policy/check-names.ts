@@ -1,6 +1,6 @@
 // Names in settings that must not stand for something else: header fields with a meaning of their own, hosts that are none, addresses
 // of the console with more than an address in them. No I/O.
-import { isIPv6 } from "node:net";
+import { isIPv4, isIPv6 } from "node:net";
 import type { FoundProblems } from "./found-problems.ts";
 import { itemKey } from "./policy-document.ts";
 import type { Policy } from "./schema.ts";
@@ -14,12 +14,21 @@ function hasOwnMeaning(name: string): boolean {
   return OWN_MEANING.test(name.trim());
 }
 
+const LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/i;
+
+/** Labels of 1 to 63 letters, digits and inner dashes; the last is no number, which would make it a bad address. (RFC 1035 §2.3.4, RFC 1123 §2.1) */
+function isHostName(text: string): boolean {
+  const labels = text.replace(/\.$/, "").split(".");
+  return labels.every((label) => LABEL.test(label)) && !/^\d+$/.test(labels.at(-1) ?? "");
+}
+
 /** Why the text is no host, or null. `schema-fields.ts` has checked its characters. */
 function hostProblem(text: string): string | null {
   const bare = text.startsWith("[") && text.endsWith("]") ? text.slice(1, -1) : text;
   if (isIPv6(bare.replace(/^ipv6:/i, ""))) return null;
   const colon = text.lastIndexOf(":");
-  if (colon < 0) return /[[\]]/.test(text) ? `"${text}" is not a host name or IP address` : null;
+  if (colon < 0)
+    return isHostName(text) || isIPv4(bare) ? null : `"${text}" is not a host name or IP address`;
   const head = text.slice(0, colon);
   const tail = text.slice(colon + 1);
   if (/^mx$/i.test(head))
@@ -38,6 +47,11 @@ function checkHosts(policy: Policy, findings: FoundProblems): void {
     }
     const judge = outgoing.password_server === null ? null : hostProblem(outgoing.password_server.host);
     if (judge !== null) findings.problem(item, ".outgoing.password_server.host", judge);
+  }
+  for (const { name, address } of policy.hook) {
+    const host = address.startsWith("unix:") ? null : address.slice(0, address.lastIndexOf(":"));
+    const bad = host === null ? null : hostProblem(host);
+    if (bad !== null) findings.problem({ section: "hook", key: name }, ".address", bad);
   }
   const { smarthost } = policy.delivery;
   const why = smarthost === null ? null : hostProblem(smarthost.host);
@@ -65,10 +79,26 @@ function checkHeaders(policy: Policy, findings: FoundProblems): void {
   }
 }
 
+/** Addresses that something is appended to: behind a query or fragment it would say nothing. */
+function checkBaseAddresses({ settings }: Policy, findings: FoundProblems): void {
+  const bases = [
+    [".console_url", settings.console_url],
+    [".domain_age.rdap", settings.domain_age.rdap],
+  ] as const;
+  for (const [path, url] of bases)
+    if (url !== null && /[?#]/.test(url))
+      findings.problem(
+        { section: "settings", key: "" },
+        path,
+        "has a ? or # in it; paths are appended to it, so write the address alone, like https://gate.example.com:8443",
+      );
+}
+
 /** Checks them all. */
 export function checkNames(policy: Policy, findings: FoundProblems): void {
   checkHosts(policy, findings);
   checkHeaders(policy, findings);
+  checkBaseAddresses(policy, findings);
   const url = policy.settings.console_url;
   if (url !== null && /[\s\p{C}]/u.test(url))
     findings.problem(

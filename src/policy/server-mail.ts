@@ -1,6 +1,6 @@
 // Mail that servers hand in without a login: IP senders and trusted networks. Whose domains they write for, who is behind a message,
 // what else of them passes. One who may send for one domain must never pass for another one of this gateway. No I/O.
-import { type Domain, domainOf, type MailAddress } from "../message/address.ts";
+import { baseKey, type Domain, domainOf, type MailAddress } from "../message/address.ts";
 import type { DomainSettings, SenderSettings } from "./schema.ts";
 import { mayUse } from "./sender-control.ts";
 import type { MailServer, OutgoingParty, Writers } from "./snapshot.ts";
@@ -26,6 +26,11 @@ export function writesFor(party: OutgoingParty, address: MailAddress, owner: Own
   return mayUse(server.sender, `postmaster@${of.name}` as MailAddress, "");
 }
 
+/** The address of the person: where its domain has a delimiter, what follows it names nobody else (O3). */
+function personOf(address: MailAddress, owner: OwnerOf): string {
+  return baseKey(address, owner(domainOf(address))?.recipient_delimiter ?? "") ?? address;
+}
+
 /**
  * Who is behind a message as far as envelope and From tell (O2): the envelope sender; for servers only when it is one they write for,
  * else the author, so that a made-up return path is no new identity. Bounces and forwards are counted together for each server.
@@ -35,10 +40,14 @@ export function writerOf(
   { reversePath, from }: Writers,
   where: { readonly owner: OwnerOf; readonly ip: string },
 ): string | null {
-  if (party.server === undefined) return reversePath;
-  const own = (address: MailAddress): boolean => writesFor(party, address, where.owner);
-  if (reversePath !== null && !REWRITTEN.test(reversePath) && own(reversePath)) return reversePath;
-  return from.find(own) ?? `(${reversePath === null ? "bounces" : "forwards"} of ${where.ip})`;
+  const { owner } = where;
+  if (party.server === undefined) return reversePath === null ? null : personOf(reversePath, owner);
+  const own = (address: MailAddress): boolean => writesFor(party, address, owner);
+  if (reversePath !== null && !REWRITTEN.test(reversePath) && own(reversePath))
+    return personOf(reversePath, owner);
+  const author = from.find(own);
+  if (author !== undefined) return personOf(author, owner);
+  return `(${reversePath === null ? "bounces" : "forwards"} of ${where.ip})`;
 }
 
 /** A notice of the mail server itself: the null reverse-path, and the server's name or one of the names such notices come from. */

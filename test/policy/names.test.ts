@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { draftChange } from "../../src/policy/draft-change.ts";
 import { DEFAULT_ITEMS, itemId } from "../../src/policy/policy-document.ts";
 import { settingsSchema } from "../../src/policy/schema.ts";
-import { snapshotOf } from "./policy-fixtures.ts";
+import { address as addressOf, client, snapshotOf } from "./policy-fixtures.ts";
 
 async function refusals(document: object): Promise<readonly string[]> {
   const draft = await draftChange(DEFAULT_ITEMS, document, { prune: false, hash: false, wholeFile: false });
@@ -188,5 +188,123 @@ describe("the address of the console", () => {
       { prune: false, hash: false, wholeFile: false },
     );
     expect(draft.ok && draft.warnings.some((words) => words.includes("note_header"))).toBe(true);
+  });
+});
+
+describe("a host is a host by its form", () => {
+  const long = "a".repeat(64);
+  test.each([
+    "a..b",
+    "-x",
+    "x-",
+    "x.-y.test",
+    "x-.y.test",
+    ".",
+    ".a",
+    "a...",
+    `${long}.test`,
+    `a.${long}`,
+    "1.2.3",
+    "999.1.1.1",
+    "10.1",
+    "a.1",
+    "[a.test]",
+  ])("%s is none, as route, smart host, judge of passwords and scanner", async (host) => {
+    const domain = {
+      name: "a.test",
+      routes: [{ host }],
+      outgoing: { password_server: { protocol: "imap", host } },
+    };
+    const found = await refusals({
+      domain: [domain],
+      delivery: { smarthost: { host } },
+      hook: [{ name: "clamd", kind: "clamd", address: `${host.startsWith("[") ? "a..b" : host}:3310` }],
+    });
+    expect(found.map((line) => line.split(":")[0]).toSorted()).toEqual([
+      "delivery.smarthost.host",
+      "domain[0].outgoing.password_server.host",
+      "domain[0].routes[0].host",
+      "hook[0].address",
+    ]);
+  });
+  test.each([
+    "a",
+    "mail",
+    "a.test",
+    "a.test.",
+    "mail_server",
+    "a-b.c-d.test",
+    "10.0.0.7",
+    "::1",
+    "[::1]",
+    "4u.test",
+    "1a",
+    "x1.2y",
+    `${"a".repeat(63)}.test`,
+  ])("%s is one", async (host) => {
+    expect(
+      await refusals({ domain: [{ name: "a.test", routes: [{ host }] }], delivery: { smarthost: { host } } }),
+    ).toEqual([]);
+  });
+  test.each(["https://a.test/path?x", "https://a.test/#f", "https://a.test?", "https://a.test/#"])(
+    "%s is no address to append to",
+    async (url) => {
+      const found = await refusals({ settings: { console_url: url, domain_age: { rdap: url } } });
+      expect(found.map((line) => line.split(":")[0]).toSorted()).toEqual([
+        "settings.console_url",
+        "settings.domain_age.rdap",
+      ]);
+    },
+  );
+});
+
+describe("who is behind mail that servers hand in, where the domain has a delimiter (O2, O3)", () => {
+  const policy = (recipient_delimiter: string) =>
+    snapshotOf({
+      networks: { trusted: ["10.9.1.0/24"] },
+      domain: [{ name: "example.test", recipient_delimiter }, { name: "other.test" }],
+      sender: [
+        { kind: "ip", range: "10.9.2.0/24", domain: "example.test", domains: ["other.test"] },
+        { kind: "user", login: "ann@example.test", domain: "example.test", identify_by: "envelope-sender" },
+      ],
+      listener: [
+        {
+          name: "mx",
+          listen: "127.0.0.1:2525",
+          auth: "optional",
+          relay: ["trusted-networks", "authenticated"],
+        },
+      ],
+    });
+  const path = (text: string) => (text === "" ? null : addressOf(text));
+  const who = async (delimiter: string, ip: string, writers: readonly [string, string?]) => {
+    const snapshot = await policy(delimiter);
+    const listener = snapshot.listener("mx");
+    if (listener === null) throw new Error("no listener");
+    const [reversePath, from] = writers;
+    const named = { reversePath: path(reversePath), from: from === undefined ? [] : [addressOf(from)] };
+    const login = ip === "login" ? "ann@example.test" : null;
+    const party = snapshot.outgoingParty(
+      listener,
+      client({ ip: login === null ? ip : "192.0.2.9", login }),
+      named,
+    );
+    return party === null ? "nobody" : snapshot.writerOf(party, named, ip);
+  };
+  test.each<readonly [string, string, readonly [string, string?], string]>([
+    ["+", "10.9.1.1", ["hack+1@example.test"], "hack@example.test"],
+    ["+", "10.9.1.1", ["Hack+1+2@Example.test"], "hack@example.test"],
+    ["+", "10.9.1.1", ["", "hack+9@example.test"], "hack@example.test"],
+    ["+", "10.9.1.1", ["x@elsewhere.test", "hack+9@example.test"], "hack@example.test"],
+    ["+", "10.9.2.1", ["hack+1@example.test"], "hack@example.test"],
+    ["+", "10.9.2.1", ["hack+1@other.test"], "hack+1@other.test"],
+    ["+", "login", ["ann+1@example.test"], "ann@example.test"],
+    ["-", "10.9.1.1", ["hack-1@example.test"], "hack@example.test"],
+    ["-", "10.9.1.1", ["hack+1@example.test"], "hack+1@example.test"],
+    ["", "10.9.1.1", ["hack+1@example.test"], "hack+1@example.test"],
+    ["+", "10.9.1.1", ["+1@example.test"], "+1@example.test"],
+    ["+", "10.9.1.1", ["", "x@elsewhere.test"], "(bounces of 10.9.1.1)"],
+  ])("delimiter %p, from %s, %p: %s", async (delimiter, ip, writers, expected) => {
+    expect(await who(delimiter, ip, writers)).toBe(expected);
   });
 });
