@@ -60,6 +60,10 @@ export async function quarantineRelease(
   terminal: Terminal,
 ): Promise<number> {
   const result = await askDaemon(config, "quarantine-release", { id, malware });
+  if (typeof result === "object" && "refused" in result) {
+    terminal.err(`${id} stays in quarantine. ${result.refused}`);
+    return EXIT.failed;
+  }
   if (typeof result === "object") {
     terminal.err(`Malware was found in ${id}: ${result.found}. To release it all the same, add --malware.`);
     return EXIT.failed;

@@ -5,7 +5,7 @@ import { exportToml } from "../policy/policy-document.ts";
 import type { Actor, PlanResult } from "../policy/settings.ts";
 import { explain } from "../session/explain.ts";
 import type { ControlHandlers } from "./control.ts";
-import { malwareIn } from "./release-terms.ts";
+import { malwareIn, releaseStop } from "./release-terms.ts";
 import type { ConsoleServices } from "./services.ts";
 import type { SetupCode } from "./setup-code.ts";
 
@@ -90,6 +90,8 @@ export function createControlHandlers(parts: ControlParts): ControlHandlers {
     "quarantine-list": (filter) => quarantine.list(filter),
     "quarantine-release": async ({ id, malware = false }) => {
       const item = await quarantine.get(id);
+      const stop = item?.state === "kept" ? releaseStop(settings.current(), item) : null;
+      if (stop !== null) return { refused: stop };
       const record = item === null ? null : ((await messageLog.get(item.messageId))?.record ?? null);
       const found = item?.state === "kept" ? malwareIn(record, item.rule) : null;
       if (found !== null && !malware) return { found };

@@ -58,7 +58,7 @@ export interface ControlCommands {
   "quarantine-release": {
     ask: { readonly id: string; readonly malware?: boolean };
     /** `found`: malware, which is not released without `malware`. */
-    answer: "released" | "already" | "gone" | { readonly found: string };
+    answer: "released" | "already" | "gone" | { readonly found: string } | { readonly refused: string };
   };
   /** False: there is no such item. */
   "quarantine-seen": { ask: { readonly id: string }; answer: boolean };

@@ -1,4 +1,6 @@
 // Who may release a quarantined message, and what must be asked before: malware, and mail of one tenant for another.
+import { sendsNothing } from "../policy/sends-nothing.ts";
+import type { PolicySnapshot } from "../policy/snapshot.ts";
 import { factsNamed } from "../rules/evaluate.ts";
 import { parseExpression } from "../rules/expression.ts";
 import { knownFact } from "../rules/known-facts.ts";
@@ -39,6 +41,15 @@ export function malwareIn(record: Pick<MessageRecord, "findings"> | null, rule: 
   return shippedRule(rule)?.kind === "virus" ? "malware" : null;
 }
 
+/** Why nobody may release it now: its domain sends nothing. null: it may go. */
+export function releaseStop(
+  now: PolicySnapshot,
+  { direction, sender, reversePath }: Pick<QuarantineItem, "direction" | "sender" | "reversePath">,
+): string | null {
+  const stop = direction === "inbound" || sender === "" ? null : sendsNothing(now, { sender, reversePath });
+  return stop === null ? null : `${stop.words}.`;
+}
+
 /** May whoever asks release it, and what must be asked before? */
 export async function releaseQuestion(c: ConsoleContext, item: QuarantineItem): Promise<ReleaseQuestion> {
   const { messageLog, settings } = c.get("services");
@@ -51,6 +62,8 @@ export async function releaseQuestion(c: ConsoleContext, item: QuarantineItem): 
       kind: "refused",
       words: `It is for ${domain}, another domain of this gateway: its own administrators release it, or an administrator of the gateway.`,
     };
+  const stop = releaseStop(settings.current(), item);
+  if (stop !== null) return { kind: "refused", words: stop };
   const found = malwareIn((await messageLog.get(item.messageId))?.record ?? null, item.rule);
   if (found === null) return { kind: "free" };
   if (scope !== null && policy.settings.malware_release !== "domain-administrators")

@@ -150,7 +150,9 @@ export async function resolveHosts(
       return {
         result: "deferred",
         enhanced: "4.3.5",
-        words: `Mail for ${destination.key.replace("routes:", "")} waits here: the domain is switched off or removed, or has no mail server set`,
+        words:
+          destination.held ??
+          `Mail for ${destination.key.replace("routes:", "")} waits here: the domain is switched off or removed, or has no mail server set`,
       };
     case "smarthost":
       return [hostOfRoute(destination.route, destination.login)];

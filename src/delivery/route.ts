@@ -22,7 +22,13 @@ export interface Login {
  * `overTls`: never without TLS, whatever routes and delivery settings say; made by `overTls`.
  */
 export type Destination = (
-  | { readonly kind: "routes"; readonly key: string; readonly routes: readonly Route[] }
+  | {
+      readonly kind: "routes";
+      readonly key: string;
+      readonly routes: readonly Route[];
+      /** Why mail waits here, although it has a way; left out: it is on its way. */
+      readonly held?: string;
+    }
   | { readonly kind: "mx"; readonly key: string; readonly domain: string }
   | {
       readonly kind: "smarthost";
@@ -36,7 +42,17 @@ export type Destination = (
  * Where mail for an address goes now; routes may have changed since it was accepted. "for us": it was taken in for a domain of ours, and
  * waits while that is none.
  */
-export type DestinationFor = (address: string, taken: "for us" | "to pass on") => Destination;
+export type DestinationFor = (
+  address: string,
+  taken: "for us" | "to pass on",
+  behind?: WhoSent,
+) => Destination;
+
+/** Who of ours is behind a message: the key of the outgoing sender, and the envelope sender ("": none). */
+export interface WhoSent {
+  readonly sender: string;
+  readonly reversePath: string;
+}
 
 /**
  * Where mail waits that was taken in for a domain which is switched off or removed meanwhile: it has no way until the domain is back,
@@ -44,6 +60,11 @@ export type DestinationFor = (address: string, taken: "for us" | "to pass on") =
  */
 export function waitingPlace(domain: string): Destination {
   return { kind: "routes", key: `routes:${domain}`, routes: [] };
+}
+
+/** Where mail waits whose sending domain sends nothing at present. Back on, it goes the way it would have gone. */
+export function heldPlace(domain: string, words: string): Destination {
+  return { kind: "routes", key: `held:${domain}`, routes: [], held: words };
 }
 
 const BARE: ReadonlySet<TlsPolicy> = new Set(["none", "opportunistic"]);

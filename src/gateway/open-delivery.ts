@@ -1,5 +1,5 @@
 // How mail leaves: the resolver, one attempt, the queue; what is kept beside it: quarantine and archive.
-import { type Destination, waitingPlace } from "../delivery/route.ts";
+import { type Destination, heldPlace, waitingPlace } from "../delivery/route.ts";
 import { createDeliverer } from "../delivery/run-deliverer.ts";
 import { createServerLimits, type ServerLimits } from "../delivery/server-limits.ts";
 import type { Dkim } from "../dkim/dkim.ts";
@@ -9,6 +9,7 @@ import { createResolver } from "../dns/stub-resolver.ts";
 import { domainOf, type MailAddress } from "../message/address.ts";
 import { durationMs } from "../policy/duration.ts";
 import { releaseTerms } from "../policy/release-terms.ts";
+import { sendsNothing } from "../policy/sends-nothing.ts";
 import type { Settings } from "../policy/settings.ts";
 import { signOwn } from "../policy/sign-as.ts";
 import type { PolicySnapshot } from "../policy/snapshot.ts";
@@ -111,7 +112,12 @@ export async function openDelivery(
     hostname,
     settings: () => delivery,
     // Addresses in the spool were parsed when they came in.
-    destinationFor: (address, taken) => wayFor(snapshot(), address as MailAddress, taken),
+    destinationFor: (address, taken, behind) => {
+      const stop = behind === undefined ? null : sendsNothing(snapshot(), behind);
+      return stop === null
+        ? wayFor(snapshot(), address as MailAddress, taken)
+        : heldPlace(stop.domain, stop.words);
+    },
     sign: (message, order) => dkim.sign(message, order),
     ownSign: () => signOwn(snapshot(), hostname),
     writeLog: async (events) => {

@@ -1,10 +1,10 @@
 // Takes due mail of one destination from disk: marked "active" in one commit before any of it is dialled.
 
-import { type Destination, type DestinationFor, overTls } from "../delivery/route.ts";
+import { type Destination, type DestinationFor, overTls, type WhoSent } from "../delivery/route.ts";
 import type { Log } from "../observe/log.ts";
 import type { Statement } from "../store/database.ts";
 import type { Spool } from "../store/spool.ts";
-import type { EntryKey, SpooledEntry } from "../store/spool-entry.ts";
+import type { EntryKey, Origin, SpooledEntry } from "../store/spool-entry.ts";
 import { changeDestination, type SeizeFrom, seize } from "../store/spool-writing.ts";
 import { plausibleTime } from "./back-off.ts";
 import type { QueueSettings } from "./queue-settings.ts";
@@ -63,15 +63,30 @@ export async function claimWork(
   };
 }
 
+function isHeld(destination: Destination): boolean {
+  return destination.kind === "routes" && destination.held !== undefined;
+}
+
+/** Who of ours sent it; undefined: it came from outside, or nobody knows. */
+export function whoSent(
+  origin: Pick<Origin, "direction" | "sender"> | undefined,
+  reversePath: string,
+): WhoSent | undefined {
+  if (origin === undefined || origin.direction === "inbound" || !origin.sender) return undefined;
+  return { sender: origin.sender, reversePath };
+}
+
 /** Where it goes now; where it went before when that cannot be told: one address must not stop a whole destination. */
 export function destinationNow(
   { message, recipient }: SpooledEntry,
   parts: { readonly destinationFor: DestinationFor; readonly log: Log },
 ): Destination {
   try {
-    const taken = recipient.detail.destination.kind === "routes" ? "for us" : "to pass on";
-    const destination = parts.destinationFor(recipient.address, taken);
-    return recipient.detail.destination.overTls ? overTls(destination) : destination;
+    const { destination: before, origin } = recipient.detail;
+    const ours = isHeld(before) ? origin?.direction !== "outbound" : before.kind === "routes";
+    const behind = whoSent(origin, message.envelope.reversePath);
+    const destination = parts.destinationFor(recipient.address, ours ? "for us" : "to pass on", behind);
+    return before.overTls ? overTls(destination) : destination;
   } catch (error) {
     parts.log.error(
       { err: error, id: message.id, recipient: recipient.address },

@@ -14,6 +14,7 @@ import { forgetReleased, rememberReleased } from "../store/spool-writing.ts";
 import type { ArchivedCopy } from "../vault/keep-in-archive.ts";
 import type { QuarantinedCopy } from "../vault/keep-in-quarantine.ts";
 import { createAdministration } from "./administer.ts";
+import { whoSent } from "./claim-work.ts";
 import { createCutThrough } from "./cut-through.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { createArchiveFiler } from "./file-archive.ts";
@@ -193,6 +194,7 @@ export async function createQueue(options: QueueOptions): Promise<RunningQueue> 
         destination: options.destinationFor(
           item.recipient,
           item.direction === "outbound" ? "to pass on" : "for us",
+          whoSent(item, item.reversePath),
         ),
       });
       const state = { state: "released" as const, at, nextAttemptAt: at, words: "Released from quarantine" };

@@ -285,7 +285,7 @@ async function postBulk(c: ConsoleContext): Promise<Response> {
       (others === 0 ? "" : ` ${counted(others, "message")} had been released or deleted before.`) +
       (asked === 0
         ? ""
-        : ` ${counted(asked, "message")} stayed: with malware, or for another domain. Open each to see who may release it.`);
+        : ` ${counted(asked, "message")} stayed: with malware, for another domain, or of a domain that may not send now. Open each to see who may release it.`);
     leaveNotice(
       c,
       released > 0 ? "good" : "warn",
