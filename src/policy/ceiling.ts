@@ -112,14 +112,12 @@ const defaultLimit = (name: keyof OutgoingSettings["default_limits"]): Field<Dom
 
 const THRESHOLDS = ["spam", "virus", "bulk", "program", "undeliverable"] as const;
 
-const EVERY = ["off", "weekly", "daily"] as const;
+const EVERY: readonly unknown[] = ["off", "weekly", "daily"];
 
 const noRarer: Refusal = (set, wanted) =>
-  EVERY.findIndex((one) => one === wanted) < EVERY.findIndex((one) => one === set)
+  EVERY.indexOf(wanted) < EVERY.indexOf(set)
     ? `an administrator of the gateway has set ${set}; it may come more often, not more rarely`
     : null;
-
-const staysSet: Refusal = (set, wanted) => (set === null ? null : staysSame(set, wanted));
 
 /** Whom the operator wants told of what, and how soon: others may be told as well, and of less. */
 const TOLD: readonly Field<DomainSettings>[] = [
@@ -138,7 +136,6 @@ const TOLD: readonly Field<DomainSettings>[] = [
   },
   { path: "outgoing.report.every", of: ({ outgoing }) => outgoing.report.every, refuse: noRarer },
   { path: "outgoing.report.to", of: ({ outgoing }) => outgoing.report.to, refuse: keepsAll },
-  { path: "outgoing.abuse_contact", of: ({ outgoing }) => outgoing.abuse_contact, refuse: staysSet },
 ];
 
 const DOMAIN_FIELDS: readonly Field<DomainSettings>[] = [

@@ -248,7 +248,7 @@ describe("a domain administrator", () => {
     expect(domain).toMatchObject({ enabled: true, routes: [{ host: "10.0.0.7" }] });
     await keeper.post(SHOP, {
       ...(await fieldsOf(keeper, SHOP)),
-      "outgoing.alerts.mail": "me@shop.example.test",
+      "outgoing.alerts.mail": [...FULL.alerts.mail, "me@shop.example.test"].join("\n"),
     });
     expect((await keeper.post(`${SHOP}/test`, { channel: "mail" })).status).toBe(303);
     expect(gateway.outgoing.notices).toEqual(["test shop.example.test mail"]);
