@@ -25,6 +25,8 @@ async function itemWith(
     readonly rule?: string;
     readonly recipient?: string;
     readonly senderDomain?: string;
+    readonly sender?: string;
+    readonly reversePath?: string;
     readonly direction?: "inbound" | "internal" | "outbound";
   },
   findings: readonly { check: string; fact: string; value: string | boolean }[] = [],
@@ -177,4 +179,47 @@ test("the message's story tells who released it and when, and what the sender wa
   const told = (await story()).replace(/<[^>]+>/g, "").replace(/\s+/g, " ");
   expect(told).toMatch(/Released by boss@example.test at .*2026/);
   expect(told).toContain("The sender had been told that it was refused");
+});
+
+describe("mail of a domain that sends nothing now (O12)", () => {
+  test.each([
+    ["barred", true, true],
+    ["switched off", false, false],
+  ])(
+    "%s: stays in the quarantine for everybody, by every door, until it sends again",
+    async (_, enabled, barred) => {
+      const { gateway, app, admin, keeper } = await trial();
+      const { settings } = gateway.services;
+      const domain = settings.current().policy.domain.find(({ name }) => name === "shop.example.test");
+      if (domain === undefined) throw new Error("no domain");
+      const sent = { recipient: "w@sender.test", senderDomain: domain.name, direction: "outbound" } as const;
+      const id = await itemWith(gateway, {
+        ...sent,
+        sender: `c1@${domain.name}`,
+        reversePath: `c1@${domain.name}`,
+      });
+      const stopped = { ...domain, enabled, outgoing: { ...domain.outgoing, barred } };
+      expect((await settings.put("domain", stopped, ADMIN)).ok).toBe(true);
+      for (const browser of [admin, keeper]) {
+        const refused = await browser.post(`/quarantine/${id}/release`, { confirmed: "yes" });
+        expect([refused.status, await refused.text()]).toEqual([
+          403,
+          expect.stringContaining(
+            "Mail of shop.example.test is held here: the domain is barred from sending or switched off",
+          ),
+        ]);
+        await browser.post("/quarantine/bulk", { action: "release", id });
+      }
+      const headers = { Authorization: `Bearer ${apiToken(gateway, "write")}` };
+      const call = await app.request(`${ORIGIN}/api/v1/quarantine/${id}/release?malware=release`, {
+        method: "POST",
+        headers,
+      });
+      expect(call.status).toBe(403);
+      expect(gateway.released).toEqual([]);
+      expect((await settings.put("domain", domain, ADMIN)).ok).toBe(true);
+      expect((await keeper.post(`/quarantine/${id}/release`)).status).toBe(303);
+      expect(gateway.released).toEqual([id]);
+    },
+  );
 });
