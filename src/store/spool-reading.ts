@@ -1,7 +1,7 @@
 // Every read of spool.db: named queries, and the way from rows to entries.
 
 import { sql } from "drizzle-orm";
-import type { DatabaseReader, SqlRow, SqlValue } from "./database.ts";
+import { type DatabaseReader, type SqlRow, type SqlValue, StoreError } from "./database.ts";
 import {
   type ArchiveEntry,
   NOT_DIALLED,
@@ -13,6 +13,7 @@ import {
   type UnreachableDestination,
 } from "./spool-entry.ts";
 import { archiveCopy, message, outbox, recipient, released, unreachable, waiting } from "./spool-schema.ts";
+import { bodySum } from "./spool-writing.ts";
 import { prepare, sqlBuilder, sqlStatement, statement } from "./statement.ts";
 
 const p = sql.placeholder;
@@ -87,7 +88,11 @@ const entriesPage = prepare<{ limit: number; offset: number }>(
 );
 const bodyOf = prepare<{ seq: number; maxBytes: number }>(
   sqlBuilder
-    .select({ body: sql`substr("body", 1, ${p("maxBytes")})` })
+    .select({
+      body: sql`substr("body", 1, ${p("maxBytes")})`,
+      length: sql`length("body")`,
+      sum: message.bodySum,
+    })
     .from(message)
     .where(sql`"seq" = ${p("seq")}`),
 );
@@ -259,7 +264,10 @@ export function spoolReader(database: DatabaseReader): SpoolReader {
   };
 }
 
-/** The body in a message's row, at most its first `maxBytes`; null when the message is gone. */
+/**
+ * The body in a message's row, at most its first `maxBytes`; null when the message is gone. Rejects with StoreError, kind "lost", when all of
+ * it is asked for and is not what was written.
+ */
 export async function storedBody(
   database: DatabaseReader,
   seq: number,
@@ -267,8 +275,13 @@ export async function storedBody(
 ): Promise<Uint8Array | null> {
   const row = (await database.query(bodyOf({ seq, maxBytes })))[0];
   if (row === undefined) return null;
-  const [bytes] = row;
-  return bytes instanceof Uint8Array ? bytes : new Uint8Array(0);
+  const [bytes, length, sum] = row;
+  if (!(bytes instanceof Uint8Array)) return new Uint8Array(0);
+  if (typeof sum !== "number" || bytes.length !== Number(length) || bodySum(bytes) === sum) return bytes;
+  throw new StoreError(
+    "lost",
+    "the row of the message does not hold the body it was written with: spool.db is damaged",
+  );
 }
 
 /** Is there such a message? */

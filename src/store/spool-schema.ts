@@ -15,6 +15,8 @@ export const message = sqliteTable("message", {
   /** Name of the file that holds the body, or null when it is in `body`. */
   bodyFile: text("body_file"),
   body: bytes("body"),
+  /** CRC-32 of `body` as it was written; null: not known. */
+  bodySum: integer("body_sum"),
 });
 
 /** One recipient that is not settled. */

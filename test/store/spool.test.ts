@@ -213,7 +213,10 @@ test("a queue of the first version is counted when it is opened", async () => {
     openDatabase({ path, migrations, log: silentLog, onBroken: () => {} });
   const old = await open(spoolMigrations.slice(0, 1));
   await old.commit([
-    insertMessage(message(1), encoder.encode("hello")),
+    {
+      sql: "insert into message (seq, id, received_at, size, envelope, body) values (1, 'id1', 1, 5, '{}', ?)",
+      params: [encoder.encode("hello")],
+    },
     insertRecipient(1, recipient(1), null),
     insertRecipient(1, recipient(2), null),
     insertRecipient(1, recipient(3, "held"), null),
@@ -223,6 +226,9 @@ test("a queue of the first version is counted when it is opened", async () => {
   expect(await spoolReader(now).counts()).toEqual({ queued: 2, held: 1, oldest: 1 });
   await now.commit([removeRecipients([{ seq: 1, n: 1 }])]);
   expect(await spoolReader(now).counts()).toMatchObject({ queued: 1, held: 1 });
+  // Its body, which has no sum, comes as it is.
+  const spool = await openSpool({ database: now, bodiesFolder: bodiesFolder() });
+  expect(await spool.body({ seq: 1, size: 5, bodyFile: null })).toEqual(encoder.encode("hello"));
   await now.close();
 });
 
@@ -297,6 +303,40 @@ test("bodies come back octet for octet, from the row and from the file, whole an
   }
   expect((await failureOf(spool.body({ seq: 99, size: 5, bodyFile: null }))).kind).toBe("lost");
 });
+
+test.each([1, 100, 4096, 65_536])(
+  "a body of %i octets in its row that was changed anywhere is lost",
+  async (size) => {
+    const spool = await openSpool({ database, bodiesFolder: bodiesFolder() });
+    const seq = spool.nextMessageSeq();
+    const body = crypto.getRandomValues(new Uint8Array(size));
+    await database.commit([
+      insertMessage(message(seq, null, size), body),
+      insertRecipient(seq, recipient(1), null),
+    ]);
+    const stored = { seq, size, bodyFile: null };
+    expect(await spool.body(stored)).toEqual(body);
+    const put = (bytes: Uint8Array, sum: string) =>
+      database.commit([
+        { sql: `update message set body = ?, body_sum = ${sum} where seq = ?`, params: [bytes, seq] },
+      ]);
+    for (const at of new Set([0, size >> 1, size - 1])) {
+      const damaged = body.slice();
+      damaged[at] = (damaged[at] ?? 0) ^ 0x20;
+      await put(damaged, "body_sum");
+      const failure = await failureOf(spool.body(stored));
+      expect([failure.kind, failure.message]).toEqual([
+        "lost",
+        expect.stringContaining("spool.db is damaged"),
+      ]);
+    }
+    await put(body, "body_sum");
+    expect(await spool.body(stored)).toEqual(body);
+    // A row of an older version has no sum.
+    await put(body.slice().fill(65), "null");
+    expect(await spool.body(stored)).toEqual(body.slice().fill(65));
+  },
+);
 
 test("at start, numbers go on and files of messages that were never committed are swept", async () => {
   const spool = await openSpool({ database, bodiesFolder: bodiesFolder(), maxBodyInRowBytes: 10 });
