@@ -138,7 +138,7 @@ async function queueCommand({ values, positionals }: Arguments): Promise<number>
     case "drop":
       return queueChange(config, { verb, id: needed(id, "The id of the message to drop") }, terminal);
     default:
-      throw usageError(`"queue ${verb ?? ""}" is not a command; it takes list, retry, hold or drop.`);
+      throw noSuchVerb("queue", verb, "list, retry, hold or drop");
   }
 }
 
@@ -172,9 +172,7 @@ async function quarantineCommand({ values, positionals }: Arguments): Promise<nu
     case "delete":
       return quarantineDelete(config, needed(id, "The id of the message to delete"), terminal);
     default:
-      throw usageError(
-        `"quarantine ${verb ?? ""}" is not a command; it takes list, release, seen or delete.`,
-      );
+      throw noSuchVerb("quarantine", verb, "list, release, seen or delete");
   }
 }
 
@@ -187,7 +185,7 @@ async function lockCommand({ values, positionals }: Arguments): Promise<number> 
     case "unlock":
       return lockUnlock(config, { sender: needed(sender, "The sender to unlock"), identity }, terminal);
     default:
-      throw usageError(`"lock ${verb ?? ""}" is not a command; it takes list or unlock.`);
+      throw noSuchVerb("lock", verb, "list or unlock");
   }
 }
 
@@ -204,6 +202,30 @@ function sendTestCommand({ values }: Arguments): Promise<number> {
   return sendTest(loadConfig(values.config ?? null), options, terminal);
 }
 
+/** The lines of the usage about one command; null: none is named, or it is not known. */
+function helpOf([command]: readonly string[]): string | null {
+  if (command === undefined) return null;
+  const lines = USAGE.split("\n");
+  const found = lines.filter((line, i) => {
+    const own = (text = "") => text.startsWith(`  gatepost ${command} `);
+    // A line further in goes on with the one before it.
+    return (
+      own(line) ||
+      (/^ {20,}/.test(line) && own(lines[i - 1]?.startsWith("  gatepost ") ? lines[i - 1] : lines[i - 2]))
+    );
+  });
+  return found.length === 0 ? null : [...found, "", "Every command takes --config FILE."].join("\n");
+}
+
+/** `queue` alone: the word behind it is missing; `queue lst`: it is another. */
+function noSuchVerb(command: string, verb: string | undefined, takes: string): CommandError {
+  return usageError(
+    verb === undefined
+      ? `"${command}" is the first word of a command; it takes ${takes}.`
+      : `"${command} ${verb}" is not a command; it takes ${takes}.`,
+  );
+}
+
 async function run(parsed: Arguments): Promise<number> {
   const { values, positionals } = parsed;
   const [command, argument] = positionals;
@@ -213,6 +235,11 @@ async function run(parsed: Arguments): Promise<number> {
   }
   if (values.help || command === "help" || command === undefined) {
     const asked = values.help || command === "help";
+    const about = values.help ? helpOf(positionals) : null;
+    if (about !== null) {
+      terminal.out(about);
+      return EXIT.ok;
+    }
     if (asked) terminal.out(USAGE);
     else terminal.err(USAGE);
     return asked ? EXIT.ok : EXIT.usage;
@@ -261,8 +288,7 @@ async function run(parsed: Arguments): Promise<number> {
     case "restore":
       return restore(config(), needed(argument, "The directory of the backup"), terminal);
     case "admin":
-      if (argument !== "reset")
-        throw usageError(`"admin ${argument ?? ""}" is not a command; it takes reset.`);
+      if (argument !== "reset") throw noSuchVerb("admin", argument, "reset");
       return adminReset(config(), terminal);
     case "probe": {
       const ports = values.port.map((port) => wholeNumber(port, "port", [1, 65_535]));
@@ -280,7 +306,13 @@ function parse(argv: readonly string[]): Arguments {
   try {
     return parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true, tokens: true });
   } catch (error) {
-    throw usageError(wordsOf(error));
+    const [words = ""] = wordsOf(error).split("\n");
+    throw usageError(
+      words.replace(
+        "argument is ambiguous",
+        "needs a value, and what begins with a dash is taken for an option",
+      ),
+    );
   }
 }
 

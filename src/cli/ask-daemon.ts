@@ -1,5 +1,5 @@
 // Asks the running gateway over its socket. Commands never open its databases.
-import { existsSync } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../config/config.ts";
 import {
@@ -17,6 +17,11 @@ export async function askDaemon<Name extends ControlCommand>(
   ask: ControlCommands[Name]["ask"],
 ): Promise<ControlCommands[Name]["answer"]> {
   const socket = join(config.data, CONTROL_SOCKET);
+  if (isClosedToUs(config.data))
+    throw new CommandError(
+      EXIT.unavailable,
+      `The data directory "${config.data}" belongs to another user and may not be read by this one; run the command as the gateway's user.`,
+    );
   if (!existsSync(socket)) throw notRunning(config, "its socket is not there");
   let response: ControlResponse<Name>;
   try {
@@ -32,6 +37,16 @@ export async function askDaemon<Name extends ControlCommand>(
   }
   if (!response.ok) throw new CommandError(EXIT.failed, response.error);
   return response.answer;
+}
+
+/** It is there, and what is in it is not shown to this user. */
+function isClosedToUs(directory: string): boolean {
+  try {
+    accessSync(directory, constants.X_OK);
+    return false;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EACCES";
+  }
 }
 
 function notRunning(config: Config, why: string, cause?: unknown): CommandError {

@@ -132,6 +132,10 @@ export async function log(config: Config, options: LogOptions, terminal: Termina
   // With `follow` more than is shown, to know what is new later on.
   const limit = options.follow ? Math.max(options.limit, FOLLOW_BATCH) : options.limit;
   const lines = await newest(config, { ...text, limit });
+  if (lines.length === 0 && !options.follow)
+    terminal.err(
+      options.text === null ? "The message log is empty." : `No message in the log fits "${options.text}".`,
+    );
   await print(lines.slice(0, options.limit).reverse());
   if (options.follow) await followLog(config, { ...text, known: lines }, print);
   return EXIT.ok;

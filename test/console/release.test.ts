@@ -87,6 +87,10 @@ describe("malware", () => {
   test("is not released by administrators of domains, unless the setting allows it", async () => {
     const { gateway, keeper } = await trial();
     const id = await itemWith(gateway, { rule: "virus" }, EICAR);
+    const offered = async () =>
+      (await (await keeper.get(`/quarantine/${id}`)).text()).includes(`${id}/release"`);
+    expect(await offered()).toBe(false);
+    expect(await (await keeper.get(`/quarantine/${id}`)).text()).toContain("You cannot release it.");
     for (const path of [`/quarantine/${id}/release`]) {
       const refused = await keeper.post(path, { confirmed: "yes" });
       expect(refused.status).toBe(403);
@@ -95,6 +99,7 @@ describe("malware", () => {
     await keeper.post("/quarantine/bulk", { action: "release", id, confirmed: "yes" });
     expect(gateway.released).toEqual([]);
     await gateway.services.settings.put("settings", { malware_release: "domain-administrators" }, ADMIN);
+    expect(await offered()).toBe(true);
     expect((await keeper.post(`/quarantine/${id}/release`)).status).toBe(200);
     expect(gateway.released).toEqual([]);
     expect((await keeper.post(`/quarantine/${id}/release`, { confirmed: "yes" })).status).toBe(303);

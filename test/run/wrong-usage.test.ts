@@ -7,6 +7,8 @@ test.each([
   [["florp"], '"florp" is not a command'],
   [["plan"], "The policy file is missing"],
   [["queue"], "it takes list, retry, hold or drop"],
+  [["queue"], '"queue" is the first word of a command'],
+  [["log", "--limit", "-3"], "--limit' needs a value"],
   [["queue", "burn"], '"queue burn" is not a command'],
   [["queue", "drop"], "The id of the message to drop is missing"],
   [["queue", "drop", "one", "two"], '"queue drop" does not take "two"'],
@@ -28,4 +30,15 @@ test.each([
   expect(code).toBe(64);
   expect(err).toContain(words);
   expect(out).toBe("");
+});
+
+test.each([
+  [["queue", "--help"], "gatepost queue list", "gatepost lock"],
+  [["serve", "-h"], "database, bodies or a key", "gatepost plan"],
+  [["quarantine", "list", "--help"], "gatepost quarantine release", "gatepost queue"],
+])("%j is about that command alone", async (args, words, other) => {
+  const { code, out } = await gatepost(args);
+  expect(code).toBe(0);
+  expect(out).toContain(words);
+  expect(out).not.toContain(other);
 });

@@ -12,6 +12,7 @@ import { Moment } from "../parts/moment.tsx";
 import { leaveNotice, Notice } from "../parts/notice.tsx";
 import { Card, Details, PageHeader } from "../parts/page-header.tsx";
 import { deleteItem, itemOf, newerItemOf, releaseItem, seeItem, sendSource } from "../quarantine-actions.ts";
+import { releaseQuestion } from "../release-terms.ts";
 import { forAdministrator, forRoles, type Route } from "../route.ts";
 import { MESSAGE_POLICY } from "../security/response-headers.ts";
 import type { MessageView } from "../services.ts";
@@ -140,9 +141,11 @@ function SenderLinks({ item }: { readonly item: QuarantineItem }) {
 function Actions({
   item,
   administrator,
+  releasable,
 }: {
   readonly item: QuarantineItem;
   readonly administrator: boolean;
+  readonly releasable: boolean;
 }) {
   return (
     <>
@@ -156,11 +159,13 @@ function Actions({
           <a class="button quiet danger-text" href={urlOf(item, "/delete")}>
             <Icon name="trash" /> Delete…
           </a>
-          <form method="post" action={urlOf(item, "/release")}>
-            <button type="submit">
-              <Icon name="release" /> Release
-            </button>
-          </form>
+          {releasable && (
+            <form method="post" action={urlOf(item, "/release")}>
+              <button type="submit">
+                <Icon name="release" /> Release
+              </button>
+            </form>
+          )}
         </>
       )}
     </>
@@ -202,6 +207,8 @@ async function getItem(c: ConsoleContext): Promise<Response> {
   await seeItem(c, item);
   const services = c.get("services");
   const administrator = accountOf(c).role === "administrator";
+  const question = item.state === "kept" ? await releaseQuestion(c, item) : null;
+  const barred = question?.kind === "refused" ? question.words : null;
   const body = item.state === "kept" ? await services.quarantine.body(item.id) : null;
   const view = body === null ? null : await services.view(body);
   return consolePage(
@@ -212,8 +219,13 @@ async function getItem(c: ConsoleContext): Promise<Response> {
         crumb={{ href: "/quarantine", label: "Quarantine" }}
         title={<Foreign text={item.subject} max={180} empty="(no subject)" />}
       >
-        <Actions item={item} administrator={administrator} />
+        <Actions item={item} administrator={administrator} releasable={barred === null} />
       </PageHeader>
+      {barred !== null && (
+        <Notice tone="info">
+          You cannot release it. <Foreign text={barred} max={400} />
+        </Notice>
+      )}
       <Why item={item} />
       <div class="message-grid">
         <div class="message-main">
