@@ -69,10 +69,11 @@ function archiveOf({ archive, recipients, record }: Acceptance): ArchiveDetail |
 }
 
 function detailOf(
-  { n, dsn, mayBounce, disposition }: AcceptedRecipient,
+  { n, dsn, mayBounce, fromOutside, disposition }: AcceptedRecipient,
   record: MessageRecord,
   who: Omit<Origin, "direction">,
 ): RecipientDetail | null {
+  const origin = originOf(fromOutside === true ? "inbound" : directionOf(n, record), who);
   switch (disposition.kind) {
     case "deliver": {
       const { destination, edits, sign = null } = disposition;
@@ -83,13 +84,13 @@ function detailOf(
         dsn,
         mayBounce,
         quarantine: null,
-        origin: originOf(directionOf(n, record), who),
+        origin,
       };
     }
     case "quarantine": {
       const { destination, rule, words, tell } = disposition;
       const { headerFrom, subject } = record;
-      const about = { rule, words, headerFrom, subject, ...originOf(directionOf(n, record), who) };
+      const about = { rule, words, headerFrom, subject, ...origin };
       const quarantine = tell === undefined ? about : { ...about, tell };
       return { destination, edits: [], sign: null, dsn, mayBounce, quarantine };
     }

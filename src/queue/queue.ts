@@ -35,6 +35,8 @@ export interface AcceptedRecipient {
   readonly dsn: RecipientDsn | null;
   /** False when a failure must not be reported to the reverse-path (an outsider whose address nothing proves). */
   readonly mayBounce: boolean;
+  /** It comes from outside, though a server we trust handed it in: kept like all mail from outside when it cannot be delivered. */
+  readonly fromOutside?: true;
   readonly disposition: Disposition;
 }
 

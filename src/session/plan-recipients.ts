@@ -49,6 +49,7 @@ export function planRecipients(message: JudgedMessage, combined: Combined): Plan
       address,
       dsn: recipient.dsn,
       mayBounce: mayBounce(message, recipient, isProven),
+      ...(isPassedIn(message, recipient) ? { fromOutside: true as const } : {}),
       disposition,
     });
   });
@@ -103,7 +104,7 @@ function dispositionOf(
         destination: message.transaction.snapshot.destination(recipient.address),
         rule: verdict.rule ?? "",
         words: verdict.words,
-        ...(others && recipient.direction !== "inbound" && refuses(verdict)
+        ...(others && !isOutsiders(message, recipient) && refuses(verdict)
           ? { tell: stopWords(verdict) }
           : {}),
       };
@@ -149,13 +150,21 @@ function removals({ removeHeaders }: SentMessage): readonly HeaderEdit[] {
 }
 
 /** A client we authenticated or trust gets bounces; anybody else may have forged the reverse-path, unless it is proven. */
-function mayBounce(
-  { transaction }: JudgedMessage,
-  { direction, grant }: EnvelopeRecipient,
-  isProven: () => boolean,
-): boolean {
-  const ours = direction !== "inbound" && grant.by !== "allow-list" && grant.by !== "relay-domain";
-  return ours ? transaction.reversePath !== null : isProven();
+function mayBounce(message: JudgedMessage, recipient: EnvelopeRecipient, isProven: () => boolean): boolean {
+  const { by } = recipient.grant;
+  const ours = !isOutsiders(message, recipient) && by !== "allow-list" && by !== "relay-domain";
+  return ours ? message.transaction.reversePath !== null : isProven();
+}
+
+function isOutsiders(message: JudgedMessage, recipient: EnvelopeRecipient): boolean {
+  return recipient.direction === "inbound" || isPassedIn(message, recipient);
+}
+
+/** A second MX or a filter in front, which we trust, hands in what somebody else sends to people here. */
+function isPassedIn({ transaction }: JudgedMessage, { direction, grant }: EnvelopeRecipient): boolean {
+  const { reversePath, snapshot } = transaction;
+  if (direction !== "internal" || grant.by !== "trusted-network") return false;
+  return reversePath === null || snapshot.domain(domainOf(reversePath)) === null;
 }
 
 /** Found out when the first recipient asks: it is the same for all of them. */

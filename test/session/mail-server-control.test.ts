@@ -57,6 +57,7 @@ async function opened() {
   });
   return {
     bench,
+    accepted: gateway.queue.accepted,
     play: (text: string) => playDialog(text, gateway),
     async [Symbol.asyncDispose]() {
       await gateway[Symbol.asyncDispose]();
@@ -131,4 +132,26 @@ S: 250 *
     `${HELLO}${incoming.repeat(7)}FACT bulk.level absent\n${bounce}FACT identity.name absent\n${both}STOPPED spam kept 127.0.0.9/32 (forwards of 127.0.0.9)\n`,
   );
   expect(gateway.bench.news).toEqual([]);
+});
+
+test("mail of others that a second MX hands in is no letter of ours: kept when it cannot be delivered, bounced only to the proven", async () => {
+  await using gateway = await opened();
+  const cases = [
+    ["a stranger to us", "junk@far.example", "x@example.test", { mayBounce: false, fromOutside: true }],
+    ["a notice to us", "", "x@example.test", { mayBounce: false, fromOutside: true }],
+    ["one of us to us", "ann@example.test", "bob@example.test", { mayBounce: true }],
+    ["one of us to others", "ann@example.test", "x@elsewhere.example", { mayBounce: true }],
+    ["a forward", "friend@far.example", "x@elsewhere.example", { mayBounce: true }],
+  ] as const;
+  for (const [name, from, to, expected] of cases) {
+    await gateway.play(
+      `${HELLO}${mail(from, from === "" ? "MAILER-DAEMON@far.example" : from, to, "250 *")}`,
+    );
+    const recipient = gateway.accepted.at(-1)?.recipients[0];
+    const { mayBounce, fromOutside } = recipient ?? { mayBounce: null };
+    expect({ name, mayBounce, ...(fromOutside === undefined ? {} : { fromOutside }) }).toEqual({
+      name,
+      ...expected,
+    });
+  }
 });
