@@ -156,7 +156,11 @@ async function askServers(
   const wanted = { routeKeys: routeKeys(destination, "opportunistic"), fits: () => true };
   for (let link = pool.take(destination.key, wanted); link !== null; ) {
     const result = await askOver(link);
-    if (result.replies[0] !== null && result.replies[0]?.code !== 421) return result;
+    const isClosing = result.replies[0]?.code === 421;
+    if (result.replies[0] !== null && !isClosing) return result;
+    // A server that is there and does not answer the question is not asked again over its next connection; one that hangs up is.
+    if (isClosing) link.session.leave();
+    else if (link.session.failure === null) return `${link.server}: ${result.trouble ?? "no reply"}`;
     link = pool.take(destination.key, wanted);
   }
   const hosts = await resolveHosts(destination, { resolver, hostname, mxTls: "opportunistic", mxPort: 25 });

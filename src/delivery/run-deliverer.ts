@@ -354,8 +354,10 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
       try {
         await run(parts, progress);
       } catch (error) {
-        // The body could not be read: that says nothing about the server, and the queue knows what to do.
-        if (error instanceof StoreError) throw error;
+        // The body could not be read, a key not used, or a bug: that says nothing about the server, and the queue knows what to do. What a
+        // server has answered already must not be lost for it.
+        if (error instanceof StoreError || progress.settled.every(({ server }) => server === null))
+          throw error;
         options.log.error(
           { err: error, message: attempt.messageId },
           "a delivery attempt failed in the gateway",

@@ -83,8 +83,7 @@ export async function openDelivery(
   const limits = createServerLimits(clock);
   const deliverer = watchedDeliverer(
     createDeliverer({ resolver, hostname, settings: () => delivery, log, clock, limits }),
-    ground.metrics,
-    options.onOutcomes,
+    { metrics: ground.metrics, onOutcomes: options.onOutcomes, log },
   );
   const watch = watchUndeliverable({
     unseen: () => unseenUndeliverable(reader),

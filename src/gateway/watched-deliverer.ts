@@ -1,6 +1,7 @@
 // Delivery attempts as outgoing control and the figures see them: how many recipients were delivered, refused, and unknown over there.
 import type { Deliverer } from "../delivery/attempt.ts";
 import type { Outcome } from "../delivery/outcome.ts";
+import type { Log } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 
 /** Recipients of one message in one attempt. */
@@ -24,25 +25,40 @@ function isUnknown({ code, enhanced, text }: Outcome): boolean {
   return (code === 550 || code === 553) && UNKNOWN_WORDS.test(text.slice(0, 200));
 }
 
-/** Counts the outcomes of each attempt and tells of those that are final. */
-export function watchedDeliverer(deliverer: Deliverer, metrics: Metrics, onOutcomes: OnOutcomes): Deliverer {
+/** Counts the outcomes of each attempt and tells of those that are final. An outcome is never lost because it could not be counted. */
+export function watchedDeliverer(
+  deliverer: Deliverer,
+  parts: { readonly metrics: Metrics; readonly onOutcomes: OnOutcomes; readonly log: Log },
+): Deliverer {
   return {
     ...deliverer,
     async attempt(attempt) {
       const outcomes = await deliverer.attempt(attempt);
-      let delivered = 0;
-      let rejected = 0;
-      let unknown = 0;
-      for (const outcome of outcomes) {
-        metrics.delivery(outcome.result);
-        if (outcome.result === "delivered") delivered++;
-        if (outcome.result === "failed") {
-          rejected++;
-          if (isUnknown(outcome)) unknown++;
-        }
+      try {
+        tell(attempt.messageId, outcomes, parts);
+      } catch (error) {
+        parts.log.error({ err: error, id: attempt.messageId }, "outcomes of an attempt were not counted");
       }
-      if (delivered + rejected > 0) onOutcomes(attempt.messageId, { delivered, rejected, unknown });
       return outcomes;
     },
   };
+}
+
+function tell(
+  messageId: string,
+  outcomes: readonly Outcome[],
+  { metrics, onOutcomes }: { readonly metrics: Metrics; readonly onOutcomes: OnOutcomes },
+): void {
+  let delivered = 0;
+  let rejected = 0;
+  let unknown = 0;
+  for (const outcome of outcomes) {
+    metrics.delivery(outcome.result);
+    if (outcome.result === "delivered") delivered++;
+    if (outcome.result === "failed") {
+      rejected++;
+      if (isUnknown(outcome)) unknown++;
+    }
+  }
+  if (delivered + rejected > 0) onOutcomes(messageId, { delivered, rejected, unknown });
 }

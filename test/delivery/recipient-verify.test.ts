@@ -155,6 +155,15 @@ describe("unsure", () => {
   });
 });
 
+test("a server that refuses the question is asked once each time, also over a connection that rests", async () => {
+  const { ask, peer, clock } = await setUp(usualServer({ mail: () => "451 4.3.2 Too much to do" }));
+  for (const name of ["a", "b", "c"]) {
+    expect(await ask(`${name}@example.test`)).toMatchObject({ known: "unsure" });
+    clock.advance(10_500);
+  }
+  expect(peer.commands.filter((line) => line.startsWith("MAIL"))).toHaveLength(3);
+});
+
 test("the second server is asked when the first is down", async () => {
   const { ask, peer } = await setUp(usualServer(knows("anna")));
   const gone = await startScriptedPeer(usualServer());

@@ -36,6 +36,12 @@ describe("over the wire", () => {
   const TEXT = message(...HEAD, UTF8, "Content-Transfer-Encoding: 8bit", "", "Grüße", "");
   const SIGNED = message("DKIM-Signature: v=1", ...HEAD, UTF8, "", "Grüße", "");
 
+  test("a signature that cannot be made anew is our own fault: the attempt says so, and nothing about the server", async () => {
+    const sign = () => Promise.reject(new Error("no key today"));
+    const attempt = send(["250 peer"], TEXT, true, { unsigned: TEXT, sign });
+    expect(await attempt.catch((error: unknown) => String(error))).toBe("Error: no key today");
+  });
+
   test("a server with 8BITMIME gets it as it is, declared whatever the client said", async () => {
     for (const declared of [true, false]) {
       const { mail, got } = await send(["250-peer", "250 8BITMIME"], TEXT, declared);

@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import type { Attempt, Deliverer } from "../../src/delivery/attempt.ts";
 import type { Outcome } from "../../src/delivery/outcome.ts";
 import { type AttemptCounts, watchedDeliverer } from "../../src/gateway/watched-deliverer.ts";
+import { silentLog } from "../../src/observe/log.ts";
 import { createMetrics } from "../../src/observe/metrics.ts";
 
 const outcome = (n: number, what: Partial<Outcome>): Outcome => ({
@@ -37,9 +38,14 @@ async function told(outcomes: readonly Outcome[]): Promise<readonly AttemptCount
     capacity: () => 1,
     close: async () => {},
   };
-  const watched = watchedDeliverer(deliverer, createMetrics(), (id, counts) => {
-    expect(id).toBe("m1");
-    heard.push(counts);
+  const watched = watchedDeliverer(deliverer, {
+    metrics: createMetrics(),
+    log: silentLog,
+    onOutcomes(id, counts) {
+      expect(id).toBe("m1");
+      heard.push(counts);
+      if (counts.unknown === 99) throw new Error("not counted");
+    },
   });
   expect(await watched.attempt(attempt)).toBe(outcomes);
   return heard;
@@ -60,4 +66,9 @@ test("recipients that do not exist are told apart from other refusals, by code a
 
 test("an attempt that settles nobody is not told of", async () => {
   expect(await told([outcome(1, { result: "deferred", code: null, text: "no connection" })])).toEqual([]);
+});
+
+test("an outcome that cannot be counted is an outcome all the same", async () => {
+  const outcomes = Array.from({ length: 99 }, (_, n) => outcome(n, { enhanced: "5.1.1" }));
+  expect(await told(outcomes)).toHaveLength(1);
 });
