@@ -63,7 +63,7 @@ describe("what a command prints and does", () => {
     expect(help.code).toBe(0);
     for (const name of "serve plan apply export check log queue quarantine lock backup".split(" "))
       expect(help.out).toContain(`gatepost ${name}`);
-    expect((await gatepost(["apply", "-h"])).out).toBe(help.out);
+    expect((await gatepost(["apply", "-h"])).out).toStartWith("  gatepost apply FILE");
     expect((await gatepost(["--version"])).out).toMatch(/^gatepost \d+\.\d+\.\d+/);
   });
 
