@@ -14,6 +14,7 @@ import {
   missingFiles,
   newManifest,
   putAside,
+  readableByAll,
   readManifest,
   writeManifest,
 } from "../store/data-manifest.ts";
@@ -79,6 +80,11 @@ export function examineDataFolder(
     // From here on a kill leaves a directory that is known to be unfinished.
     if (isNew) writeManifest(data, newManifest());
   }
+  for (const name of readableByAll(data, DATABASES))
+    log.warn(
+      { file: join(data, name) },
+      `every user of this machine may read "${join(data, name)}", which holds secrets or mail: chmod 600 it; if others could get at it, make what it holds anew`,
+    );
   return {
     opened(ids) {
       const foreign = Object.entries(ids).flatMap(([name, id]): readonly DataLoss[] => {

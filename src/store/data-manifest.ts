@@ -9,6 +9,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -154,6 +155,19 @@ export function keySum(folder: string): string | null {
   } catch {
     return null;
   }
+}
+
+/** Databases and keys that every user of the machine may read as far as their own mode goes, with their names in the directory. */
+export function readableByAll(data: string, databases: readonly string[]): readonly string[] {
+  const isOpen = (name: string): boolean =>
+    ((statSync(join(data, name), { throwIfNoEntry: false })?.mode ?? 0) & 0o004) !== 0;
+  let keys: readonly string[] = [];
+  try {
+    keys = readdirSync(join(data, "keys")).map((name) => join("keys", name));
+  } catch {
+    // What is missing is told elsewhere.
+  }
+  return [...databases, ...keys].filter(isOpen);
 }
 
 /** Does the directory hold mail of a gateway although its databases are gone? */

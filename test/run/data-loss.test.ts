@@ -2,6 +2,7 @@
 // is told within a minute, and nothing is acknowledged into a file without a name.
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import {
+  chmodSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -252,6 +253,22 @@ test.each([
   },
   60_000,
 );
+
+test("keys and databases that everybody may read are told at the start, each by its name", async () => {
+  await gateway.stop();
+  const told = (): readonly unknown[] => {
+    const files: unknown[] = [];
+    const warn = (fields: unknown) => void files.push(Object(fields).file);
+    examineDataFolder(gateway.data, { acceptLoss: false, log: { ...silentLog, warn } });
+    return files.toSorted();
+  };
+  expect(told()).toEqual([]);
+  const names = ["gatepost.db", ...readdirSync(at("keys")).map((name) => join("keys", name))];
+  for (const name of names) chmodSync(at(name), 0o644);
+  expect(told()).toEqual(names.map((name) => at(name)).toSorted());
+  for (const name of names) chmodSync(at(name), 0o640);
+  expect(told()).toEqual([]);
+}, 60_000);
 
 test("a -shm file that is removed loses nothing", async () => {
   rmSync(at("spool.db-shm"));
