@@ -1,12 +1,14 @@
 // Takes due mail of one destination from disk: marked "active" in one commit before any of it is dialled.
 
 import { type Destination, type DestinationFor, overTls, type WhoSent } from "../delivery/route.ts";
+import { MAX_BODY_IN_MEMORY } from "../message/body.ts";
 import type { Log } from "../observe/log.ts";
 import type { Statement } from "../store/database.ts";
 import type { Spool } from "../store/spool.ts";
 import type { EntryKey, Origin, SpooledEntry } from "../store/spool-entry.ts";
 import { changeDestination, type SeizeFrom, seize } from "../store/spool-writing.ts";
 import { plausibleTime } from "./back-off.ts";
+import { isLargeWork } from "./lane.ts";
 import type { QueueSettings } from "./queue-settings.ts";
 import { groupWork, keysOf, MAX_RECIPIENTS_PER_ATTEMPT, type Work } from "./work.ts";
 
@@ -16,11 +18,13 @@ export interface Claim {
   readonly works: readonly Work[];
   /** When the next of the destination's mail is due; Infinity when nothing is left on disk. */
   readonly nextDueAt: number;
+  /** Large mail that is due may have been left on disk: `nextDueAt` does not speak of it. */
+  readonly passedOver: boolean;
   /** Other destinations that got mail because routes have changed. */
   readonly moved: readonly string[];
 }
 
-/** Claims due mail, at most `maxWorks` attempts. Rejects with StoreError, and nothing is taken. */
+/** Claims due mail, at most `maxWorks` attempts, `maxLarge` of them with a large body. Rejects with StoreError, and nothing is taken. */
 export async function claimWork(
   {
     spool,
@@ -33,9 +37,13 @@ export async function claimWork(
     readonly settings: () => QueueSettings;
     readonly log: Log;
   },
-  { key, now, maxWorks }: { readonly key: string; readonly now: number; readonly maxWorks: number },
+  {
+    key,
+    now,
+    ...most
+  }: { readonly key: string; readonly now: number; readonly maxWorks: number; readonly maxLarge: number },
 ): Promise<Claim> {
-  const rows = await spool.waiting(key, MAX_ROWS);
+  const rows = await spool.waiting(key, MAX_ROWS, most.maxLarge > 0 ? null : MAX_BODY_IN_MEMORY);
   const { retryMs } = settings();
   const due = wholeMessages(rows).filter(
     (entry) => plausibleTime(entry.recipient.nextAttemptAt, now, retryMs) <= now,
@@ -53,12 +61,17 @@ export async function claimWork(
     moving.push(changeDestination({ seq: entry.message.seq, n: entry.recipient.n }, detail));
     moved.add(destination.key);
   }
-  const works = groupWork(here, null).slice(0, maxWorks);
+  const { works, passedOver } = choose(groupWork(here, null), most);
   const keys = works.flatMap(keysOf);
   const taken = await seizeAll(spool, { keys, at: now, moving });
   return {
     works: taken ? works : [],
-    nextDueAt: nextDue(rows, taken ? keys : [], moved.size > 0 ? now : null),
+    nextDueAt: nextDue(
+      rows,
+      taken ? [...keys, ...passedOver.flatMap(keysOf)] : [],
+      moved.size > 0 ? now : null,
+    ),
+    passedOver: passedOver.length > 0 || most.maxLarge <= 0,
     moved: [...moved],
   };
 }
@@ -74,6 +87,24 @@ export function whoSent(
 ): WhoSent | undefined {
   if (origin === undefined || origin.direction === "inbound" || !origin.sender) return undefined;
   return { sender: origin.sender, reversePath };
+}
+
+/** In order; large bodies beyond their number are passed over. */
+function choose(
+  all: readonly Work[],
+  { maxWorks, maxLarge }: { readonly maxWorks: number; readonly maxLarge: number },
+): { readonly works: readonly Work[]; readonly passedOver: readonly Work[] } {
+  const works: Work[] = [];
+  const passedOver: Work[] = [];
+  let large = 0;
+  for (const work of all) {
+    if (isLargeWork(work) && large >= maxLarge) passedOver.push(work);
+    else if (works.length < maxWorks) {
+      works.push(work);
+      if (isLargeWork(work)) large++;
+    }
+  }
+  return { works, passedOver };
 }
 
 /** Where it goes now; where it went before when that cannot be told: one address must not stop a whole destination. */

@@ -11,10 +11,26 @@ import type { Statement } from "../store/database.ts";
 import type { Spool } from "../store/spool.ts";
 import { plausibleTime } from "./back-off.ts";
 import { createBodyBudget } from "./body-budget.ts";
-import { claimWork } from "./claim-work.ts";
+import { claimDue } from "./claim-due.ts";
 import type { EndedAttempt } from "./ended-attempt.ts";
 import { judgeLane, openLane } from "./judge-lane.ts";
-import { type DispatcherState, isIdle, isLargeWork, type Lane, newLane, nextReady } from "./lane.ts";
+import {
+  countAttempt,
+  type DispatcherState,
+  hasRoomFor,
+  isIdle,
+  type Lane,
+  lookForLarge,
+  newLane,
+  nextReady,
+  promise,
+  pushReady,
+  smallReady,
+  takeAllReady,
+  takeReady,
+  unpromise,
+  wantsTurnAt,
+} from "./lane.ts";
 import { createLifeSigns, type LifeSigns } from "./life-signs.ts";
 import type { LostBodies } from "./lost-bodies.ts";
 import { createOvertaken, type Overtaken } from "./overtaken.ts";
@@ -28,10 +44,7 @@ import type { Work } from "./work.ts";
 const MAX_ATTEMPTS = Math.min(1000, Math.floor(descriptorLimit() / 10));
 // Beyond it every lane may still have one.
 const MOST_ATTEMPTS = 2 * MAX_ATTEMPTS;
-// Work from accept that may wait in memory for a place, per lane, as a multiple of its places.
-const READY_FACTOR = 5;
 const NO_PLACES_WAIT_MS = 1000;
-const TROUBLE_WAIT_MS = 2000;
 
 export interface DispatcherOptions {
   readonly spool: Spool;
@@ -117,18 +130,17 @@ export class Dispatcher {
   reserve(key: string, size: number): boolean {
     if (!this.#running || !this.#options.mayBegin()) return false;
     const lane = this.#lane(key);
-    const room = this.#options.deliverer.capacity(key) * READY_FACTOR;
     if (lane.failures > 0 || lane.closedUntil > this.#options.clock.now()) return false;
-    if (lane.ready.length + lane.reserved >= room) return false;
+    if (!hasRoomFor(lane, size, this.#options.deliverer.capacity(key))) return false;
     if (!this.#budget.take(lane, size)) return false;
-    lane.reserved++;
+    promise(lane, size);
     return true;
   }
 
   /** Takes a promise back, because the message was not stored. */
   release(key: string, size: number): void {
     const lane = this.#lane(key);
-    lane.reserved--;
+    unpromise(lane, size);
     this.#budget.give(lane, size);
     this.#pump(lane);
   }
@@ -136,9 +148,9 @@ export class Dispatcher {
   /** Work whose place was reserved and whose commit is through. */
   enter(work: Work): void {
     const lane = this.#lane(work.destination.key);
-    lane.reserved--;
+    unpromise(lane, work.message.size);
     work.paid = true;
-    lane.ready.push(work);
+    pushReady(lane, work);
     this.#works.add(work);
     // The destination may have been closed, or the queue stopped, while the commit was under way.
     if (!this.#running || lane.failures > 0) this.#emptyReady(lane);
@@ -197,6 +209,11 @@ export class Dispatcher {
     for (const lane of [...this.#lanes.values()]) this.#pump(lane);
   }
 
+  /** True while mail is being taken from disk that no attempt and no settlement speaks of yet. */
+  isClaiming(): boolean {
+    return this.#lanes.values().some((lane) => lane.claiming);
+  }
+
   figures(): { readonly active: number; readonly lanes: number; readonly bodyBytes: number } {
     return { active: this.#active, lanes: this.#lanes.size, bodyBytes: this.#budget.held() };
   }
@@ -221,9 +238,10 @@ export class Dispatcher {
     lane.nextDueAt = plausibleTime(lane.nextDueAt, now, retryMs);
     const places = this.#places(lane, now);
     while (this.#isFree(lane, places) && this.#begin(lane, nextReady(lane, places)));
+    lookForLarge(lane, places, now);
     const room =
-      lane.failures > 0 ? lane.ready.length === 0 && this.#isFree(lane, places) : lane.ready.length < places;
-    if (places > 0 && room && !lane.claiming && lane.nextDueAt <= now) void this.#claim(lane);
+      lane.failures > 0 ? lane.ready.length === 0 && this.#isFree(lane, places) : smallReady(lane) < places;
+    if (places > 0 && room && !lane.claiming && lane.nextDueAt <= now) void this.#claim(lane, places);
     this.#setTimer(lane, now);
   }
 
@@ -241,7 +259,7 @@ export class Dispatcher {
   /** Attempts and claims look at their lane when they end, which may be long; the timer is for what only time brings. */
   #setTimer(lane: Lane, now: number): void {
     if (lane.claiming) return;
-    const nextAt = Math.max(lane.ready.length > 0 ? now : lane.nextDueAt, lane.closedUntil);
+    const nextAt = Math.max(wantsTurnAt(lane, now), lane.closedUntil);
     if (nextAt > now && nextAt < Number.POSITIVE_INFINITY) this.#wakeAt(lane, nextAt - now);
     else if (lane.active > 0) return;
     else if (nextAt <= now) this.#wakeAt(lane, NO_PLACES_WAIT_MS);
@@ -274,7 +292,7 @@ export class Dispatcher {
     const work = lane.ready[at];
     if (work === undefined) return false;
     if (work.intent.kind !== "deliver") {
-      lane.ready.splice(at, 1);
+      takeReady(lane, at);
       this.#forget(lane, work);
       this.#options.withdraw(work);
       return true;
@@ -283,9 +301,8 @@ export class Dispatcher {
       this.#starved.add(lane);
       return false;
     }
-    lane.ready.splice(at, 1);
-    lane.active++;
-    if (isLargeWork(work)) lane.activeLarge++;
+    takeReady(lane, at);
+    countAttempt(lane, work, 1);
     this.#active++;
     const probe = takeProbePlace(lane, { clock: this.#options.clock, onFree: () => this.#pump(lane) });
     void this.#attempt(lane, work, probe);
@@ -320,8 +337,7 @@ export class Dispatcher {
    */
   #freePlace(lane: Lane, work: Work, probe: Probe): void {
     probe.end();
-    lane.active--;
-    if (isLargeWork(work)) lane.activeLarge--;
+    countAttempt(lane, work, -1);
     this.#active--;
     // Who waited for room comes before this lane's next.
     this.#feedStarved();
@@ -343,7 +359,7 @@ export class Dispatcher {
 
   /** Ready work goes back to disk: nothing can be dialled now, and what waits must not take up memory. */
   #emptyReady(lane: Lane): void {
-    const works = lane.ready.splice(0);
+    const works = takeAllReady(lane);
     for (const work of works) {
       this.#forget(lane, work);
       if (work.intent.kind !== "deliver") this.#options.withdraw(work);
@@ -365,30 +381,18 @@ export class Dispatcher {
     }
   }
 
-  async #claim(lane: Lane): Promise<void> {
-    const { clock, deliverer, log } = this.#options;
+  async #claim(lane: Lane, places: number): Promise<void> {
+    const { clock, deliverer } = this.#options;
     lane.claiming = true;
-    const before = lane.nextDueAt;
-    // Mail that is noted while we read may not be in what we read.
-    lane.nextDueAt = Number.POSITIVE_INFINITY;
-    const now = clock.now();
-    const maxWorks = lane.failures > 0 ? 1 : Math.max(1, deliverer.capacity(lane.key) * READY_FACTOR);
-    try {
-      const claim = await claimWork(this.#options, { key: lane.key, now, maxWorks });
-      lane.nextDueAt = Math.min(lane.nextDueAt, claim.nextDueAt);
-      for (const work of claim.works) {
-        lane.ready.push(work);
-        this.#works.add(work);
-      }
-      for (const key of claim.moved) this.noteDue(key, now);
-    } catch (error) {
-      log.warn(
-        { err: error, destination: lane.key },
-        "due mail could not be taken from the queue; tried again soon",
-      );
-      lane.nextDueAt = Math.min(lane.nextDueAt, before);
-      lane.closedUntil = Math.max(lane.closedUntil, now + TROUBLE_WAIT_MS);
+    const room = { places, capacity: deliverer.capacity(lane.key) };
+    const { works, moved } = await claimDue(lane, room, this.#options);
+    for (const work of works) {
+      pushReady(lane, work);
+      this.#works.add(work);
     }
+    for (const key of moved) this.noteDue(key, clock.now());
+    // The queue may have been stopped, or the destination closed, while it was read.
+    if (!this.#running || (lane.failures > 0 && lane.closedUntil > clock.now())) this.#emptyReady(lane);
     lane.claiming = false;
     this.#pump(lane);
   }

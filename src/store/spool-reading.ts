@@ -48,8 +48,10 @@ function entriesWhere(where: ReturnType<typeof sql>) {
     .$dynamic();
 }
 
-const dueEntries = prepare<{ key: string; limit: number }>(
-  entriesWhere(sql`"recipient"."state" = 'queued' and "recipient"."destination_key" = ${p("key")}`)
+const dueEntries = prepare<{ key: string; limit: number; maxSize: number }>(
+  entriesWhere(
+    sql`"recipient"."state" = 'queued' and "recipient"."destination_key" = ${p("key")} and "message"."size" <= ${p("maxSize")}`,
+  )
     .orderBy(sql`"recipient"."next_attempt_at"`)
     .limit(sql.placeholder("limit")),
 );
@@ -170,8 +172,8 @@ const releasedItem = prepare<{ id: string }>(
 
 /** Reading the spool. Times are milliseconds UTC. */
 export interface SpoolReader {
-  /** Waiting recipients of a destination, the earliest due first, also those that are not due yet. */
-  waiting(destinationKey: string, limit: number): Promise<readonly SpooledEntry[]>;
+  /** Waiting recipients of a destination, the earliest due first, also those that are not due yet; with `maxSize` of smaller messages only. */
+  waiting(destinationKey: string, limit: number, maxSize?: number | null): Promise<readonly SpooledEntry[]>;
   /** Waiting recipients whose delay notice or end of time is due. */
   pastDeadline(until: number, limit: number): Promise<readonly SpooledEntry[]>;
   /** Recipients that are to be filed in the quarantine, of messages after `afterSeq`. */
@@ -211,7 +213,8 @@ export function spoolReader(database: DatabaseReader): SpoolReader {
   const entries = async (query: Parameters<typeof database.query>[0]) =>
     (await database.query(query)).map(entryOf);
   return {
-    waiting: (key, limit) => entries(dueEntries({ key, limit })),
+    waiting: (key, limit, maxSize = null) =>
+      entries(dueEntries({ key, limit, maxSize: maxSize ?? Number.MAX_SAFE_INTEGER })),
     pastDeadline: (until, limit) => entries(deadlineEntries({ until, limit })),
     toQuarantine: (after, limit) => entries(quarantineEntries({ after, limit })),
     async toArchive(after, limit) {

@@ -3,8 +3,9 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { MAX_BODY_IN_MEMORY } from "../../src/message/body.ts";
 import { createBodyBudget } from "../../src/queue/body-budget.ts";
 import { newLane, nextReady } from "../../src/queue/lane.ts";
+import type { RunningQueue } from "../../src/queue/run-queue.ts";
 import { groupWork } from "../../src/queue/work.ts";
-import { Bench, mail, takes } from "./queue-kit.ts";
+import { Bench, DAY, defers, HOUR, isDown, mail, takes } from "./queue-kit.ts";
 
 let bench: Bench;
 beforeEach(async () => {
@@ -76,4 +77,101 @@ test("of a destination's places large bodies take half, and small mail passes by
   // A single place serves large mail too.
   lane.activeLarge = 0;
   expect(nextReady(lane, 1)).toBe(0);
+});
+
+/** More than may wait in memory for a place, for a server whose large mail never ends. */
+const OVERSIZE = `Subject: x\r\n\r\n${"x".repeat(MAX_BODY_IN_MEMORY)}`;
+const SETTINGS = { giveUpAfterMs: 5 * DAY, delayNoticeAfterMs: 4 * HOUR };
+const SMALL_IDS = ["s1", "s2", "s3", "s4", "s5"];
+
+function hangsOnLarge(): void {
+  bench.deliverer.places = 5;
+  bench.deliverer.script = (attempt, now) =>
+    attempt.message.length > MAX_BODY_IN_MEMORY ? never() : takes(attempt, now);
+}
+
+function small(ids: readonly string[]) {
+  return ids.map((id) => mail({ id, now: bench.clock.now() }));
+}
+
+async function fillWithLarge(queue: RunningQueue, count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await queue.accept(mail({ body: OVERSIZE, now: bench.clock.now() }));
+}
+
+const leftIds = () =>
+  bench.deliverer
+    .delivered()
+    .map(({ attempt }) => attempt.messageId)
+    .toSorted();
+
+for (const count of [1, 2, 3, 15, 30, 130]) {
+  test(`small mail passes by ${count} large messages that hang`, async () => {
+    hangsOnLarge();
+    const queue = await bench.start();
+    await fillWithLarge(queue, count);
+    for (const one of small(SMALL_IDS)) await queue.accept(one);
+    await bench.busy.rest();
+    expect(leftIds()).toEqual(SMALL_IDS);
+    expect(bench.deliverer.underWay).toBe(Math.min(count, 2));
+  });
+
+  test(`from disk small mail passes by ${count} large messages that hang`, async () => {
+    hangsOnLarge();
+    const queue = await bench.start({ settings: () => ({ ...SETTINGS, retryMs: [600_000] }) });
+    bench.deliverer.script = defers;
+    await fillWithLarge(queue, count);
+    for (const one of small(SMALL_IDS)) await queue.accept(one);
+    await bench.busy.rest();
+    hangsOnLarge();
+    await bench.crash();
+    await bench.start();
+    await bench.run(2 * HOUR);
+    expect(leftIds()).toEqual(SMALL_IDS);
+    expect(bench.deliverer.underWay).toBe(Math.min(count, 2));
+  });
+}
+
+test("small mail that was put off is tried again in its time while large mail hangs", async () => {
+  hangsOnLarge();
+  const queue = await bench.start();
+  await fillWithLarge(queue, 30);
+  const { script } = bench.deliverer;
+  bench.deliverer.script = defers;
+  for (const one of small(SMALL_IDS)) await queue.accept(one);
+  await bench.busy.rest();
+  bench.deliverer.script = script;
+  await bench.run(10 * 60_000);
+  expect(leftIds()).toEqual(SMALL_IDS);
+});
+
+test("large mail takes half of the places, in its order, and all of it leaves", async () => {
+  bench.deliverer.places = 6;
+  let together = 0;
+  let most = 0;
+  bench.deliverer.script = async (attempt, now) => {
+    most = Math.max(most, ++together);
+    await bench.busy.track(Promise.resolve());
+    await new Promise((resolve) => setImmediate(resolve));
+    together--;
+    return takes(attempt, now);
+  };
+  const queue = await bench.start();
+  const ids = Array.from({ length: 40 }, (_, n) => `l${String(n).padStart(2, "0")}`);
+  await Promise.all(ids.map((id) => queue.accept(mail({ id, body: OVERSIZE }))));
+  await bench.run(60_000);
+  expect(leftIds()).toEqual(ids);
+  expect(most).toBe(3);
+});
+
+test("a server that hangs on large mail and was away since is tried with small mail", async () => {
+  hangsOnLarge();
+  const queue = await bench.start();
+  await fillWithLarge(queue, 30);
+  const { script } = bench.deliverer;
+  bench.deliverer.script = isDown;
+  for (const one of small(SMALL_IDS)) await queue.accept(one);
+  await bench.busy.rest();
+  bench.deliverer.script = script;
+  await bench.run(2 * HOUR);
+  expect(leftIds()).toEqual(SMALL_IDS);
 });
