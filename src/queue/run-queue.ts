@@ -218,6 +218,7 @@ export async function createQueue(options: QueueOptions): Promise<RunningQueue> 
       dispatcher.stop();
       parts.reports.stop();
       const busy = () =>
+        dispatcher.isClaiming() ||
         taking + dispatcher.figures().active + parts.settling.pending() + writer.pending() > 0;
       const ended = Promise.all([
         sweep.stop(),
