@@ -1,6 +1,7 @@
 // How many files and sockets this process may have open at a time. The soft limit is raised to the hard one: distributions leave it at 1,024
 // for programs that cannot count further. What is shared by connections, deliveries and files is cut from this number.
 import { dlopen, ptr } from "bun:ffi";
+import { closeSync, openSync } from "node:fs";
 
 /** RLIMIT_NOFILE of getrlimit(2) on Linux. */
 const NUMBER_OF_FILES = 7;
@@ -15,6 +16,17 @@ let known: number | null = null;
 export function descriptorLimit(): number {
   known ??= raised();
   return known;
+}
+
+/** True when this process, or the machine, can open nothing more now. Connections do not say so themselves: the runtime calls it "refused". */
+export function noDescriptorLeft(): boolean {
+  try {
+    closeSync(openSync("/", "r"));
+    return false;
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : null;
+    return code === "EMFILE" || code === "ENFILE";
+  }
 }
 
 function raised(): number {

@@ -2,6 +2,7 @@
 import type { Clock } from "../observe/clock.ts";
 import type { DeadlineWatch } from "./deadline-watch.ts";
 import type { Security } from "./open-session.ts";
+import type { RestingLinks } from "./resting-links.ts";
 import type { SmtpSession } from "./smtp-session.ts";
 
 /** A session with what the pool must know of it. */
@@ -50,8 +51,10 @@ export function createConnectionPool(options: {
   readonly idleMs: number;
   readonly clock: Clock;
   readonly deadlines: DeadlineWatch;
+  /** Shared by all pools. */
+  readonly resting: RestingLinks;
 }): ConnectionPool {
-  const { maxPerDestination, idleMs, clock, deadlines } = options;
+  const { maxPerDestination, idleMs, clock, deadlines, resting } = options;
   const lanes = new Map<string, Lane>();
   const busy = new Set<Link>();
   let active = 0;
@@ -69,10 +72,19 @@ export function createConnectionPool(options: {
   const forget = (key: string, link: Link): void => {
     deadlines.remove(link.session);
     busy.delete(link);
-    const lane = lanes.get(key);
-    const at = lane?.idle.indexOf(link) ?? -1;
-    if (at !== -1) lane?.idle.splice(at, 1);
+    resting.remove(link.session);
+    drop(key, link);
+  };
+  const drop = (key: string, link: Link): void => {
+    const idle = lanes.get(key)?.idle ?? [];
+    const at = idle.indexOf(link);
+    if (at !== -1) idle.splice(at, 1);
     dropIfEmpty(key);
+  };
+  const leave = (link: Link | undefined): void => {
+    if (link === undefined) return;
+    resting.remove(link.session);
+    link.session.leave();
   };
   const dropIfEmpty = (key: string): void => {
     const lane = lanes.get(key);
@@ -103,6 +115,7 @@ export function createConnectionPool(options: {
         const outdated = !wanted.routeKeys.includes(link.routeKey) || isWorn(link);
         if (!outdated && !wanted.fits(link)) continue;
         idle.splice(at, 1);
+        resting.remove(link.session);
         if (outdated) {
           link.session.leave();
         } else if (link.session.failure === null) {
@@ -117,7 +130,7 @@ export function createConnectionPool(options: {
       link.session.onOver = () => forget(key, link);
       const lane = laneOf(key);
       while (lane.idle.length > 0 && lane.active + lane.idle.length > maxPerDestination()) {
-        lane.idle.shift()?.session.leave();
+        leave(lane.idle.shift());
       }
     },
     give(key, link) {
@@ -129,11 +142,12 @@ export function createConnectionPool(options: {
       }
       link.session.rest(idleMs);
       laneOf(key).idle.push(link);
+      resting.add(link.session, () => drop(key, link));
     },
     async close(graceMs) {
       closed = true;
       for (const lane of lanes.values()) {
-        for (const link of lane.idle.splice(0)) link.session.leave();
+        for (const link of lane.idle.splice(0)) leave(link);
       }
       if (active > 0) {
         await new Promise<void>((resolve) => {

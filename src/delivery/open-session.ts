@@ -2,8 +2,10 @@
 // only opportunistic TLS is tried again without TLS, over a new connection, when the handshake or the session behind it breaks.
 import { connect, type Socket } from "node:net";
 import ipaddr from "ipaddr.js";
+import { noDescriptorLeft } from "../config/descriptors.ts";
 import { connectTrouble } from "./connect-trouble.ts";
 import type { DeadlineWatch } from "./deadline-watch.ts";
+import type { RestingLinks } from "./resting-links.ts";
 import type { Login, TlsPolicy } from "./route.ts";
 import type { ServerMarks } from "./server-marks.ts";
 import { type SessionFailure, type SessionOptions, SmtpSession } from "./smtp-session.ts";
@@ -27,6 +29,8 @@ export interface OpenOptions {
   readonly timeouts: DeliveryTimeouts;
   readonly trusted: readonly string[] | null;
   readonly deadlines: DeadlineWatch;
+  /** They leave when there is no descriptor for this connection. */
+  readonly resting: RestingLinks;
 }
 
 /** `bare`: in clear text only because TLS broke. `may-be-bare`: it may be tried so, should the session break soon. */
@@ -44,11 +48,20 @@ const SESSION_TLS: Readonly<Record<TlsPolicy, SessionOptions["tls"]>> = {
   implicit: "implicit",
 };
 
+const NO_DESCRIPTOR = Object.assign(new Error("too many open files"), { code: "EMFILE" });
+
 function failed(words: string, connected: boolean): OpenResult {
   return { ok: false, failure: { words, reply: null, duringTls: false, connected } };
 }
 
-function connectSocket(options: OpenOptions): Promise<Socket | string> {
+/** Once more when the descriptors were used up and resting connections made room. */
+async function connectSocket(options: OpenOptions): Promise<Socket | string> {
+  const first = await connectOnce(options);
+  if (typeof first !== "string" || !noDescriptorLeft()) return first;
+  return options.resting.cutAll() > 0 ? connectOnce(options) : connectTrouble(NO_DESCRIPTOR);
+}
+
+function connectOnce(options: OpenOptions): Promise<Socket | string> {
   return new Promise((resolve) => {
     const socket = connect({ host: options.address, port: options.port, noDelay: true });
     const giveUp = (words: string): void => {

@@ -16,6 +16,7 @@ import type { ProbeResult } from "./recipient-probe.ts";
 import { recipientVerdict } from "./recipient-verdict.ts";
 import type { RemoteReply } from "./remote-reply.ts";
 import { type Host, hostAddresses, resolveHosts, routeKeys } from "./resolve-hosts.ts";
+import { createRestingLinks, type RestingLinks } from "./resting-links.ts";
 import type { Destination, Route } from "./route.ts";
 import type { ServerLimits } from "./server-limits.ts";
 import { createServerMarks, type ServerMarks } from "./server-marks.ts";
@@ -75,6 +76,7 @@ interface Parts {
   readonly log: Log;
   readonly timeouts: DeliveryTimeouts;
   readonly deadlines: DeadlineWatch;
+  readonly resting: RestingLinks;
   readonly pool: ConnectionPool;
   readonly brokenTls: ServerMarks;
   readonly kept: AnswerCache<RecipientKnown>;
@@ -118,6 +120,7 @@ async function openTo(parts: Parts, host: Host, address: string, deadlineAt: num
     timeouts: parts.timeouts,
     trusted: null,
     deadlines: parts.deadlines,
+    resting: parts.resting,
   });
   if (!opened.ok) return `${server}: ${opened.failure.reply?.text ?? opened.failure.words}`;
   const { session, security } = opened;
@@ -290,6 +293,8 @@ export function createRecipientVerifier(options: {
   readonly onAlarm: (name: string, words: string | null) => void;
   /** A mail server answered that had not for a while. */
   readonly onAnswer: () => void;
+  /** The connections that rest, with those of others who open some; left out: only these. */
+  readonly resting?: RestingLinks;
   /** Told what the servers of routes offer. */
   readonly limits?: Pick<ServerLimits, "learn">;
 }): RecipientVerifier {
@@ -297,6 +302,7 @@ export function createRecipientVerifier(options: {
   const deadlines = createDeadlineWatch(Math.min(1000, ...Object.values(timeouts).map((ms) => ms / 4)));
   const { clock } = options;
   const small = { clock, ...CACHE, maxEntries: 2000 };
+  const resting = options.resting ?? createRestingLinks();
   const parts: Parts = {
     ...options,
     timeouts,
@@ -306,7 +312,9 @@ export function createRecipientVerifier(options: {
       idleMs: timeouts.idle,
       clock,
       deadlines,
+      resting,
     }),
+    resting,
     brokenTls: createServerMarks(clock, BROKEN_TLS_MS),
     kept: createAnswerCache<RecipientKnown>({ clock, ...CACHE }),
     catchAll: createAnswerCache<boolean>(small),

@@ -18,6 +18,7 @@ import {
   resolveHosts,
   routeKeys,
 } from "./resolve-hosts.ts";
+import { createRestingLinks, type RestingLinks } from "./resting-links.ts";
 import type { Destination, TlsPolicy } from "./route.ts";
 import { sendOver, setUnsafeAside } from "./send-over.ts";
 import type { ServerLimits } from "./server-limits.ts";
@@ -41,6 +42,8 @@ export interface DelivererOptions {
   readonly log: Log;
   readonly clock: Clock;
   readonly timeouts?: DeliveryTimeouts;
+  /** The connections that rest, with those of others who open some; left out: only these. */
+  readonly resting?: RestingLinks;
   /** Told what the servers of routes offer. */
   readonly limits?: Pick<ServerLimits, "learn">;
   /** Further certificates (PEM) to trust for `verified`. */
@@ -75,6 +78,7 @@ interface Parts {
   readonly options: DelivererOptions;
   readonly timeouts: DeliveryTimeouts;
   readonly deadlines: DeadlineWatch;
+  readonly resting: RestingLinks;
   readonly pool: ConnectionPool;
   readonly down: ServerMarks;
   readonly brokenTls: ServerMarks;
@@ -120,7 +124,7 @@ async function openWay(
   { host, address }: Way,
   { deadlineAt, requireTls }: { readonly deadlineAt: number; readonly requireTls: boolean },
 ): Promise<Opened> {
-  const { options, timeouts, deadlines, brokenTls } = parts;
+  const { options, timeouts, deadlines, brokenTls, resting } = parts;
   const server = `${host.name} [${address}]:${host.port}`;
   const wasBroken = brokenTls.has(serverMark({ address, port: host.port }));
   const opened = await openSession({
@@ -138,6 +142,7 @@ async function openWay(
     timeouts,
     trusted: options.trusted ?? null,
     deadlines,
+    resting,
   });
   if (!opened.ok) return { ok: false, server, failure: opened.failure };
   const { session, security } = opened;
@@ -332,16 +337,19 @@ async function answers(
 export function createDeliverer(options: DelivererOptions): Deliverer {
   const timeouts = options.timeouts ?? DEFAULT_TIMEOUTS;
   const deadlines = createDeadlineWatch(Math.min(WATCH_MS, ...Object.values(timeouts).map((ms) => ms / 4)));
+  const resting = options.resting ?? createRestingLinks();
   const pool = createConnectionPool({
     maxPerDestination: () => options.settings().maxConnectionsPerDestination,
     idleMs: timeouts.idle,
     clock: options.clock,
     deadlines,
+    resting,
   });
   const parts: Parts = {
     options,
     timeouts,
     deadlines,
+    resting,
     pool,
     down: createServerMarks(options.clock, DOWN_MS),
     brokenTls: createServerMarks(options.clock, BROKEN_TLS_MS),

@@ -309,6 +309,14 @@ export class SmtpSession extends SMTPConnection implements Wire {
     setTimeout(() => this.close(), CLOSE_GRACE_MS).unref();
   }
 
+  /** Ends at once: neither QUIT nor the far side's end of the connection is waited for. */
+  cut(): void {
+    this.failure ??= { words: "the connection was closed", reply: null, duringTls: false, connected: true };
+    const socket = this._socket;
+    this.close();
+    if (socket) socket.destroy();
+  }
+
   #allowFor(waitingFor: string | null, ms: number): void {
     this.#waitingFor = waitingFor;
     this.deadlineAt = Math.min(performance.now() + ms, this.attemptDeadlineAt);

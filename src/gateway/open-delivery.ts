@@ -1,4 +1,6 @@
 // How mail leaves: the resolver, one attempt, the queue; what is kept beside it: quarantine and archive.
+
+import { createRestingLinks, type RestingLinks } from "../delivery/resting-links.ts";
 import { type Destination, heldPlace, waitingPlace } from "../delivery/route.ts";
 import { createDeliverer } from "../delivery/run-deliverer.ts";
 import { createServerLimits, type ServerLimits } from "../delivery/server-limits.ts";
@@ -34,6 +36,8 @@ export interface Delivery {
   readonly queue: RunningQueue;
   /** What our own mail servers take. */
   readonly limits: ServerLimits;
+  /** The connections that rest, whoever opened them. */
+  readonly resting: RestingLinks;
   readonly storage: StorageWatch;
   readonly quarantine: Quarantine;
 }
@@ -81,8 +85,9 @@ export async function openDelivery(
     delivery = deliverySettings(now.policy);
   });
   const limits = createServerLimits(clock);
+  const resting = createRestingLinks();
   const deliverer = watchedDeliverer(
-    createDeliverer({ resolver, hostname, settings: () => delivery, log, clock, limits }),
+    createDeliverer({ resolver, hostname, settings: () => delivery, log, clock, limits, resting }),
     { metrics: ground.metrics, onOutcomes: options.onOutcomes, log },
   );
   const watch = watchUndeliverable({
@@ -148,6 +153,7 @@ export async function openDelivery(
     dkim,
     queue,
     limits,
+    resting,
     quarantine: await openQuarantine(ground, stores, { queue, settings, watch }),
     storage,
   };

@@ -57,6 +57,7 @@ export async function openDoor(
     confirmed,
     onAlarm: ground.alarms.set,
     limits: delivery.limits,
+    resting: delivery.resting,
     onAnswer: () => delivery.queue.lookForLife(),
   });
   parts.defer(() => verifier.close());
