@@ -1,10 +1,9 @@
 # Judges a report we wrote, by Python's email package and the field rules of RFC 5965 (ARF), RFC 3464 (DSN), RFC 6522 and RFC 5322.
-# Reads a message, prints JSON: what is wrong with it (problems: empty is right) and what it says.
-import email, email.policy, email.utils, ipaddress, json, re, sys
+# Each line of standard input is JSON, {"raw": base64, "utf8": bool}; each answer is a line of JSON: what is wrong with the message
+# (problems: empty is right) and what it says.
+import base64, email, email.header, email.policy, email.utils, ipaddress, json, re, sys
 from collections import Counter
 
-raw = sys.stdin.buffer.read()
-utf8 = "--smtputf8" in sys.argv
 problems = []
 
 
@@ -123,51 +122,58 @@ def check_status(part):
     return groups
 
 
-need(re.search(rb"(?<!\r)\n|\r(?!\n)", raw) is None, "a bare CR or LF")
-need(all(len(line) <= 998 for line in raw.split(b"\r\n")), "a line over 998 octets")
-need(b"\0" not in raw, "a NUL")
-need(utf8 or all(byte < 128 for byte in raw), "8-bit octets")
-message = email.message_from_bytes(raw, policy=email.policy.compat32)
-for name in ["From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type", "Auto-Submitted"]:
-    count = len(message.get_all(name, []))
-    need(count == 1, f"header: {name} stands {count} times")
-allowed = {"from", "to", "subject", "date", "message-id", "mime-version", "content-type", "auto-submitted",
-           "content-transfer-encoding", "in-reply-to", "references"}
-for name in message.keys():
-    need(name.lower() in allowed, f"header: unknown field {name}")
-need(is_date(message["Date"]), "header: Date")
-need(re.fullmatch(r"<[!-;=?-~]+@[!-;=?-~]+>", message["Message-ID"] or "") is not None, "header: Message-ID")
-need(message["MIME-Version"] == "1.0", "header: MIME-Version")
-need((message["Auto-Submitted"] or "").startswith("auto-"), "header: Auto-Submitted")
-for part in message.walk():
-    for defect in part.defects:
-        problems.append(f"{part.get_content_type()}: {type(defect).__name__}")
-parts = message.get_payload() if message.is_multipart() else [message]
-groups = []
-kind = message.get_param("report-type")
-if message.get_content_type() == "multipart/report":
-    second = {"feedback-report": "message/feedback-report", "delivery-status": "message/delivery-status"}.get(kind, "?")
-    types = [part.get_content_type() for part in parts]
-    need(types[:2] == ["text/plain", second], f"parts: {types}")
-    need(len(types) == 3 and types[2] in ("message/rfc822", "text/rfc822-headers"), f"parts: {types}")
-    if second in types:
-        groups = (check_feedback if kind == "feedback-report" else check_status)(parts[1])
-else:
-    need(message.get_content_type() == "text/plain", f"type: {message.get_content_type()}")
-
-
 def text_of(part):
     return (part.get_payload(decode=True) or b"").decode("utf-8", "replace").replace("\r\n", "\n")
 
 
-subject = str(email.header.make_header(email.header.decode_header(message["Subject"] or "")))
-print(json.dumps({
-    "problems": problems,
-    "reportType": kind,
-    "from": message["From"],
-    "to": str(message["To"]),
-    "subject": " ".join(subject.split()),
-    "text": text_of(parts[0]),
-    "groups": groups,
-    "third": text_of(parts[2]) if len(parts) > 2 and parts[2].get_content_type() != "message/rfc822" else "",
-}))
+def judge(raw, utf8):
+    problems.clear()
+    need(re.search(rb"(?<!\r)\n|\r(?!\n)", raw) is None, "a bare CR or LF")
+    need(all(len(line) <= 998 for line in raw.split(b"\r\n")), "a line over 998 octets")
+    need(b"\0" not in raw, "a NUL")
+    need(utf8 or all(byte < 128 for byte in raw), "8-bit octets")
+    message = email.message_from_bytes(raw, policy=email.policy.compat32)
+    for name in ["From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type", "Auto-Submitted"]:
+        count = len(message.get_all(name, []))
+        need(count == 1, f"header: {name} stands {count} times")
+    allowed = {"from", "to", "subject", "date", "message-id", "mime-version", "content-type", "auto-submitted",
+               "content-transfer-encoding", "in-reply-to", "references"}
+    for name in message.keys():
+        need(name.lower() in allowed, f"header: unknown field {name}")
+    need(is_date(message["Date"]), "header: Date")
+    need(re.fullmatch(r"<[!-;=?-~]+@[!-;=?-~]+>", message["Message-ID"] or "") is not None, "header: Message-ID")
+    need(message["MIME-Version"] == "1.0", "header: MIME-Version")
+    need((message["Auto-Submitted"] or "").startswith("auto-"), "header: Auto-Submitted")
+    for part in message.walk():
+        for defect in part.defects:
+            problems.append(f"{part.get_content_type()}: {type(defect).__name__}")
+    parts = message.get_payload() if message.is_multipart() else [message]
+    groups = []
+    kind = message.get_param("report-type")
+    if message.get_content_type() == "multipart/report":
+        second = {"feedback-report": "message/feedback-report", "delivery-status": "message/delivery-status"}.get(kind, "?")
+        types = [part.get_content_type() for part in parts]
+        need(types[:2] == ["text/plain", second], f"parts: {types}")
+        need(len(types) == 3 and types[2] in ("message/rfc822", "text/rfc822-headers"), f"parts: {types}")
+        if second in types:
+            groups = (check_feedback if kind == "feedback-report" else check_status)(parts[1])
+    else:
+        need(message.get_content_type() == "text/plain", f"type: {message.get_content_type()}")
+
+
+    subject = str(email.header.make_header(email.header.decode_header(message["Subject"] or "")))
+    return {
+        "problems": problems,
+        "reportType": kind,
+        "from": message["From"],
+        "to": str(message["To"]),
+        "subject": " ".join(subject.split()),
+        "text": text_of(parts[0]),
+        "groups": groups,
+        "third": text_of(parts[2]) if len(parts) > 2 and parts[2].get_content_type() != "message/rfc822" else "",
+    }
+
+
+for line in sys.stdin:
+    asked = json.loads(line)
+    print(json.dumps(judge(base64.b64decode(asked["raw"]), asked["utf8"])), flush=True)

@@ -21,24 +21,57 @@ export interface Judgement {
 if (!hasPython)
   console.warn("SKIPPED: python3 is missing, mail we write is not checked by an independent parser");
 
+interface Judge {
+  ask(question: object): Promise<Judgement>;
+  isThere(): boolean;
+}
+
+/** One process for all questions: starting Python takes longer than judging a hundred messages. */
+function startJudge(): Judge {
+  const python = Bun.spawn(["python3", join(import.meta.dirname, "check-report.py")], {
+    stdin: "pipe",
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  python.unref();
+  const answers = python.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  const nextLine = async (): Promise<string> => {
+    for (let end = rest.indexOf("\n"); ; end = rest.indexOf("\n")) {
+      if (end >= 0) {
+        const line = rest.slice(0, end);
+        rest = rest.slice(end + 1);
+        return line;
+      }
+      const { value, done } = await answers.read();
+      if (done) throw new Error("python3 could not judge the message");
+      rest += value;
+    }
+  };
+  let last: Promise<unknown> = Promise.resolve();
+  return {
+    ask(question) {
+      const answer = last.then(async () => {
+        python.stdin.write(`${JSON.stringify(question)}\n`);
+        await python.stdin.flush();
+        return JSON.parse(await nextLine()) as Judgement;
+      });
+      last = answer.catch(() => {});
+      return answer;
+    },
+    isThere: () => python.exitCode === null && python.signalCode === null,
+  };
+}
+
+let judging: Judge | null = null;
+
 /** Parses and judges a message. */
-export async function judge(
+export function judge(
   message: Uint8Array,
   options: { readonly smtpUtf8?: boolean } = {},
 ): Promise<Judgement> {
-  const script = join(import.meta.dirname, "check-report.py");
-  const python = Bun.spawn(["python3", script, ...(options.smtpUtf8 === true ? ["--smtputf8"] : [])], {
-    stdin: message,
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  const [out, err, code] = await Promise.all([
-    new Response(python.stdout).text(),
-    new Response(python.stderr).text(),
-    python.exited,
-  ]);
-  if (code !== 0) throw new Error(`python3 could not judge the message: ${err}`);
-  return JSON.parse(out);
+  if (judging?.isThere() !== true) judging = startJudge();
+  return judging.ask({ raw: Buffer.from(message).toString("base64"), utf8: options.smtpUtf8 === true });
 }
 
 /** Values of a field in a group. */
