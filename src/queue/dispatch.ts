@@ -93,6 +93,7 @@ export class Dispatcher {
     });
     this.lifeSigns = createLifeSigns({
       ...options,
+      hurry: this.#overtaken.hurry,
       onAlive: (key) => this.#answersAgain(key),
       onDead: (key, kind, outcome) => this.#isDead(key, kind, outcome),
     });

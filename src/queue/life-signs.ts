@@ -7,7 +7,6 @@ import type { Destination, DestinationFor } from "../delivery/route.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { Spool } from "../store/spool.ts";
-import { hurryUnanswered } from "../store/spool-writing.ts";
 import { destinationNow } from "./claim-work.ts";
 import type { Reach } from "./reach.ts";
 
@@ -61,6 +60,8 @@ export interface LifeSignOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly destinationFor: DestinationFor;
+  /** Makes what waits for the server due. */
+  readonly hurry: (key: string) => Promise<void>;
   /** It greets, or its mail goes another way now: what waits is due. */
   readonly onAlive: (key: string) => void;
   /** A suspect that does not greet: nothing more is to be tried until it does. */
@@ -106,8 +107,7 @@ export function createLifeSigns(options: LifeSignOptions): LifeSigns {
     let found: Found = "silent";
     try {
       found = await lookAt(key, watched);
-      if (found === "answers" && watched.suspect === null && hurries(watched))
-        await spool.commit([hurryUnanswered(key)]);
+      if (found === "answers" && watched.suspect === null && hurries(watched)) await options.hurry(key);
     } catch (error) {
       log.warn({ err: error, destination: key }, "could not look whether a mail server is back");
     }

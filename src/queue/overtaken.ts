@@ -6,7 +6,7 @@ import type { Destination } from "../delivery/route.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { Spool } from "../store/spool.ts";
-import { hurryUnanswered } from "../store/spool-writing.ts";
+import { createHurryWaiting } from "./hurry-waiting.ts";
 import type { Reach } from "./reach.ts";
 
 /** Results that come in at the same time are on disk by then. */
@@ -23,6 +23,8 @@ interface Behind {
 }
 
 export interface Overtaken {
+  /** What waits for the server of this destination is due, the oldest of it when this resolves. Rejects with StoreError. */
+  readonly hurry: (key: string) => Promise<void>;
   /** Mail for the destination may wait because its server was not well. */
   putOff(key: string): void;
   /** How an attempt went. */
@@ -52,6 +54,7 @@ export function createOvertaken({
   readonly onDue: (key: string) => void;
 }): Overtaken {
   const all = new Map<string, Behind>();
+  const waiting = createHurryWaiting({ spool, log, onDue });
 
   async function hurry(key: string, behind: Behind): Promise<void> {
     const now = clock.now();
@@ -61,7 +64,7 @@ export function createOvertaken({
     behind.pauseMs = isLongAgo ? 2 * FIRST_PAUSE_MS : Math.min(2 * behind.pauseMs, LONGEST_PAUSE_MS);
     behind.hurriedAt = now;
     try {
-      await spool.commit([hurryUnanswered(key)]);
+      await waiting.hurry(key);
       onDue(key);
     } catch (err) {
       behind.marked = true;
@@ -87,6 +90,7 @@ export function createOvertaken({
   }
 
   return {
+    hurry: waiting.hurry,
     putOff,
     ended(key, { kind, reach, outcome }) {
       if (kind === "mx") return;
@@ -98,6 +102,7 @@ export function createOvertaken({
       all.delete(key);
     },
     stop() {
+      waiting.stop();
       for (const behind of all.values()) behind.cancelTimer?.();
       all.clear();
     },

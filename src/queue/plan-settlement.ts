@@ -6,7 +6,7 @@ import type { AttemptRecord, LogEvent, RecipientState } from "../store/log-recor
 import type { SpooledEnvelope, SpooledMessage, SpooledRecipient } from "../store/spool-entry.ts";
 import { retryWaitMs } from "./back-off.ts";
 import type { QueueSettings } from "./queue-settings.ts";
-import type { Reach } from "./reach.ts";
+import { isUnwell, type Reach } from "./reach.ts";
 import { endOf } from "./undeliverable.ts";
 import type { Work } from "./work.ts";
 
@@ -79,7 +79,12 @@ export function planSettlement(
         fail(recipient, outcome, false);
         break;
       case "deferred": {
-        const tried = { ...recipient, tries: recipient.tries + 1, lastOutcome: outcome };
+        const tried = {
+          ...recipient,
+          tries: recipient.tries + 1,
+          lastOutcome: outcome,
+          awaitsServer: isUnwell(outcome),
+        };
         if (work.intent.kind === "drop") {
           settle(tried, "dropped", `Dropped by ${work.intent.by}`);
         } else if (work.intent.kind === "hold" || result.heldFor !== null) {

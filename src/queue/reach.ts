@@ -19,10 +19,17 @@ export function reachOf(outcomes: readonly Outcome[]): Reach {
 const GREYLISTING = /gr[ae]y.?list/i;
 const OUT_OF_ORDER = /service.*unavailable|server error/i;
 
-/** RFC 3463 §3.4, §3.5: the mail system or its network, not the address, the mailbox or a policy. `hurryUnanswered` reads it alike. */
-function isUnwell({ code, enhanced, text }: Outcome): boolean {
+/**
+ * It was the server, or it was not reached: what is put off so waits for the server. RFC 3463 §3.4, §3.5: the mail system or its network, not
+ * the address, the mailbox or a policy; words count where the code leaves it open.
+ */
+export function isUnwell({ code, enhanced, text }: Outcome): boolean {
   if (GREYLISTING.test(text)) return false;
   if (code === null || code === 421) return true;
   if (enhanced === null) return code === 451 || OUT_OF_ORDER.test(text);
-  return enhanced.startsWith("4.3.") || enhanced.startsWith("4.4.") || OUT_OF_ORDER.test(text);
+  return (
+    enhanced.startsWith("4.3.") ||
+    enhanced.startsWith("4.4.") ||
+    (!/^4\.[12]\./.test(enhanced) && OUT_OF_ORDER.test(text))
+  );
 }

@@ -136,6 +136,8 @@ export interface SpooledRecipient {
   readonly deadlineAt: number;
   readonly expiresAt: number;
   readonly lastOutcome: Outcome | null;
+  /** It waits because its server was not reached or not well, and is due when the server is back. */
+  readonly awaitsServer?: boolean;
 }
 
 /** A recipient together with its message. */

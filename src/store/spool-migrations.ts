@@ -3,6 +3,7 @@ import queue from "../../drizzle/spool/0001_queue.sql" with { type: "text" };
 import archiveAndCounts from "../../drizzle/spool/0002_archive_and_counts.sql" with { type: "text" };
 import unreported from "../../drizzle/spool/0003_unreported.sql" with { type: "text" };
 import bodySum from "../../drizzle/spool/0004_body_sum.sql" with { type: "text" };
+import awaitsServer from "../../drizzle/spool/0005_awaits_server.sql" with { type: "text" };
 import type { Migration } from "./migration.ts";
 
 /** Every step from an empty file to the present schema of spool.db. */
@@ -11,4 +12,5 @@ export const spoolMigrations: readonly Migration[] = [
   { name: "0002_archive_and_counts", sql: archiveAndCounts },
   { name: "0003_unreported", sql: unreported },
   { name: "0004_body_sum", sql: bodySum },
+  { name: "0005_awaits_server", sql: awaitsServer },
 ];

@@ -36,6 +36,7 @@ const entryColumns = {
   deadlineAt: recipient.deadlineAt,
   expiresAt: recipient.expiresAt,
   lastOutcome: recipient.lastOutcome,
+  awaitsServer: recipient.awaitsServer,
 } as const;
 const ofMessage = sql`"message"."seq" = "recipient"."message_seq"`;
 
@@ -341,6 +342,7 @@ function entryOf(row: SqlRow): SpooledEntry {
       deadlineAt: Number(row[12]),
       expiresAt: Number(row[13]),
       lastOutcome: typeof lastOutcome === "string" ? JSON.parse(lastOutcome) : null,
+      ...(Number(row[15]) === 1 ? { awaitsServer: true } : {}),
     },
   };
 }

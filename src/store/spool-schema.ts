@@ -39,6 +39,8 @@ export const recipient = sqliteTable(
     attemptStartedAt: integer("attempt_started_at"),
     /** JSON of `Outcome`. */
     lastOutcome: text("last_outcome"),
+    /** 1: it waits for its server (`SpooledRecipient.awaitsServer`). */
+    awaitsServer: integer("awaits_server").notNull().default(0),
   },
   (table) => [primaryKey({ columns: [table.messageSeq, table.n] })],
 );

@@ -56,6 +56,7 @@ const insertRecipientRow = prepare<{
   expiresAt: number;
   attemptStartedAt: number | null;
   lastOutcome: string | null;
+  awaitsServer: number;
 }>(
   sqlBuilder.insert(recipient).values({
     messageSeq: p("messageSeq"),
@@ -70,6 +71,7 @@ const insertRecipientRow = prepare<{
     expiresAt: p("expiresAt"),
     attemptStartedAt: p("attemptStartedAt"),
     lastOutcome: p("lastOutcome"),
+    awaitsServer: p("awaitsServer"),
   }),
 );
 const insertOutboxRow = prepare<{ seq: number; payload: string }>(
@@ -126,6 +128,7 @@ const putBackRow = prepare<{
   deadlineAt: number;
   expiresAt: number;
   lastOutcome: string | null;
+  awaitsServer: number;
 }>(
   sqlBuilder
     .update(recipient)
@@ -136,6 +139,7 @@ const putBackRow = prepare<{
       deadlineAt: sql`${p("deadlineAt")}`,
       expiresAt: sql`${p("expiresAt")}`,
       lastOutcome: sql`${p("lastOutcome")}`,
+      awaitsServer: sql`${p("awaitsServer")}`,
       attemptStartedAt: sql`null`,
     })
     .where(sql`"message_seq" = ${p("seq")} and "n" = ${p("n")}`),
@@ -152,19 +156,18 @@ const hurryRows = prepare<{ keys: string; at: number }>(
     .set({ nextAttemptAt: sql`${p("at")}` })
     .where(sql`${namedRows} and "state" = 'queued'`),
 );
-/** The far side's own refusals (greylisting, a full mailbox) keep their time. */
-const hurryUnansweredRows = prepare<{ key: string }>(
+/** The index is read to its limit and no further: what was made due is not in it any more. */
+const hurryAwaitingRows = prepare<{ key: string; limit: number }>(
   sqlBuilder
     .update(recipient)
-    .set({ nextAttemptAt: sql`(select "received_at" from "message" where "seq" = "message_seq")` })
+    .set({
+      nextAttemptAt: sql`(select "received_at" from "message" where "seq" = "message_seq")`,
+      awaitsServer: sql`0`,
+    })
     .where(
-      sql`"state" = 'queued' and "destination_key" = ${p("key")} and "last_outcome" is not null
-        and (coalesce("last_outcome" ->> '$.code', 421) = 421
-          or "last_outcome" ->> '$.enhanced' like '4.3.%' or "last_outcome" ->> '$.enhanced' like '4.4.%'
-          or ("last_outcome" ->> '$.code' = 451 and "last_outcome" ->> '$.enhanced' is null)
-          or "last_outcome" ->> '$.text' like '%service%unavailable%'
-          or "last_outcome" ->> '$.text' like '%server error%')
-        and "last_outcome" ->> '$.text' not like '%gr_ylist%' and "last_outcome" ->> '$.text' not like '%gr_y_list%'`,
+      sql`("message_seq", "n") in (select "message_seq", "n" from "recipient"
+        where "state" = 'queued' and "awaits_server" = 1 and "destination_key" = ${p("key")}
+        order by "message_seq", "n" limit ${p("limit")})`,
     ),
 );
 const putUnreachable = prepare<{ key: string; failures: number; nextProbeAt: number; outcome: string }>(
@@ -257,6 +260,7 @@ export function insertRecipient(
     expiresAt: entry.expiresAt,
     attemptStartedAt,
     lastOutcome: entry.lastOutcome === null ? null : JSON.stringify(entry.lastOutcome),
+    awaitsServer: entry.awaitsServer === true ? 1 : 0,
   });
 }
 
@@ -331,6 +335,7 @@ export function putBack(seq: number, entry: SpooledRecipient): Statement {
     deadlineAt: entry.deadlineAt,
     expiresAt: entry.expiresAt,
     lastOutcome: entry.lastOutcome === null ? null : JSON.stringify(entry.lastOutcome),
+    awaitsServer: entry.awaitsServer === true ? 1 : 0,
   });
 }
 
@@ -385,7 +390,7 @@ export function forgetReleased(before: number): Statement {
   return deleteReleased({ before });
 }
 
-/** A destination answers again: what waits because nobody answered or because the server was not well is due, the oldest first. */
-export function hurryUnanswered(key: string): Statement {
-  return hurryUnansweredRows({ key });
+/** A destination answers again: what waits for its server is due, the oldest first, at most `limit` rows. */
+export function hurryAwaiting(key: string, limit: number): Statement {
+  return hurryAwaitingRows({ key, limit });
 }

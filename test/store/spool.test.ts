@@ -207,31 +207,6 @@ test("the counts are what counting every row gives, after any changes", async ()
   });
 });
 
-test("a queue of the first version is counted when it is opened", async () => {
-  const path = join(folder, "old.db");
-  const open = (migrations: typeof spoolMigrations) =>
-    openDatabase({ path, migrations, log: silentLog, onBroken: () => {} });
-  const old = await open(spoolMigrations.slice(0, 1));
-  await old.commit([
-    {
-      sql: "insert into message (seq, id, received_at, size, envelope, body) values (1, 'id1', 1, 5, '{}', ?)",
-      params: [encoder.encode("hello")],
-    },
-    insertRecipient(1, recipient(1), null),
-    insertRecipient(1, recipient(2), null),
-    insertRecipient(1, recipient(3, "held"), null),
-  ]);
-  await old.close();
-  const now = await open(spoolMigrations);
-  expect(await spoolReader(now).counts()).toEqual({ queued: 2, held: 1, oldest: 1 });
-  await now.commit([removeRecipients([{ seq: 1, n: 1 }])]);
-  expect(await spoolReader(now).counts()).toMatchObject({ queued: 1, held: 1 });
-  // Its body, which has no sum, comes as it is.
-  const spool = await openSpool({ database: now, bodiesFolder: bodiesFolder() });
-  expect(await spool.body({ seq: 1, size: 5, bodyFile: null })).toEqual(encoder.encode("hello"));
-  await now.close();
-});
-
 test("a message stays until its copy for the archive is filed", async () => {
   const spool = await openSpool({ database, bodiesFolder: bodiesFolder() });
   const about = { domain: "example.test", sender: "alice@example.test", recipients: ["a@example.org"] };

@@ -1,0 +1,54 @@
+// A queue that an older version wrote.
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { silentLog } from "../../src/observe/log.ts";
+import { openDatabase } from "../../src/store/open-database.ts";
+import { openSpool } from "../../src/store/spool.ts";
+import { spoolMigrations } from "../../src/store/spool-migrations.ts";
+import { spoolReader } from "../../src/store/spool-reading.ts";
+import { removeRecipients } from "../../src/store/spool-writing.ts";
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "spool-upgrade-"));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+/** A recipient as the first version wrote it. */
+function oldRow(n: number, state: string, outcome: object | null) {
+  return {
+    sql: "insert into recipient values (1, ?, ?, 'a@example.org', 'mx:example.org', '{}', 1, 1, 9, 9, null, ?)",
+    params: [n, state, outcome === null ? null : JSON.stringify(outcome)],
+  };
+}
+
+test("a queue of the first version is counted when it is opened", async () => {
+  const path = join(folder, "old.db");
+  const open = (migrations: typeof spoolMigrations) =>
+    openDatabase({ path, migrations, log: silentLog, onBroken: () => {} });
+  const old = await open(spoolMigrations.slice(0, 1));
+  await old.commit([
+    {
+      sql: "insert into message (seq, id, received_at, size, envelope, body) values (1, 'id1', 1, 5, '{}', ?)",
+      params: [Buffer.from("hello")],
+    },
+    oldRow(1, "queued", { code: null, enhanced: null, text: "refused" }),
+    oldRow(2, "queued", { code: 451, enhanced: "4.7.1", text: "Greylisted" }),
+    oldRow(3, "held", null),
+  ]);
+  await old.close();
+  const now = await open(spoolMigrations);
+  // What waits because nobody answered is known for it.
+  expect(await now.query({ sql: "select n from recipient where awaits_server = 1", params: [] })).toEqual([
+    [1],
+  ]);
+  expect(await spoolReader(now).counts()).toEqual({ queued: 2, held: 1, oldest: 1 });
+  await now.commit([removeRecipients([{ seq: 1, n: 1 }])]);
+  expect(await spoolReader(now).counts()).toMatchObject({ queued: 1, held: 1 });
+  // Its body, which has no sum, comes as it is.
+  const spool = await openSpool({ database: now, bodiesFolder: join(folder, "bodies") });
+  expect(await spool.body({ seq: 1, size: 5, bodyFile: null })).toEqual(new Uint8Array(Buffer.from("hello")));
+  await now.close();
+});
