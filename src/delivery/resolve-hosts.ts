@@ -152,7 +152,7 @@ export async function resolveHosts(
         enhanced: "4.3.5",
         words:
           destination.held ??
-          `Mail for ${destination.key.replace("routes:", "")} waits here: the domain is switched off or removed, or has no mail server set`,
+          `Mail for ${destination.key.replace("routes:", "")} waits here: the domain is switched off or removed`,
       };
     case "smarthost":
       return [hostOfRoute(destination.route, destination.login)];

@@ -123,7 +123,16 @@ export function destinationNow(
       { err: error, id: message.id, recipient: recipient.address },
       "no route; the old one is used",
     );
-    return recipient.detail.destination;
+    const { destination } = recipient.detail;
+    // A smart host's password is in the settings alone: without it the host would refuse for good.
+    if (destination.kind === "smarthost")
+      return {
+        kind: "routes",
+        key: destination.key,
+        routes: [],
+        held: "Its way cannot be told now; the gateway's log says why",
+      };
+    return destination;
   }
 }
 

@@ -110,6 +110,13 @@ export interface RecipientDetail {
   readonly round?: number;
 }
 
+/** As it is stored: each attempt looks its destination up anew, and passwords stand in the settings alone. */
+export function withoutLogin(detail: RecipientDetail): RecipientDetail {
+  const { destination } = detail;
+  if (destination.kind !== "smarthost" || destination.login === null) return detail;
+  return { ...detail, destination: { ...destination, login: null } };
+}
+
 /** `attempt_started_at` of a row that was taken without anything being dialled. */
 export const NOT_DIALLED = 0;
 

@@ -1,7 +1,13 @@
 // Recipients that are settled and of whom the sender is still to be told: every read and write of that table. Runs nothing itself.
 import { sql } from "drizzle-orm";
 import type { DatabaseReader, Statement } from "./database.ts";
-import type { EntryKey, PendingRecipient, SpooledMessage, UnreportedEntry } from "./spool-entry.ts";
+import {
+  type EntryKey,
+  type PendingRecipient,
+  type SpooledMessage,
+  type UnreportedEntry,
+  withoutLogin,
+} from "./spool-entry.ts";
 import { messageColumns, messageOf, text } from "./spool-reading.ts";
 import { message, recipient, unreported } from "./spool-schema.ts";
 import { keysJson, namedRows } from "./spool-writing.ts";
@@ -82,7 +88,7 @@ export function insertUnreported(
     seq,
     n: entry.n,
     failedAt,
-    entry: JSON.stringify({ recipient: entry, outcome, stopped }),
+    entry: JSON.stringify({ recipient: { ...entry, detail: withoutLogin(entry.detail) }, outcome, stopped }),
   });
 }
 

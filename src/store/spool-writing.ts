@@ -14,6 +14,7 @@ import {
   type SpooledRecipient,
   type Taken,
   type UnreachableDestination,
+  withoutLogin,
 } from "./spool-entry.ts";
 import { archiveCopy, message, outbox, recipient, released, unreachable } from "./spool-schema.ts";
 import { prepare, sqlBuilder } from "./statement.ts";
@@ -253,7 +254,7 @@ export function insertRecipient(
     state: entry.state,
     address: entry.address,
     destinationKey: entry.detail.destination.key,
-    detail: JSON.stringify(entry.detail),
+    detail: JSON.stringify(withoutLogin(entry.detail)),
     nextAttemptAt: entry.nextAttemptAt,
     tries: entry.tries,
     deadlineAt: entry.deadlineAt,
@@ -344,7 +345,7 @@ export function setAside(seq: number, entry: SpooledRecipient): Statement {
   return setAsideRow({
     seq,
     n: entry.n,
-    detail: JSON.stringify(entry.detail),
+    detail: JSON.stringify(withoutLogin(entry.detail)),
     tries: entry.tries,
     lastOutcome: entry.lastOutcome === null ? null : JSON.stringify(entry.lastOutcome),
   });
@@ -356,7 +357,7 @@ export function changeDestination(key: EntryKey, detail: RecipientDetail): State
     seq: key.seq,
     n: key.n,
     destinationKey: detail.destination.key,
-    detail: JSON.stringify(detail),
+    detail: JSON.stringify(withoutLogin(detail)),
   });
 }
 

@@ -1,8 +1,10 @@
 // Mail that must not leave without TLS (O14) stays so at every try and after a release, whatever routes are set meanwhile.
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import { sql } from "drizzle-orm";
 import { overTls } from "../../src/delivery/route.ts";
+import { sqlStatement } from "../../src/store/statement.ts";
 import { small } from "../message/small-body.ts";
-import { Bench, BODY, byMx, DAY, defers, HOUR, mail, takes } from "./queue-kit.ts";
+import { Bench, BODY, byMx, DAY, defers, HOUR, isDown, mail, takes } from "./queue-kit.ts";
 
 let bench: Bench;
 beforeEach(async () => {
@@ -59,4 +61,30 @@ test("what is released leaves on the terms it is given", async () => {
   const [only] = bench.deliverer.seen;
   expect(only?.attempt.destination.key).toBe("mx:example.org over TLS");
   expect(small(only?.attempt.message).toString()).not.toContain("To: <bob@example.org>");
+});
+
+test("the password of a smart host is not kept with the mail that waits for it", async () => {
+  bench.destinationFor = () => ({
+    kind: "smarthost",
+    key: "smarthost:192.0.2.25:25",
+    route: { host: "192.0.2.25", port: 25, priority: 0, tls: "verified" },
+    login: { user: "gate", password: "first-pass-aaa1" },
+  });
+  bench.deliverer.script = isDown;
+  const queue = await bench.start();
+  const disposition = () => ({
+    kind: "deliver" as const,
+    destination: bench.destinationFor("b@elsewhere.example"),
+    edits: [],
+  });
+  await queue.accept(mail({ disposition }));
+  await bench.run(HOUR);
+  const rows = await bench.database.query(sqlStatement(sql`select detail from recipient`));
+  expect(JSON.stringify(rows)).toContain("192.0.2.25");
+  expect(JSON.stringify(rows)).not.toContain("first-pass-aaa1");
+  // Each attempt has it all the same.
+  expect(bench.deliverer.seen.length).toBeGreaterThan(1);
+  for (const { attempt } of bench.deliverer.seen)
+    expect(attempt.destination).toMatchObject({ login: { password: "first-pass-aaa1" } });
+  await queue.close(0);
 });
