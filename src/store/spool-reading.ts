@@ -231,7 +231,7 @@ export function spoolReader(database: DatabaseReader): SpoolReader {
     },
     async interrupted() {
       const rows = await database.query(interrupted);
-      return rows.map((row) => ({ entry: entryOf(row), taken: takenOf(row[15]) }));
+      return rows.map((row) => ({ entry: entryOf(row), taken: takenOf(row[16]) }));
     },
     async unreachable() {
       const rows = await database.query(unreachableDestinations);

@@ -146,10 +146,10 @@ test("mail of an older version, without a word on signing, goes out as before", 
   const now = bench.clock.now();
   await bench.database.commit([
     sqlStatement(
-      sql`insert into message values (1, 'old', ${now}, 5, ${JSON.stringify(envelope)}, null, x'68656c6c6f')`,
+      sql`insert into message (seq, id, received_at, size, envelope, body_file, body) values (1, 'old', ${now}, 5, ${JSON.stringify(envelope)}, null, x'68656c6c6f')`,
     ),
     sqlStatement(
-      sql`insert into recipient values (1, 1, 'queued', 'bob@example.org', 'mx:example.org', ${JSON.stringify(detail)}, ${now}, 0, ${now + DAY}, ${now + DAY}, null, null)`,
+      sql`insert into recipient (message_seq, n, state, address, destination_key, detail, next_attempt_at, tries, deadline_at, expires_at, attempt_started_at, last_outcome) values (1, 1, 'queued', 'bob@example.org', 'mx:example.org', ${JSON.stringify(detail)}, ${now}, 0, ${now + DAY}, ${now + DAY}, null, null)`,
     ),
   ]);
   const queue = await bench.start();
