@@ -8,6 +8,7 @@ import { systemClock } from "../../src/observe/clock.ts";
 import { BodyCollector } from "../../src/session/body-collector.ts";
 import { createBodyRoom } from "../../src/session/body-room.ts";
 import { BodyFileWriter } from "../../src/store/body-file.ts";
+import { processorMs } from "../message/processor-time.ts";
 import { noLargeBody } from "../message/small-body.ts";
 
 function collector(maxBytes = 1_000_000, memory = 10_000_000) {
@@ -191,9 +192,9 @@ describe("body collector that mends line ends", () => {
     for (const lines of ["\n", "\r"]) {
       const path = join(tmpdir(), `gatepost-mended-${process.pid}-${lines.charCodeAt(0)}`);
       const body = mending(() => new BodyFileWriter(path));
-      const started = performance.now();
+      const started = processorMs();
       for (let i = 0; i < 8; i++) body.push(Buffer.from(lines.repeat(60_000)));
-      expect(performance.now() - started).toBeLessThan(1500);
+      expect(processorMs() - started).toBeLessThan(1500);
       body.release();
     }
   });
