@@ -64,6 +64,7 @@ export async function openLoginBook(parts: {
   const kept = new Set<string>();
   const changed = new Set<string>();
   let due: (() => void) | null = null;
+  let closed = false;
 
   for (const { key, value } of await state.load(KIND)) {
     kept.add(key);
@@ -86,8 +87,17 @@ export async function openLoginBook(parts: {
       for (const { key } of entries) kept.add(key);
       for (const key of gone) kept.delete(key);
     } catch (err) {
-      log.warn({ err, logins: entries.length }, "when people last logged in could not be kept");
+      log.warn(
+        { err, logins: entries.length },
+        "when people last logged in could not be kept; it is tried again",
+      );
+      for (const login of logins) changed.add(login);
+      plan();
     }
+  }
+
+  function plan(): void {
+    if (!closed) due ??= clock.after(limits.keepEveryMs, () => void keep());
   }
 
   return {
@@ -110,7 +120,7 @@ export async function openLoginBook(parts: {
       map.set(key, withTrace(traces, trace));
       if (!exists) return;
       changed.add(key);
-      due ??= clock.after(limits.keepEveryMs, () => void keep());
+      plan();
     },
     of: (login) => known.get(login) ?? [],
     refused(limit) {
@@ -126,7 +136,10 @@ export async function openLoginBook(parts: {
         .sort((a, b) => b.refusedAt - a.refusedAt)
         .slice(0, limit);
     },
-    close: keep,
+    async close() {
+      closed = true;
+      await keep();
+    },
   };
 }
 

@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { systemClock } from "../../src/observe/clock.ts";
 import { silentLog } from "../../src/observe/log.ts";
 import { LOGIN_BOOK_LIMITS, openLoginBook } from "../../src/session/login-book.ts";
+import { StoreError } from "../../src/store/database.ts";
 import { createNoticeState, type KeptNoticeState, type NoticeState } from "../../src/store/notice-state.ts";
 import { openTrialGateway, trialPolicy } from "../listener/trial-gateway.ts";
 import { openBooks, temporaryDirectory } from "../store/temporary-database.ts";
@@ -65,6 +66,37 @@ test("it is there after a restart", async () => {
   expect(after.of("a@b.test")).toEqual(before.of("a@b.test"));
   expect(after.refused(10)).toHaveLength(1);
   await database.close();
+});
+
+test("what could not be kept is kept the next time", async () => {
+  const timers: (() => void)[] = [];
+  const clock = {
+    now: () => 1,
+    after(_ms: number, wake: () => void) {
+      timers.push(wake);
+      return () => {};
+    },
+  };
+  const kept: string[] = [];
+  let full = true;
+  const state: NoticeState = {
+    load: async () => [],
+    async keep(_kind, entries) {
+      if (full) throw new StoreError("disk-full", "no space");
+      kept.push(...entries.map(({ key }) => key));
+    },
+  };
+  const book = await openLoginBook({ state, clock, log: silentLog });
+  book.note({ ip: "192.0.2.7", login: "a@b.test" }, { cause: null, exists: true });
+  timers.shift()?.();
+  await Bun.sleep(1);
+  full = false;
+  expect(timers).toHaveLength(1);
+  timers.shift()?.();
+  await Bun.sleep(1);
+  expect(kept).toEqual(["a@b.test"]);
+  await book.close();
+  expect(timers).toEqual([]);
 });
 
 test("guessers fill neither memory nor disk, and push out nobody's own network", async () => {
