@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { isAscii } from "node:buffer";
 import fc from "fast-check";
 import PostalMime from "postal-mime";
+import { processorMs } from "./processor-time.ts";
 import { CONVERTED, CONVERTED_TOO, convert, HEAD, KEPT, message, mixed, UTF8 } from "./seven-bit-samples.ts";
 
 /** The reader takes the line end before a delimiter for a part's own where nothing is encoded. */
@@ -167,9 +168,9 @@ describe("not converted", () => {
     const many = ["--x\r\nä\r\n".repeat(200_000), blanks.repeat(10_000), "--b\r\n\r\nx\r\n".repeat(200_000)];
     for (const lines of many) {
       const raw = mixed(UTF8, "", "ä", lines);
-      const startedAt = performance.now();
+      const startedAt = processorMs();
       expect(convert(raw, 65_536)?.length).toBeGreaterThan(lines.length);
-      expect(performance.now() - startedAt).toBeLessThan(2000);
+      expect(processorMs() - startedAt).toBeLessThan(2000);
     }
   });
 
