@@ -47,6 +47,11 @@ export class TurnedClock implements Clock {
     };
   }
 
+  /** Whether anybody waits for a time. */
+  isAwaited(): boolean {
+    return this.#timers.length > 0;
+  }
+
   /** The machine's clock is set: timers still fire after the time they were given. */
   jump(ms: number): void {
     this.#now += ms;
