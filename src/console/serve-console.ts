@@ -25,6 +25,8 @@ export interface ConsoleServer {
 
 /** A client that sends or reads nothing for this long is cut off. */
 const IDLE_SECONDS = 20;
+/** So long a server with an old certificate goes on for those who came to it, before it takes nobody more and ends. */
+const LINGER_MS = 5000;
 /** Above what any route takes (`read-body.ts`), so that the route's own answer comes first. */
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
 
@@ -117,7 +119,9 @@ export function serveConsole(options: ServeConsoleOptions): ConsoleServer {
       // T11: Bun's own reload keeps the old certificate. New connections go to the new server, the old one finishes what it has.
       const before = server;
       server = start(answer, tls);
-      await finish(before, 5000);
+      // Not stopped at once: who is on the way to it, or still shaking hands, would be cut off.
+      await front.left(before.port ?? 0, LINGER_MS);
+      await finish(before, LINGER_MS);
     },
     async close(graceMs) {
       front.stop();

@@ -41,6 +41,8 @@ export interface FrontDoor {
   /** The address behind the connection that came to the target from this port of 127.0.0.1; null: it did not come by here. */
   peerOf(port: number): string | null;
   connections(): number;
+  /** Waits until nobody is passed on to this port any more, at most `withinMs`. */
+  left(targetPort: number, withinMs: number): Promise<void>;
   /** Takes no more. Connections that are passed on go on until `cut`. */
   stop(): void;
   cut(): void;
@@ -69,6 +71,8 @@ class Passage {
   /** Octets that came from the client. */
   heard = 0;
   lastAt = performance.now();
+  /** The port of the target it is passed on to. */
+  targetPort: number | null = null;
   /** Our own port towards the target. */
   innerPort: number | null = null;
 
@@ -113,6 +117,8 @@ class RunningFrontDoor implements FrontDoor {
   readonly #perClient = new Map<string, number>();
   readonly #byInnerPort = new Map<number, Passage>();
   readonly #listener: Bun.TCPSocketListener<End>;
+  /** Who waits until a target has nobody left. */
+  readonly #awaited = new Set<() => void>();
 
   constructor(options: FrontDoorOptions) {
     this.#options = options;
@@ -145,6 +151,20 @@ class RunningFrontDoor implements FrontDoor {
 
   connections(): number {
     return this.#open.size;
+  }
+
+  async left(targetPort: number, withinMs: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const look = (): void => {
+      for (const passage of this.#open) if (passage.targetPort === targetPort) return;
+      resolve();
+    };
+    const late = setTimeout(resolve, withinMs);
+    this.#awaited.add(look);
+    look();
+    await promise;
+    clearTimeout(late);
+    this.#awaited.delete(look);
   }
 
   stop(): void {
@@ -209,9 +229,12 @@ class RunningFrontDoor implements FrontDoor {
     passage.begun = true;
     // From here on the server behind says how long somebody may be silent.
     outer.socket?.timeout(0);
-    const target = { hostname: "127.0.0.1", port: this.#options.target(), data: inner };
+    const port = this.#options.target();
+    passage.targetPort = port;
     Bun.connect<End>({
-      ...target,
+      hostname: "127.0.0.1",
+      port,
+      data: inner,
       socket: {
         open: (socket) => {
           if (!this.#open.has(passage)) {
@@ -254,6 +277,7 @@ class RunningFrontDoor implements FrontDoor {
     const left = (this.#perClient.get(network) ?? 1) - 1;
     if (left === 0) this.#perClient.delete(network);
     else this.#perClient.set(network, left);
+    for (const look of this.#awaited) look();
   }
 }
 

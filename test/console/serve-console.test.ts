@@ -72,6 +72,33 @@ describe("serveConsole", () => {
     expect(failed).toBe(0);
   });
 
+  test("takes a new certificate every moment under eight clients, and nobody is cut off on the way", async () => {
+    const server = await serve();
+    let failed = 0;
+    let answered = 0;
+    let running = true;
+    const client = async (): Promise<void> => {
+      while (running) {
+        const response = await fetch(`https://127.0.0.1:${server.port}/login`, {
+          tls: { rejectUnauthorized: false },
+          keepalive: false,
+        }).catch(() => null);
+        if (response?.status === 200) answered++;
+        else failed++;
+      }
+    };
+    const clients = Array.from({ length: 8 }, client);
+    for (let round = 0; round < 40; round++) {
+      await server.reload(round % 2 === 0 ? second : first);
+      const before = answered;
+      while (answered + failed < before + 5) await Bun.sleep(1);
+    }
+    running = false;
+    await Promise.all(clients);
+    expect(failed).toBe(0);
+    expect(answered).toBeGreaterThan(200);
+  });
+
   test("says what is wrong when the port is taken, also by another console", async () => {
     const { port } = await serve();
     await expect(serve(`127.0.0.1:${port}`)).rejects.toThrow(
