@@ -20,7 +20,7 @@ import type { LostBodies } from "./lost-bodies.ts";
 import { stateEvent } from "./plan-settlement.ts";
 import type { Queue, QueueEntry } from "./queue.ts";
 import type { Settling } from "./settle-attempt.ts";
-import type { SettlementWriter } from "./settlement-writer.ts";
+import { type SettlementWriter, settled } from "./settlement-writer.ts";
 import { byMessage } from "./sweep-deadlines.ts";
 import { type Intent, keysOf, type Work } from "./work.ts";
 
@@ -70,23 +70,20 @@ export function createAdministration(parts: {
     from: SeizeFrom = "queued or held",
   ): Promise<number> {
     const mine = await take(entries, from);
-    await Promise.all(
-      [...byMessage(mine)].map(
-        ([message, recipients]) =>
-          new Promise<void>((resolve) => {
-            const changed = settle(message, recipients);
-            writer.add({
-              message,
-              removed: changed.removed.map(({ n }) => n),
-              kept: changed.kept,
-              statements: [],
-              events: changed.events,
-              written: resolve,
-            });
-          }),
-      ),
+    const counts = await Promise.all(
+      [...byMessage(mine)].map(async ([message, recipients]) => {
+        const changed = settle(message, recipients);
+        const wasWritten = await settled(writer, {
+          message,
+          removed: changed.removed.map(({ n }) => n),
+          kept: changed.kept,
+          statements: [],
+          events: changed.events,
+        });
+        return wasWritten ? recipients.length : 0;
+      }),
     );
-    return mine.length;
+    return counts.reduce((sum, count) => sum + count, 0);
   }
 
   /** Those of the entries that still wait; in halves when somebody else took one of them. */

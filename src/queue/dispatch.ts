@@ -333,7 +333,7 @@ export class Dispatcher {
   }
 
   /**
-   * An attempt keeps its place until its result is on disk. A process that dies therefore leaves at most one attempt per
+   * An attempt keeps its place until its result is on disk, or refused by the data there. A process that dies therefore leaves at most one attempt per
    * place (that is, per connection a destination may have) of which the next process cannot know whether it delivered.
    */
   #freePlace(lane: Lane, work: Work, probe: Probe): void {

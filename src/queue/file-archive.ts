@@ -8,7 +8,7 @@ import type { Spool } from "../store/spool.ts";
 import type { ArchiveEntry } from "../store/spool-entry.ts";
 import type { ArchivedCopy } from "../vault/keep-in-archive.ts";
 import { createFilingLoop, type Filer, type Walk } from "./filing-loop.ts";
-import type { SettlementWriter } from "./settlement-writer.ts";
+import { type SettlementWriter, settled } from "./settlement-writer.ts";
 
 const ROWS = 100;
 /** Copies that are filed side by side, so that they share the syncs: so many, and so many octets unless it is one alone. */
@@ -27,6 +27,8 @@ export function createArchiveFiler(parts: {
   readonly onAlarm: (name: string, words: string | null) => void;
 }): Filer {
   const { spool, writer, file, clock, log, onAlarm } = parts;
+  /** Filed; that they are could not be written yet. */
+  const aside = new Set<number>();
 
   async function walk(mayGoOn: () => boolean): Promise<Walk> {
     let failure: unknown = null;
@@ -34,6 +36,7 @@ export function createArchiveFiler(parts: {
     let after = 0;
     /** One copy that cannot be filed does not keep the others waiting. */
     async function tryOne(entry: ArchiveEntry): Promise<void> {
+      if (aside.has(entry.message.seq)) return;
       try {
         await fileOne(entry);
         inARow = 0;
@@ -62,17 +65,16 @@ export function createArchiveFiler(parts: {
     const { id: messageId, receivedAt, envelope } = message;
     const { reversePath } = envelope;
     await file({ ...detail, messageId, receivedAt, reversePath, message: await spool.body(message) });
-    await new Promise<void>((resolve) => {
-      writer.add({
-        message,
-        removed: [],
-        kept: [],
-        archived: true,
-        statements: [],
-        events: [],
-        written: resolve,
-      });
+    const wasWritten = await settled(writer, {
+      message,
+      removed: [],
+      kept: [],
+      archived: true,
+      statements: [],
+      events: [],
+      written: () => void aside.delete(message.seq),
     });
+    if (!wasWritten) aside.add(message.seq);
   }
 
   return createFilingLoop({

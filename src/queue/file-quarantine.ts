@@ -9,7 +9,7 @@ import type { Spool } from "../store/spool.ts";
 import type { SpooledMessage, SpooledRecipient } from "../store/spool-entry.ts";
 import type { QuarantinedCopy } from "../vault/keep-in-quarantine.ts";
 import { createFilingLoop, type Filer, type Walk } from "./filing-loop.ts";
-import type { SettlementWriter } from "./settlement-writer.ts";
+import { type SettlementWriter, settled } from "./settlement-writer.ts";
 import { byMessage } from "./sweep-deadlines.ts";
 
 const ROWS = 200;
@@ -24,6 +24,8 @@ export function createQuarantineFiler(parts: {
   readonly onAlarm: (name: string, words: string | null) => void;
 }): Filer {
   const { spool, writer, file, clock, log, onAlarm } = parts;
+  /** Filed; that they are could not be written yet. */
+  const aside = new Set<number>();
 
   async function walk(mayGoOn: () => boolean): Promise<Walk> {
     let failure: unknown = null;
@@ -33,15 +35,16 @@ export function createQuarantineFiler(parts: {
       const entries = await spool.toQuarantine(after, ROWS);
       if (entries.length === 0) break;
       for (const [message, recipients] of byMessage(entries)) {
+        after = message.seq;
+        if (aside.has(message.seq)) continue;
         // One copy that cannot be filed does not keep the others waiting.
         await fileMessage(message, recipients).catch((error: unknown) => {
           failure = error;
           log.warn({ err: error, id: message.id }, "copy not filed in the quarantine; it waits in the spool");
         });
-        after = message.seq;
       }
-      // More recipients of the last message than one read brings are found in the next walk.
-      if (entries.length === ROWS) more = true;
+      // More recipients of the last message than one read brings are found in the next walk, or when it is written.
+      if (entries.length === ROWS && !aside.has(after)) more = true;
     }
     return { failure, more };
   }
@@ -66,19 +69,20 @@ export function createQuarantineFiler(parts: {
     // The first one stores the body; the others then share the commits of their rows.
     if (first !== undefined) await file(first);
     await Promise.all(others.map(file));
-    await new Promise<void>((resolve) => {
-      writer.add({
-        message,
-        removed: recipients.map(({ n }) => n),
-        kept: [],
-        statements: [],
-        events: [],
-        written: resolve,
-      });
+    const wasWritten = await settled(writer, {
+      message,
+      removed: recipients.map(({ n }) => n),
+      kept: [],
+      statements: [],
+      events: [],
+      written() {
+        if (aside.delete(message.seq)) filer.wake();
+      },
     });
+    if (!wasWritten) aside.add(message.seq);
   }
 
-  return createFilingLoop({
+  const filer = createFilingLoop({
     walk,
     clock,
     onTrouble: (words) =>
@@ -87,4 +91,5 @@ export function createQuarantineFiler(parts: {
         words === null ? null : `Mail for the quarantine cannot be filed and waits in the queue: ${words}`,
       ),
   });
+  return filer;
 }

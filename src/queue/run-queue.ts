@@ -219,7 +219,8 @@ export async function createQueue(options: QueueOptions): Promise<RunningQueue> 
       parts.reports.stop();
       const busy = () =>
         dispatcher.isClaiming() ||
-        taking + dispatcher.figures().active + parts.settling.pending() + writer.pending() > 0;
+        writer.isBusy() ||
+        taking + dispatcher.figures().active + parts.settling.pending() > 0;
       const ended = Promise.all([
         sweep.stop(),
         ...filers.map((filer) => filer.stop()),

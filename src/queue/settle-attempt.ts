@@ -86,6 +86,12 @@ export function createSettling(parts: SettleParts): Settling {
     report: Report | null = null,
   ): void {
     const { message } = work;
+    let isFree = false;
+    function free(): void {
+      if (isFree) return;
+      isFree = true;
+      written();
+    }
     writer.add({
       message,
       removed: plan.removed.map(({ n }) => n),
@@ -102,8 +108,10 @@ export function createSettling(parts: SettleParts): Settling {
         reports.settled(message);
         if (plan.undeliverable.length > 0) parts.onQuarantine();
         noteKept(work, plan.kept);
-        written();
+        free();
       },
+      // Its recipients stay taken on disk, so nobody sends to them again; the place is for other mail.
+      setAside: free,
     });
   }
 

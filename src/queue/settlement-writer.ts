@@ -40,6 +40,25 @@ export interface Settlement {
   readonly events: readonly LogEvent[];
   /** Called after the commit. */
   written(): void;
+  /** Called each time the data contradicts it: it is tried again every minute, and nobody should wait for it. */
+  setAside?(): void;
+}
+
+/** Adds a settlement and waits until it is written or set aside; `false`: set aside. Then `written` may still come, later. */
+export function settled(
+  writer: SettlementWriter,
+  settlement: Omit<Settlement, "written" | "setAside"> & { readonly written?: () => void },
+): Promise<boolean> {
+  return new Promise((resolve) => {
+    writer.add({
+      ...settlement,
+      written() {
+        settlement.written?.();
+        resolve(true);
+      },
+      setAside: () => resolve(false),
+    });
+  });
 }
 
 export interface SettlementWriter {
@@ -48,6 +67,8 @@ export interface SettlementWriter {
   inTrouble(): boolean;
   /** How many are not written yet. */
   pending(): number;
+  /** True when some are not written that may be soon: none that is set aside. */
+  isBusy(): boolean;
   /** Recipients of those. */
   pendingRecipients(): number;
 }
@@ -138,7 +159,10 @@ export function createSettlementWriter(options: {
     log.error({ err: error, messages: [id], retryInMs: ASIDE_MS }, "a settlement is refused; set aside");
     options.onRefused(`The queue refuses to write how message ${id} ended; the log says why.`);
     aside += batch.length;
-    for (const settlement of batch) contradicted.add(settlement);
+    for (const settlement of batch) {
+      contradicted.add(settlement);
+      settlement.setAside?.();
+    }
     clock.after(ASIDE_MS, () => {
       aside -= batch.length;
       suspects.push(...batch);
@@ -175,6 +199,7 @@ export function createSettlementWriter(options: {
     },
     inTrouble: () => waitMs > 0,
     pending: () => waiting.length + suspects.length + aside + writing,
+    isBusy: () => waiting.length + suspects.length + writing > 0,
     pendingRecipients: () => recipients,
   };
 }

@@ -16,7 +16,7 @@ import type { Dispatcher } from "./dispatch.ts";
 import type { PrepareNotice } from "./own-notice.ts";
 import { internalFailure, type Reported, stateEvent } from "./plan-settlement.ts";
 import type { FailureReports } from "./report-failures.ts";
-import type { SettlementWriter } from "./settlement-writer.ts";
+import { settled as isSettled, type SettlementWriter } from "./settlement-writer.ts";
 import { endOf, type Failure, keptOf, mayReport, untoldWords } from "./undeliverable.ts";
 
 // A deadline within this time is waited for exactly; mail that comes in later has later ones.
@@ -138,35 +138,32 @@ export function createDeadlineSweep(parts: {
         : { n: failure.recipient.n, ...end },
     );
     const aside = settled.flatMap((one) => one.kept ?? []);
-    await new Promise<void>((resolve) => {
-      writer.add({
-        message,
-        removed: settled.filter((one) => one.kept === null).map(({ n }) => n),
-        kept,
-        first: report.first,
-        statements: [
-          ...aside.map((recipient) => setAside(message.seq, recipient)),
-          ...(delay?.intake.statements ?? []),
-          ...report.statements,
-        ],
-        events: [
-          ...settled.map(({ n, state, words }) =>
-            stateEvent({ message }, n, { state, at: now, nextAttemptAt: null, words }),
-          ),
-          ...(delay === null ? [] : [delay.event]),
-          ...report.events,
-        ],
-        written() {
-          delay?.intake.stored();
-          report.written();
-          reports.settled(message);
-          if (aside.length > 0) parts.onQuarantine();
-          for (const { detail, nextAttemptAt } of delayed)
-            dispatcher.noteDue(detail.destination.key, nextAttemptAt);
-          for (const { detail } of lastTry) dispatcher.noteDue(detail.destination.key, now);
-          resolve();
-        },
-      });
+    await isSettled(writer, {
+      message,
+      removed: settled.filter((one) => one.kept === null).map(({ n }) => n),
+      kept,
+      first: report.first,
+      statements: [
+        ...aside.map((recipient) => setAside(message.seq, recipient)),
+        ...(delay?.intake.statements ?? []),
+        ...report.statements,
+      ],
+      events: [
+        ...settled.map(({ n, state, words }) =>
+          stateEvent({ message }, n, { state, at: now, nextAttemptAt: null, words }),
+        ),
+        ...(delay === null ? [] : [delay.event]),
+        ...report.events,
+      ],
+      written() {
+        delay?.intake.stored();
+        report.written();
+        reports.settled(message);
+        if (aside.length > 0) parts.onQuarantine();
+        for (const { detail, nextAttemptAt } of delayed)
+          dispatcher.noteDue(detail.destination.key, nextAttemptAt);
+        for (const { detail } of lastTry) dispatcher.noteDue(detail.destination.key, now);
+      },
     });
   }
 
