@@ -26,7 +26,12 @@ function lineText(line: LogLine): string {
     (recipient) =>
       `    → ${recipient.address}  ${recipient.state}${recipient.rule === null ? "" : `  (rule ${recipient.rule})`}`,
   );
-  return [head, ...recipients].join("\n");
+  // Refused before any recipient: its answer is all there is to say.
+  const whole =
+    line.recipients.length > 0
+      ? []
+      : line.states.map((state) => `    ${state}: ${line.refusal ?? "no reason is kept"}`);
+  return [head, ...recipients, ...whole].join("\n");
 }
 
 function grantWords({ grant, direction, address }: RecipientRecord): string {

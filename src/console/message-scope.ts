@@ -1,11 +1,13 @@
 // What of a message somebody with certain domains may see: all of what their people sent, and their own recipients of what came in. Pure.
-import type { LogLine, LogMessage } from "../store/message-log.ts";
+import type { LogMessage } from "../store/message-log.ts";
 import { type DomainScope, domainPart, inScope } from "./domain-scope.ts";
 
 /** Did somebody of these domains send it? What an outsider claims counts for nothing. */
 function isOwn(scope: DomainScope, { record }: LogMessage): boolean {
   const [first] = record.recipients;
-  const ours = first === undefined ? record.envelope.client.login !== null : first.direction !== "inbound";
+  const known = record.findings.some(({ fact }) => fact === "identity.sender");
+  const refused = record.envelope.client.login !== null || known;
+  const ours = first === undefined ? refused : first.direction !== "inbound";
   const { login } = record.envelope.client;
   const path = record.envelope.reversePath;
   return (
@@ -28,14 +30,4 @@ export function visibleMessage(scope: DomainScope, message: LogMessage): LogMess
       .map((attempt) => ({ ...attempt, outcomes: attempt.outcomes.filter(({ n }) => shown.has(n)) }))
       .filter(({ outcomes }) => outcomes.length > 0),
   };
-}
-
-/**
- * A line of the log that the search has found for the scope, with the recipients that may be seen. A line none of whose recipients is
- * of the scope was found for its sender: it shows all of them.
- */
-export function visibleLine(scope: DomainScope, line: LogLine): LogLine {
-  if (scope === null) return line;
-  const recipients = line.recipients.filter((one) => inScope(scope, domainPart(one.address)));
-  return recipients.length === 0 ? line : { ...line, recipients };
 }

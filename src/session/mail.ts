@@ -1,5 +1,5 @@
 // MAIL: the reverse-path and its parameters begin a transaction (RFC 5321 §4.1.1.2).
-import type { Reply } from "../policy/reply.ts";
+import { type Reply, reply } from "../policy/reply.ts";
 import { refuseStart } from "./admit-sender.ts";
 import { type Answer, answer, closing } from "./answer.ts";
 import { tlsMissing } from "./ehlo.ts";
@@ -17,7 +17,7 @@ const MAX_ENVID_CHARACTERS = 100;
 
 const SENDER_OK = answer(250, "1.0", "Sender ok");
 const PASSWORD_CHANGED = closing(421, "7.0", "Your password was changed; connect and log in again");
-const NOT_ASCII = answer(553, "6.7", "This address needs SMTPUTF8");
+const NOT_ASCII = reply(553, "6.7", "This address needs SMTPUTF8");
 
 interface MailParameters {
   readonly smtpUtf8: boolean;
@@ -51,13 +51,13 @@ export function mail(
   if (reversePath === null && path.mailbox !== "") return answer(501, "1.7", "This is not a mail address");
   const parameters = mailParameters(session, path.rest);
   if ("reply" in parameters) return parameters;
-  if (!parameters.smtpUtf8 && !isAscii(path.mailbox)) return NOT_ASCII;
   const snapshot = services.snapshot();
   const { listener, client } = session;
   const party = snapshot.outgoingParty(listener, client, { reversePath, from: [] });
   const writer = writerAtStart({ party, reversePath, snapshot }, client.ip);
   const transaction = newTransaction({ ...parameters, reversePath, snapshot, party, writer }, services);
-  const full = refuseStorage(parameters.declaredBytes, services);
+  const full =
+    refuseForm(path.mailbox, parameters, listener) ?? refuseStorage(parameters.declaredBytes, services);
   if (full !== null) return begin(session, { transaction, refused: full }, services);
   const refused =
     client.login === null && party === null
@@ -65,6 +65,19 @@ export function mail(
       : refuseOutgoing(session, transaction, services);
   if (!(refused instanceof Promise)) return begin(session, { transaction, refused }, services);
   return refused.then((late) => begin(session, { transaction, refused: late }, services));
+}
+
+/** What no message of this client may be, whoever sends it: somebody misses it, so it is in the log. */
+function refuseForm(
+  mailbox: string,
+  { smtpUtf8, declaredBytes }: MailParameters,
+  { max_message_bytes }: Session["listener"],
+): Reply | null {
+  if (!smtpUtf8 && !isAscii(mailbox)) return NOT_ASCII;
+  // RFC 1870 §4.
+  return declaredBytes > max_message_bytes
+    ? reply(552, "3.4", `At most ${max_message_bytes} octets are taken`)
+    : null;
 }
 
 /** Who is behind it, where that is known before the header: a server's envelope sender that is none of its own says nothing yet. */
@@ -158,7 +171,10 @@ function takeParameter(
   switch (keyword) {
     case "SIZE":
       result.declaredBytes = value === true ? 0 : Number(value);
-      return judgeSize(value, session.listener.max_message_bytes);
+      // RFC 1870 §4.
+      return value === true || !/^\d{1,20}$/.test(value)
+        ? answer(501, "5.4", "SIZE is a number of octets")
+        : null;
     case "BODY": {
       const body = value === true ? "" : value.toLowerCase();
       if (body !== "7bit" && body !== "8bitmime") return answer(501, "5.4", "BODY is 7BIT or 8BITMIME");
@@ -193,10 +209,4 @@ function takeParameter(
     default:
       return answer(555, "5.4", `The parameter ${keyword.slice(0, 40)} is not known here`);
   }
-}
-
-/** RFC 1870 §4. */
-function judgeSize(value: string | true, maxBytes: number): Answer | null {
-  if (value === true || !/^\d{1,20}$/.test(value)) return answer(501, "5.4", "SIZE is a number of octets");
-  return Number(value) > maxBytes ? answer(552, "3.4", `At most ${maxBytes} octets are taken`) : null;
 }

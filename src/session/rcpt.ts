@@ -35,7 +35,7 @@ export function rcpt(
   const address = role.instead ?? mailboxAddress(path.mailbox);
   if (address === null) return answer(501, "1.3", "This is not a mail address");
   if (!transaction.smtpUtf8 && !isAscii(path.mailbox))
-    return answer(553, "6.7", "This address needs SMTPUTF8");
+    return refuse(transaction, address, answer(553, "6.7", "This address needs SMTPUTF8").reply);
   const dsn = recipientDsn(path.rest);
   if (typeof dsn === "string") return answer(dsn.startsWith("The parameter") ? 555 : 501, "5.4", dsn);
   const key = addressKey(address);

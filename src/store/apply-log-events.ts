@@ -2,7 +2,7 @@
 import { sql } from "drizzle-orm";
 import type { Statement } from "./database.ts";
 import { attempt, message, messageDetail, messageRecipient } from "./gatepost-schema.ts";
-import type { LogEvent, MessageRecord, RecipientState } from "./log-record.ts";
+import { type LogEvent, type MessageRecord, type RecipientState, refusedState } from "./log-record.ts";
 import { prepare, sqlBuilder } from "./statement.ts";
 
 const p = sql.placeholder;
@@ -20,6 +20,7 @@ const insertMessage = prepare<{
   readonly subject: string;
   readonly size: number;
   readonly refusal: string | null;
+  readonly state: RecipientState | null;
 }>(
   sqlBuilder
     .insert(message)
@@ -34,6 +35,7 @@ const insertMessage = prepare<{
       subject: p("subject"),
       size: p("size"),
       refusal: p("refusal"),
+      state: p("state"),
     })
     .onConflictDoNothing(),
   uncounted,
@@ -179,6 +181,7 @@ function messageStatements(record: MessageRecord, json: string): Statement[] {
       subject: record.subject,
       size: record.size,
       refusal: /^[45]/.test(record.reply) ? record.reply : null,
+      state: record.recipients.length > 0 ? null : refusedState(Number.parseInt(record.reply, 10)),
     }),
     insertDetail({ id, record: json }),
   ];

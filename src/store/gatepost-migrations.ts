@@ -9,6 +9,7 @@ import undeliverable from "../../drizzle/gatepost/0007_undeliverable.sql" with {
 import knownRecipients from "../../drizzle/gatepost/0008_known_recipients.sql" with { type: "text" };
 import tokenEnd from "../../drizzle/gatepost/0009_token_end.sql" with { type: "text" };
 import logClients from "../../drizzle/gatepost/0010_log_clients.sql" with { type: "text" };
+import wholeState from "../../drizzle/gatepost/0011_whole_state.sql" with { type: "text" };
 import type { Migration } from "./migration.ts";
 
 export const gatepostMigrations: readonly Migration[] = [
@@ -22,4 +23,5 @@ export const gatepostMigrations: readonly Migration[] = [
   { name: "0008_known_recipients", sql: knownRecipients },
   { name: "0009_token_end", sql: tokenEnd },
   { name: "0010_log_clients", sql: logClients },
+  { name: "0011_whole_state", sql: wholeState },
 ];

@@ -75,6 +75,8 @@ export const message = sqliteTable("message", {
   size: integer("size").notNull(),
   /** Our 4yz or 5yz to the transaction; null: it was taken, or it is older than this column. */
   refusal: text("refusal"),
+  /** Of what was refused before any recipient; null: its recipients have states of their own. */
+  state: text("state").$type<RecipientState>(),
 });
 
 /** `record`: the JSON text of the message event, kept as it came from the outbox. */

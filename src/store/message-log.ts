@@ -12,6 +12,9 @@ export interface LogLine {
   readonly size: number;
   /** Our 4yz or 5yz to the whole; null: it was taken, or it is an old one. */
   readonly refusal: string | null;
+  /** Each state once: those of the recipients that are shown, however many; of what was refused before any recipient, its own. */
+  readonly states: readonly RecipientState[];
+  /** The first hundred; in a list about a domain those that concern it. */
   readonly recipients: readonly {
     readonly address: string;
     readonly state: RecipientState;
@@ -69,7 +72,7 @@ export interface MessageLog {
   /** The same, and how far the search came in its time. */
   find(filter: LogFilter): Promise<FoundLines>;
   get(id: string): Promise<LogMessage | null>;
-  /** Messages by final state per bucket of time, oldest first, for the overview. */
+  /** Recipients by their present state per bucket of time, oldest first; what was refused before any recipient counts as one. */
   volume(options: {
     readonly sinceMs: number;
     readonly bucketMs: number;

@@ -1,10 +1,11 @@
 // Finds the ids of messages for a search: walks the narrowest index in steps, newest first, within a time limit.
 import { type SQL, sql } from "drizzle-orm";
-import { networkMatcher } from "../message/address.ts";
+import { domainKey, networkMatcher } from "../message/address.ts";
 import type { DatabaseReader, SqlRow } from "./database.ts";
 import { firstIdAt } from "./message-id-range.ts";
 import type { LogFilter } from "./message-log.ts";
 import { type SearchTerm, searchTerms } from "./search-terms.ts";
+import { sentFrom, shownIn } from "./shown-recipients.ts";
 import { sqlStatement } from "./statement.ts";
 
 // An id is made when a transaction begins and the message is received when it ends: they never lie hours apart.
@@ -42,7 +43,8 @@ export async function searchMessageIds(
 ): Promise<FoundIds> {
   const terms = searchTerms(filter);
   const deadline = performance.now() + (limits.timeMs ?? TIME_LIMIT_MS);
-  const conditions = [...terms.map(condition), ...times(filter)];
+  const shown = shownIn(filter.domain === undefined ? undefined : domainKey(filter.domain));
+  const conditions = [...terms.map((term) => condition(term, shown)), ...times(filter)];
   const range = idRange(filter, terms);
   const source = await narrowest(reader, terms, range);
   // An address as text does not say whether it is in a network: what is left by then is looked at here.
@@ -140,7 +142,7 @@ function candidatesOf(term: IndexedTerm, range: Range, limit: number): SQL {
     case "rule":
       return recipients(sql`rule = ${term.rule}`);
     case "state":
-      return recipients(sql`state = ${term.state}`);
+      return union([recipients(sql`state = ${term.state}`), messages(sql`state = ${term.state}`)], limit);
     case "client":
       return messages(sql`client_ip = ${term.ip}`);
     case "network":
@@ -175,27 +177,22 @@ function union(parts: readonly SQL[], limit: number): SQL {
   return sql`select id from (${sql.join(selects, sql` union `)}) order by id desc limit ${limit}`;
 }
 
-/**
- * Message `m` came from a client of ours, not from an outsider who only claims its sender: it went out, or was refused to somebody who had
- * logged in. Read from the record, for the few rows that get so far.
- */
-const SENT_BY_OURS = sql`exists (select 1 from message_detail d where d.id = m.id and coalesce(
-  json_extract(d.record, '$.record.recipients[0].direction') <> 'inbound',
-  json_extract(d.record, '$.record.envelope.client.login') is not null))`;
-
-/** The term as a condition on message `m`. */
-function condition(term: SearchTerm): SQL {
+/** The term as a condition on message `m`, of whose recipients those are looked at that are `shown`. */
+function condition(term: SearchTerm, shown: SQL): SQL {
   const recipient = (where: SQL): SQL =>
-    sql`exists (select 1 from message_recipient r where r.message_id = m.id and ${where})`;
+    sql`exists (select 1 from message_recipient r where r.message_id = m.id and ${where} and ${shown})`;
+  const attempted = (where: SQL): SQL =>
+    sql`exists (select 1 from attempt a, json_each(a.outcomes) o where a.message_id = m.id and ${where}
+      and exists (select 1 from message_recipient r where r.message_id = m.id and r.n = o.value ->> 'n' and ${shown}))`;
   switch (term.kind) {
     case "id":
       return sql`m.id = ${term.id}`;
     case "rule":
       return recipient(sql`r.rule = ${term.rule}`);
     case "state":
-      return recipient(sql`r.state = ${term.state}`);
+      return sql`(m.state = ${term.state} or ${recipient(sql`r.state = ${term.state}`)})`;
     case "domain":
-      return sql`(${recipient(sql`r.domain = ${term.domain}`)} or (m.sender_domain = ${term.domain} and ${SENT_BY_OURS}))`;
+      return sql`(${recipient(sql`r.domain = ${term.domain}`)} or ${sentFrom(term.domain)})`;
     case "recipient":
       return recipient(
         term.by === "address" ? sql`r.address = ${term.value}` : sql`r.domain = ${term.value}`,
@@ -205,7 +202,7 @@ function condition(term: SearchTerm): SQL {
         ? sql`(m.sender = ${term.value} or m.header_address = ${term.value})`
         : sql`m.sender_domain = ${term.value}`;
     case "party":
-      return sql`(${condition({ ...term, kind: "sender" })} or ${condition({ ...term, kind: "recipient" })})`;
+      return sql`(${condition({ ...term, kind: "sender" }, shown)} or ${condition({ ...term, kind: "recipient" }, shown)})`;
     case "client":
       return sql`m.client_ip = ${term.ip}`;
     case "network":
@@ -226,11 +223,6 @@ function condition(term: SearchTerm): SQL {
           or ${attempted(sql`(o.value ->> 'text' ${like} or o.value ->> 'server' ${like})`)}`,
       );
   }
-}
-
-/** Some attempt's outcome of message `m`. */
-function attempted(where: SQL): SQL {
-  return sql`exists (select 1 from attempt a, json_each(a.outcomes) o where a.message_id = m.id and ${where})`;
 }
 
 function any(patterns: readonly string[], test: (like: SQL) => SQL): SQL {

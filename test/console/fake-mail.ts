@@ -1,12 +1,25 @@
 // The message log, the quarantine and the queue in memory, over sample messages.
 import type { Queue, QueueEntry } from "../../src/queue/queue.ts";
+import { refusedState } from "../../src/store/log-record.ts";
 import type { LogFilter, LogLine, LogMessage, MessageLog } from "../../src/store/message-log.ts";
 import type { QuarantineItem } from "../../src/store/quarantine-item.ts";
 import type { Quarantine } from "../../src/vault/quarantine.ts";
 import { NOW } from "./sample-mail.ts";
 
-function lineOf(message: LogMessage): LogLine {
+function lineOf(message: LogMessage, domain?: string): LogLine {
   const { record, states } = message;
+  const sent = domain !== undefined && (record.envelope.reversePath ?? "").endsWith(`@${domain}`);
+  const recipients = record.recipients
+    .filter(
+      ({ address, direction }) =>
+        domain === undefined || (sent && direction !== "inbound") || address.endsWith(`@${domain}`),
+    )
+    .map((recipient) => ({
+      address: recipient.address,
+      state: states.find((state) => state.n === recipient.n)?.state ?? recipient.state,
+      rule: recipient.verdict?.rule ?? null,
+    }));
+  const whole = record.recipients.length > 0 ? [] : [refusedState(Number.parseInt(record.reply, 10))];
   return {
     id: record.id,
     receivedAt: record.envelope.receivedAt,
@@ -16,11 +29,8 @@ function lineOf(message: LogMessage): LogLine {
     subject: record.subject,
     size: record.size,
     refusal: /^[45]/.test(record.reply) ? record.reply : null,
-    recipients: record.recipients.map((recipient) => ({
-      address: recipient.address,
-      state: states.find((state) => state.n === recipient.n)?.state ?? recipient.state,
-      rule: recipient.verdict?.rule ?? null,
-    })),
+    states: [...new Set([...whole, ...recipients.map(({ state }) => state)])],
+    recipients,
   };
 }
 
@@ -34,7 +44,7 @@ function concerns({ record }: LogMessage, domain: string): boolean {
 }
 
 function fits(message: LogMessage, filter: LogFilter): boolean {
-  const line = lineOf(message);
+  const line = lineOf(message, filter.domain);
   const text = filter.text?.toLowerCase() ?? "";
   const all = [line.id, line.subject, line.reversePath, ...line.recipients.map((one) => one.address)]
     .join(" ")
@@ -44,7 +54,7 @@ function fits(message: LogMessage, filter: LogFilter): boolean {
     line.reversePath.includes(filter.sender ?? "") &&
     line.recipients.some((one) => one.address.includes(filter.recipient ?? "")) &&
     (filter.domain === undefined || concerns(message, filter.domain)) &&
-    (filter.state === undefined || line.recipients.some((one) => one.state === filter.state)) &&
+    (filter.state === undefined || line.states.includes(filter.state)) &&
     (filter.rule === undefined || line.recipients.some((one) => one.rule === filter.rule)) &&
     line.receivedAt >= (filter.since ?? 0) &&
     line.receivedAt <= (filter.until ?? Number.MAX_SAFE_INTEGER) &&
@@ -56,7 +66,7 @@ export function fakeMessageLog(messages: readonly LogMessage[]): MessageLog {
   const search: MessageLog["search"] = async (filter) =>
     messages
       .filter((message) => fits(message, filter))
-      .map(lineOf)
+      .map((message) => lineOf(message, filter.domain))
       .slice(0, filter.limit);
   return {
     search,

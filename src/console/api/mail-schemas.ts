@@ -31,6 +31,9 @@ const logLine = z.object({
     .string()
     .nullable()
     .describe("Our 4yz or 5yz to the whole; null: it was taken, or is an old one"),
+  states: z
+    .array(state)
+    .describe("Each state of its recipients once; of what was refused before any recipient, its own"),
   recipients: z.array(z.object({ address: z.string(), state, rule: z.string().nullable() })),
 });
 

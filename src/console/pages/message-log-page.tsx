@@ -4,7 +4,6 @@ import { parseNetwork } from "../../message/address.ts";
 import type { LogFilter } from "../../store/message-log.ts";
 import type { ConsoleContext } from "../console-env.ts";
 import { chosenDomain, ownDomains } from "../domain-scope.ts";
-import { visibleLine } from "../message-scope.ts";
 import { consolePage, zoneOf } from "../parts/document.tsx";
 import { EmptyState } from "../parts/empty-state.tsx";
 import { FilterForm } from "../parts/filter-form.tsx";
@@ -161,7 +160,7 @@ async function getMessages(c: ConsoleContext): Promise<Response> {
     domain === null
       ? { lines: [], cutAt: null }
       : await services.messageLog.find(filterOf(typed, zoneOf(c), before, domain));
-  const lines = found.lines.slice(0, PAGE_LINES).map((line) => visibleLine(scope, line));
+  const lines = found.lines.slice(0, PAGE_LINES);
   const hasMore = found.lines.length > PAGE_LINES;
   const older = hasMore ? addressOf(typed, lines.at(-1)?.id ?? null) : null;
   // The log is large and the search ran out of time: it goes on from there.

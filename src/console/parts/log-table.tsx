@@ -1,7 +1,6 @@
 // Lines of the message log as a table; the same on the overview and in the log.
 
 import { bytesInWords } from "../../observe/size-words.ts";
-import { type RecipientState, refusedState } from "../../store/log-record.ts";
 import type { LogLine } from "../../store/message-log.ts";
 import { STATE_ORDER } from "../words/state.ts";
 import { RuleName, StateBadge } from "./badge.tsx";
@@ -9,17 +8,10 @@ import { type Column, DataTable } from "./data-table.tsx";
 import { Address, Foreign } from "./foreign-text.tsx";
 import { Moment } from "./moment.tsx";
 
-function statesOf(line: LogLine): readonly RecipientState[] {
-  return STATE_ORDER.filter((state) => line.recipients.some((recipient) => recipient.state === state));
-}
-
 function States({ line }: { readonly line: LogLine }) {
-  const states = statesOf(line);
-  if (states.length === 0)
-    return <StateBadge state={refusedState(Number.parseInt(line.refusal ?? "550", 10))} />;
   return (
     <span class="badges">
-      {states.map((state) => (
+      {STATE_ORDER.filter((state) => line.states.includes(state)).map((state) => (
         <StateBadge state={state} />
       ))}
     </span>
