@@ -110,22 +110,27 @@ async function migrate(connection: Client, migrations: readonly Migration[]): Pr
     rows.map((row) => ({ name: String(row[0]), hash: String(row[1]) })),
   );
   if (!plan.ok) throw new Error(`cannot use this database: ${plan.reason}`);
-  for (const migration of plan.due) {
-    const transaction = await connection.transaction("write");
-    try {
+  if (plan.due.length > 0) await runTogether(connection, plan.due);
+}
+
+/** All or none: after a step that fails the version from before can still use the database. */
+async function runTogether(connection: Client, due: readonly Migration[]): Promise<void> {
+  const transaction = await connection.transaction("write");
+  let name = "";
+  try {
+    for (const migration of due) {
+      name = migration.name;
       await transaction.executeMultiple(migration.sql);
       await transaction.execute({
         sql: "INSERT INTO migration (name, hash, applied_at) VALUES (?, ?, ?)",
-        args: [migration.name, migrationHash(migration), Date.now()],
+        args: [name, migrationHash(migration), Date.now()],
       });
-      await transaction.commit();
-    } catch (error) {
-      throw new Error(`migration "${migration.name}" failed: ${wireError(error, path).message}`, {
-        cause: error,
-      });
-    } finally {
-      transaction.close();
     }
+    await transaction.commit();
+  } catch (error) {
+    throw new Error(`migration "${name}" failed: ${wireError(error, path).message}`, { cause: error });
+  } finally {
+    transaction.close();
   }
 }
 

@@ -1,6 +1,4 @@
 // The rules for bringing a database up to date: which migrations are still due. The Worker that owns the file runs them.
-import { createHash } from "node:crypto";
-
 /** One step of a schema. `name` sorts (`0001_first`); `sql` may hold several statements and never changes once released. */
 export interface Migration {
   readonly name: string;
@@ -15,7 +13,7 @@ export interface AppliedMigration {
 
 /** The SHA-256 of a migration's SQL, in hex. */
 export function migrationHash(migration: Migration): string {
-  return createHash("sha256").update(migration.sql).digest("hex");
+  return new Bun.CryptoHasher("sha256").update(migration.sql).digest("hex");
 }
 
 /**

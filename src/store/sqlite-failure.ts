@@ -1,5 +1,5 @@
 // What a failed libSQL call means for the store. No I/O.
-import { LibsqlError } from "@libsql/client";
+import { LibsqlError } from "@libsql/client/sqlite3";
 import type { WireError } from "./worker-message.ts";
 
 /** `busy`: another connection holds the lock, reconnect and retry. `broken`: the file must not be used any further. */

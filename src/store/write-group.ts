@@ -1,5 +1,5 @@
 // How the units of one grouped transaction become few statements. Pure; order is kept wherever it could matter.
-import type { InStatement } from "@libsql/client";
+import type { InStatement } from "@libsql/client/sqlite3";
 import type { SqlValue } from "./database.ts";
 import type { WireUnit } from "./worker-message.ts";
 
