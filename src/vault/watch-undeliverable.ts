@@ -8,9 +8,11 @@ export const UNDELIVERABLE_ALARM = "undeliverable";
 
 // What changes without a word to us (another process restored a backup, a look that failed) is seen so late.
 const EVERY_MS = 60_000;
+// A look counts all of them: a flood asks for one a second, not for one a message.
+const REST_MS = 1000;
 
 export interface UndeliverableWatch {
-  /** Something was filed, looked at, released or deleted. Returns at once; many calls give one look. */
+  /** Something was filed, looked at, released or deleted. Returns at once; many calls give one look a second. */
   look(): void;
   stop(): void;
 }
@@ -23,29 +25,33 @@ export function watchUndeliverable(parts: {
   readonly onAlarm: (name: string, words: string | null) => void;
 }): UndeliverableWatch {
   const { unseen, clock, log, onAlarm } = parts;
-  let running = false;
+  /** A look is under way, or was a moment ago. */
+  let resting = false;
   let again = false;
   let stopped = false;
   let cancel = (): void => {};
 
   async function run(): Promise<void> {
-    running = true;
-    do {
-      again = false;
-      try {
-        const found = await unseen();
-        if (!stopped) onAlarm(UNDELIVERABLE_ALARM, alarmWords(found));
-      } catch (err) {
-        if (!stopped) log.warn({ err }, "undeliverable mail cannot be counted; tried again in a minute");
-      }
-    } while (again && !stopped);
-    running = false;
+    resting = true;
+    again = false;
     cancel();
-    if (!stopped) cancel = clock.after(EVERY_MS, look);
+    try {
+      const found = await unseen();
+      if (!stopped) onAlarm(UNDELIVERABLE_ALARM, alarmWords(found));
+    } catch (err) {
+      if (!stopped) log.warn({ err }, "undeliverable mail cannot be counted; tried again in a minute");
+    }
+    if (!stopped) cancel = clock.after(REST_MS, rested);
+  }
+
+  function rested(): void {
+    resting = false;
+    if (again) void run();
+    else cancel = clock.after(EVERY_MS - REST_MS, look);
   }
 
   function look(): void {
-    if (running) again = true;
+    if (resting) again = true;
     else if (!stopped) void run();
   }
 

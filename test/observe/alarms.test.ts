@@ -46,3 +46,19 @@ test("raised again after it was lifted, it is a new one", () => {
   alarms.set("spool", "second");
   expect(alarms.list()).toEqual([{ name: "spool", since: 61_000, words: "second" }]);
 });
+
+test("figures that change with every message are logged once a minute, other words at once", () => {
+  const { alarms, lines, turn } = bench();
+  for (let items = 2; items < 1002; items++) {
+    turn(100);
+    alarms.set("undeliverable", `${items} messages could not be delivered`);
+  }
+  expect(lines).toHaveLength(2);
+  alarms.set("undeliverable", "They cannot be counted");
+  alarms.set("undeliverable", "9 messages could not be delivered");
+  expect(lines).toHaveLength(4);
+  alarms.set("undeliverable", null);
+  alarms.set("undeliverable", "10 messages could not be delivered");
+  expect(lines).toHaveLength(6);
+  expect(alarms.list()[0]?.words).toBe("10 messages could not be delivered");
+});

@@ -39,6 +39,8 @@ test("an alarm stands until all of it was looked at, released or deleted", async
     onChange: () => watch.look(),
   });
   const alarmAfter = async (act: () => Promise<unknown>) => {
+    while (!clock.isAwaited()) await Bun.sleep(1);
+    clock.step(clock.now() + 1000);
     looked = Promise.withResolvers<void>();
     await act();
     await looked.promise;
@@ -91,4 +93,31 @@ test("an alarm stands until all of it was looked at, released or deleted", async
   expect(await alarmAfter(() => quarantine.expire(START + 2 * DAY))).toBeNull();
   watch.stop();
   await db.close();
+});
+
+test("a flood asks for one look a second, and the last of it is seen", async () => {
+  const clock = new TurnedClock(START);
+  const counts = [1];
+  let items = 1;
+  const first = { recipient: "r@example.test", server: "", answer: "550 no", failedAt: START };
+  const alarms: (string | null)[] = [];
+  const watch = watchUndeliverable({
+    unseen: async () => {
+      counts.push(items);
+      return { items, first };
+    },
+    clock,
+    log: silentLog,
+    onAlarm: (_name, words) => alarms.push(words),
+  });
+  for (; items < 1000; items++) {
+    watch.look();
+    await Promise.resolve();
+  }
+  expect(counts).toHaveLength(2);
+  clock.step(clock.now() + 1000);
+  await Bun.sleep(0);
+  expect(counts.at(-1)).toBe(1000);
+  expect(alarms.at(-1)).toStartWith("1000 messages");
+  watch.stop();
 });
