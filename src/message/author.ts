@@ -5,8 +5,8 @@
 import { domainOf, type MailAddress, parseAddress } from "./address.ts";
 import { decodeWords } from "./encoded-word.ts";
 import { fromOctets } from "./header-block.ts";
-import { lookalikes, MAX_MAILBOXES, readMailboxes } from "./mailboxes.ts";
-import { sameOrganisation } from "./organisation.ts";
+import { lookalikesIn, MAX_MAILBOX_LIST, MAX_MAILBOXES, readMailboxes } from "./mailboxes.ts";
+import { organisationTest } from "./organisation.ts";
 
 /** A From field as it was found. */
 export interface FromField {
@@ -45,9 +45,22 @@ export type IsPassedOn = (own: MailAddress) => boolean;
 export function readAuthor(fields: readonly FromField[], isPassedOn: IsPassedOn): Author {
   const [first] = fields;
   if (first === undefined) return NOBODY;
-  if (fields.length === 1) return readField(first, isPassedOn);
-  const all = fields.flatMap(({ value }) => readField({ value, disguise: null }, isPassedOn).addresses);
+  if (fields.length === 1) return readField(inLimit(first, MAX_MAILBOX_LIST), isPassedOn);
+  // All of them together have the length of one: reading costs the time of everybody who waits.
+  let left = MAX_MAILBOX_LIST;
+  const all = fields.flatMap((field) => {
+    const { value } = inLimit(field, left);
+    left -= value.length;
+    return readField({ value, disguise: null }, isPassedOn).addresses;
+  });
   return { addresses: [...new Set(all)], flaw: "stands in more than one field" };
+}
+
+/** The start of a value that is too long; who wrote what follows is not known. */
+function inLimit(field: FromField, octets: number): FromField {
+  const { value, disguise } = field;
+  if (value.length <= octets) return field;
+  return { value: value.slice(0, octets), disguise: disguise ?? "is too long to be read to its end" };
 }
 
 function readField({ value, disguise }: FromField, isPassedOn: IsPassedOn): Author {
@@ -78,6 +91,7 @@ function othersIn(
 ): readonly MailAddress[] {
   const shown = skeleton(text);
   const [own] = addresses;
+  const isTheirs = organisationTest(addresses.map(domainOf));
   let passedOn: boolean | null = null;
   const saysVia = (from: number): boolean => {
     if (!PASSED_ON.test(shown.slice(from, from + 40))) return false;
@@ -86,17 +100,15 @@ function othersIn(
   };
   const found = new Set<MailAddress>();
   const add = (candidate: string): void => {
+    if (found.size === MAX_MAILBOXES) return;
     const parsed = parseAddress(candidate);
-    if (!parsed.ok || found.size === MAX_MAILBOXES) return;
+    if (!parsed.ok) return;
     const domain = domainOf(parsed.value);
     const isName = domain.includes(".") && !LOCAL_NAMES.test(domain);
-    if (isName && !addresses.some((own) => sameOrganisation(domainOf(own), domain))) found.add(parsed.value);
+    if (isName && !isTheirs(domain)) found.add(parsed.value);
   };
-  let from = 0;
-  for (const candidate of lookalikes(shown)) {
-    from = shown.indexOf(candidate, from) + candidate.length;
-    if (!saysVia(from)) add(ADDRESS_AT_ONCE.exec(candidate)?.[0] ?? "");
-  }
+  for (const { address, end } of lookalikesIn(shown))
+    if (!saysVia(end)) add(ADDRESS_AT_ONCE.exec(address)?.[0] ?? "");
   for (const stop of routeStops(shown)) add(stop);
   return [...found];
 }

@@ -1,7 +1,7 @@
 // The mailboxes of an address header (From): every address any reader could take from it. No I/O, linear in the input.
 import { domainOf, type MailAddress, parseAddress, parseDomain } from "./address.ts";
 import { fromOctets } from "./header-block.ts";
-import { sameOrganisation } from "./organisation.ts";
+import { organisationTest } from "./organisation.ts";
 
 // RFC 5322 sets no limit; more authors than this is no letter.
 export const MAX_MAILBOXES = 100;
@@ -57,7 +57,7 @@ function doubtOf(read: Elements, octets: string, text: string): string | null {
 
 function validAddresses(candidates: readonly string[]): readonly MailAddress[] {
   const found = new Set<MailAddress>();
-  for (const candidate of candidates) {
+  for (const candidate of new Set(candidates)) {
     const address = readAddress(candidate);
     if (address !== null) found.add(address);
     if (found.size === MAX_MAILBOXES) break;
@@ -196,11 +196,12 @@ function takeAddress(
 
 /** What of a bare name before an address looks like an address of somebody else. `info@corp.example <ann@corp.example>` does not. */
 function othersNamed(name: string, address: MailAddress | null): readonly string[] {
-  return [...lookalikes(name), ...lookalikes(closeUp(name))].filter((candidate) => {
+  const isOurs = organisationTest(address === null ? [] : [domainOf(address)]);
+  return [...new Set([...lookalikes(name), ...lookalikes(closeUp(name))])].filter((candidate) => {
     const parsed = parseAddress(candidate);
     if (!parsed.ok) return false;
     const domain = domainOf(parsed.value);
-    return domain.includes(".") && (address === null || !sameOrganisation(domain, domainOf(address)));
+    return domain.includes(".") && !isOurs(domain);
   });
 }
 
@@ -246,15 +247,36 @@ function literalEnd(text: string, at: number, close: string): number {
   return -1;
 }
 
-/** Everything that looks like an address, wherever it stands. */
-export function lookalikes(text: string): string[] {
-  const found: string[] = [];
-  for (let at = text.indexOf("@"); at >= 0; at = text.indexOf("@", at + 1)) {
-    const local = /[^\s"(),:;<>@[\\\]]{1,254}$/.exec(text.slice(Math.max(0, at - 254), at))?.[0];
-    const domain = /^[^\s"(),:;<>@[\\\]]{1,253}/.exec(text.slice(at + 1, at + 254))?.[0];
+/** Something that looks like an address, and the offset behind it. */
+interface Lookalike {
+  readonly address: string;
+  readonly end: number;
+}
+
+/** What may stand on one side of an at sign. */
+const WORDS = /[^\s"(),:;<>@[\\\]]+/g;
+const MAX_LOCAL = 254;
+const MAX_DOMAIN = 253;
+
+/** Everything that looks like an address, wherever it stands, in order. One pass: each at sign alone would look back 254 characters. */
+export function lookalikesIn(text: string): Lookalike[] {
+  const found: Lookalike[] = [];
+  if (!text.includes("@")) return found;
+  let before = "";
+  let end = -1;
+  for (const { 0: word, index } of text.matchAll(WORDS)) {
+    const local = before.slice(-MAX_LOCAL);
     // A dot in front is what quotes have left of a longer one.
-    if (local !== undefined && domain !== undefined && !local.startsWith("."))
-      found.push(`${local}@${domain}`);
+    if (index === end + 1 && text.charAt(end) === "@" && !local.startsWith(".")) {
+      const domain = word.slice(0, MAX_DOMAIN);
+      found.push({ address: `${local}@${domain}`, end: index + domain.length });
+    }
+    before = word;
+    end = index + word.length;
   }
   return found;
+}
+
+function lookalikes(text: string): string[] {
+  return lookalikesIn(text).map(({ address }) => address);
 }

@@ -9,3 +9,18 @@ export function sameOrganisation(domain: string, other: string | null): boolean 
   const organisation = getDomain(other, { allowPrivateDomains: true });
   return organisation !== null && organisation === getDomain(lower, { allowPrivateDomains: true });
 }
+
+/** A test for the organisation of any of the domains, for who asks about many names: each of the domains is looked up once. */
+export function organisationTest(domains: readonly string[]): (domain: string) => boolean {
+  const names = new Set(domains.map((domain) => domain.toLowerCase()));
+  const organisations = new Set<string>();
+  for (const name of names) {
+    const organisation = getDomain(name, { allowPrivateDomains: true });
+    if (organisation !== null) organisations.add(organisation);
+  }
+  return (domain) => {
+    const lower = domain.toLowerCase();
+    if (lower === "" || names.size === 0) return false;
+    return names.has(lower) || organisations.has(getDomain(lower, { allowPrivateDomains: true }) ?? "");
+  };
+}

@@ -6,6 +6,10 @@ import { sameOrganisation } from "./organisation.ts";
 
 /** Octets of a field that are looked at. */
 const MAX_VALUE = 2000;
+/** Fields that are looked at; behind them nothing shows it. */
+const MAX_LOOKS = 30;
+
+const TELLING: ReadonlySet<string> = new Set(["list-id", "list-post", "dkim-signature", "sender"]);
 
 /**
  * A list names itself (RFC 2919, RFC 2369), a service its Sender, or it signs: one of List-Id, List-Post, Sender and DKIM-Signature must
@@ -14,9 +18,12 @@ const MAX_VALUE = 2000;
  */
 export function isPassedOn(text: string, own: MailAddress): boolean {
   let shown = false;
+  let looks = 0;
   eachField(text, (field) => {
+    if (!TELLING.has(field.name)) return undefined;
+    looks++;
     shown = hostsNamed(text, field).some((host) => sameOrganisation(host, domainOf(own)));
-    return !shown;
+    return !shown && looks < MAX_LOOKS;
   });
   return shown;
 }

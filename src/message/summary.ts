@@ -122,13 +122,13 @@ export function summarise(
     fromIsWhole:
       fromFields <= MAX_FROM_FIELDS &&
       fromAddresses.length < MAX_MAILBOXES &&
-      from.every(({ value }) => value.length <= MAX_MAILBOX_LIST),
+      octetsOf(from.map(({ value }) => value)) <= MAX_MAILBOX_LIST,
     senderAddresses,
     sendersAreWhole:
       senders === null ||
       (senders.length <= MAX_SENDER_FIELDS &&
         senderAddresses.length < MAX_MAILBOXES &&
-        senders.every((value) => value.length <= MAX_MAILBOX_LIST)),
+        octetsOf(senders) <= MAX_MAILBOX_LIST),
     messageId: messageId ?? "",
     receivedCount,
     headerBytes: block.bodyStart,
@@ -159,9 +159,20 @@ function isNearlyField(text: string, field: HeaderField): boolean {
   return (field.start === 0 && /^>?From /.test(line)) || /^[!-9;-~][ -9;-~]*:/.test(line);
 }
 
-function addressesOf(from: readonly string[]): readonly MailAddress[] {
-  const first = from[0];
+function octetsOf(values: readonly string[]): number {
+  return values.reduce((sum, { length }) => sum + length, 0);
+}
+
+/** Of all values together as much is read as of one. */
+function addressesOf(values: readonly string[]): readonly MailAddress[] {
+  const [first] = values;
   if (first === undefined) return NONE;
-  if (from.length === 1) return parseMailboxes(first);
-  return [...new Set(from.flatMap((value) => parseMailboxes(value)))];
+  if (values.length === 1) return parseMailboxes(first);
+  let left = MAX_MAILBOX_LIST;
+  const all = values.flatMap((value) => {
+    const read = parseMailboxes(value.slice(0, left));
+    left -= Math.min(left, value.length);
+    return read;
+  });
+  return [...new Set(all)];
 }

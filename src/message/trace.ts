@@ -36,8 +36,12 @@ export interface TraceOptions {
 
 const MAX_NOTE = 800;
 const NOTHING: ReadonlySet<string> = new Set();
-/** Octets of an international name in Authentication-Results that is compared with ours. */
+/** Octets of a name in Authentication-Results that are compared with ours. */
 const MAX_RESULTS_NAME = 300;
+/** What must be decoded to know whom it names. */
+const IN_CODE = /[\x80-\xff]|=\?/;
+/** Results in code that are looked at; more of them go, whomever they name: no letter has as many. */
+const MAX_IN_CODE = 50;
 
 /**
  * The message with `Received`, `Authentication-Results` (when there are such findings) and the note on top. Forged
@@ -144,15 +148,18 @@ function fieldsTakenOut(
   },
 ): readonly HeaderField[] {
   const out: HeaderField[] = [];
+  let inCode = 0;
+  const claims = (value: string): boolean =>
+    (IN_CODE.test(value) && ++inCode > MAX_IN_CODE) || claimsToBe(ours.hostname, value);
   eachField(text, (field) => {
     // Folded before its colon, with controls or blanks in it: some programs take it for the field all the same.
     const name = disguisedName(text, field) || field.name;
     if (name === "authentication-results") {
-      if (claimsToBe(ours.hostname, valueBehindColon(text, field))) out.push(field);
+      if (claims(valueBehindColon(text, field))) out.push(field);
     } else if (name === "arc-authentication-results") {
       const [, instance, results] = SET_RESULTS.exec(valueBehindColon(text, field)) ?? [];
       const isProven = field.name === name && Number(instance) <= ours.provenSets;
-      if (!isProven && claimsToBe(ours.hostname, results ?? "")) out.push(field);
+      if (!isProven && claims(results ?? "")) out.push(field);
     } else if (name.startsWith("x-gatepost") || name === ours.noteName || ours.without.has(name))
       out.push(field);
     return undefined;
@@ -229,6 +236,8 @@ function authservId(value: string): string | null {
       if (id !== "") return id;
       if (character === ";") return null;
     } else id += character;
+    // No name is as long; what of it is dots would go.
+    if (!quoted && id.length > MAX_RESULTS_NAME) return id;
   }
   return quoted || depth > 0 ? null : id;
 }

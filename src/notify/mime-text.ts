@@ -24,6 +24,13 @@ export function textPart(text: string): string {
   return `Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: ${encoding}\r\n\r\n${body}\r\n`;
 }
 
+/** Each octet as it is written, literally where that may be. */
+const PLAIN = Array.from({ length: 256 }, (_, octet) => String.fromCharCode(octet));
+const CODED = PLAIN.map((_, octet) => `=${octet.toString(16).toUpperCase().padStart(2, "0")}`);
+const WRITTEN = PLAIN.map((plain, octet) =>
+  (octet >= 33 && octet <= 126 && octet !== 61) || octet === 32 || octet === 9 ? plain : (CODED[octet] ?? ""),
+);
+
 /** Quoted-printable with CRLF line ends (RFC 2045 §6.7). LF and CRLF are line ends. */
 export function quotedPrintable(bytes: Uint8Array): string {
   let out = "";
@@ -46,9 +53,7 @@ export function quotedPrintable(bytes: Uint8Array): string {
     }
     const atEnd = next === undefined || next === 10 || next === 13;
     const space = byte === 32 || byte === 9;
-    const literal = byte >= 33 && byte <= 126 && byte !== 61;
-    if (literal || (space && !atEnd)) push(String.fromCharCode(byte));
-    else push(`=${byte.toString(16).toUpperCase().padStart(2, "0")}`);
+    push((space && atEnd ? CODED[byte] : WRITTEN[byte]) ?? "");
   }
   return out + line;
 }

@@ -142,7 +142,8 @@ function refuseHeader(session: Session, summary: MessageSummary, services: Sessi
     return reply(554, "6.0", "The header has control characters");
   if (summary.receivedCount > MAX_RECEIVED_FIELDS) return reply(554, "4.6", "Too many hops, this mail loops");
   // Behind a From that was not read to its end, or in a second one, any address could hide from the question who it is.
-  if (!summary.fromIsWhole) return reply(554, "6.0", "The From header is too long");
+  if (!summary.fromIsWhole)
+    return reply(554, "6.0", "The From header is too long or names too many addresses");
   if (!summary.sendersAreWhole)
     return reply(554, "6.0", "The header names too many senders (Sender, Resent-From, Resent-Sender)");
   return session.client.login === null || summary.fromFlaw === null ? null : unclearAuthor(summary.fromFlaw);
