@@ -34,6 +34,7 @@ function emptyDetail(sender: SenderSettings, lock: Lock | null): IdentityDetail 
     messagesDay: 0,
     recipientsDay: 0,
     spamDay: 0,
+    refusedDay: 0,
     locked: lock !== null,
     lock,
     limits: [],

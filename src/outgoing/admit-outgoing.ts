@@ -16,27 +16,22 @@ import {
 import { countConnection, refuseConnection, refuseRecipients } from "./sending-limits.ts";
 import { planOf, type SendingPlan } from "./sending-plan.ts";
 
-type Admission = Pick<Outgoing, "admitTransaction" | "admitRecipient" | "admitMessage">;
+type Admission = Pick<Outgoing, "admitTransaction" | "admitRecipient" | "admitMessage" | "noteRefused">;
 
 /** The questions a session asks before a message is checked. */
 export function createAdmission(parts: OutgoingParts): Admission {
   const isCorrespondent = correspondence(parts);
-
-  const refused = (who: Seen, answer: Reply): Reply => {
-    countBoth(parts, who, (tally) => countVolume(tally, who.now, "refused"));
-    return answer;
-  };
 
   return {
     admitTransaction(party, connection, writer) {
       const plan = planOf(party);
       const name = envelopeIdentity(party.sender, plan.identifyBy, writer);
       const who = seen(parts, party, name);
-      const answer =
+      return (
         refuseBarred(plan, party) ??
         refuseLocked(parts, who) ??
-        admitConnection(parts, who, { plan, connection });
-      return answer === null ? null : refused(who, answer);
+        admitConnection(parts, who, { plan, connection })
+      );
     },
 
     admitRecipient(party, writer, pending) {
@@ -59,13 +54,23 @@ export function createAdmission(parts: OutgoingParts): Admission {
           ? null
           : refuseWhileWaiting(who.identity, countNew(who.identity, recipients, isCorrespondent), who.now)) ??
         admitConnection(parts, who, { plan, connection });
-      if (answer !== null) return refused(who, answer);
+      if (answer !== null) return answer;
       const limited = [
         ...(plan.sender.recipients === null ? [] : [who.sender]),
         ...(plan.identity.recipients === null || who.identity === null ? [] : [who.identity]),
       ];
       parts.sent.reserve(message, limited, who.now);
       return null;
+    },
+
+    noteRefused(party, name) {
+      const { key, sender } = party;
+      const who = seen(parts, party, null);
+      // Nobody becomes an identity by a name that was refused; a person with a login is one.
+      const known = name === null ? null : parts.store.find(key, name);
+      const identity =
+        known ?? (name !== null && name === sender.login ? parts.store.get(key, name, sender.domain) : null);
+      countBoth(parts, { ...who, identity }, (tally) => countVolume(tally, who.now, "refused"));
     },
   };
 }

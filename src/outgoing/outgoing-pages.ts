@@ -43,7 +43,7 @@ export function createPages(
 
   const summary = (tally: Tally): IdentitySummary => {
     const { sender, name, domain, firstSeen, lastSeen } = tally;
-    const { messages, recipients, spam } = dayTotals(tally.hours, clock.now());
+    const { messages, recipients, spam, refused } = dayTotals(tally.hours, clock.now());
     return {
       sender,
       name,
@@ -53,6 +53,7 @@ export function createPages(
       messagesDay: messages,
       recipientsDay: recipients,
       spamDay: spam,
+      refusedDay: refused,
       locked: locks.find(sender, name) !== null,
     };
   };

@@ -91,6 +91,8 @@ export interface IdentitySummary {
   readonly messagesDay: number;
   readonly recipientsDay: number;
   readonly spamDay: number;
+  /** Messages answered with 4yz or 5yz, without spam and viruses. */
+  readonly refusedDay: number;
   readonly locked: boolean;
 }
 
@@ -123,6 +125,11 @@ export interface Outgoing {
   identify(party: OutgoingParty, writer: string | null, header: Uint8Array): Identified;
   /** End of DATA, before the checks: barred domain, missing identity, locked, limits, a pause of bulk recognition. null: go on. */
   admitMessage(message: OutgoingMessage): Reply | null;
+  /**
+   * A transaction of the sender was answered with 4yz or 5yz, for whatever reason: at MAIL, for all its recipients, or at the end of DATA
+   * before it was judged. `settle` counts those that were.
+   */
+  noteRefused(party: OutgoingParty, identity: string | null): void;
   /** The facts of outgoing control for the rules (`identity.*`, `bulk.*`). */
   findings(message: OutgoingMessage): readonly Finding[];
   /**

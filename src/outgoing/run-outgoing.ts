@@ -64,13 +64,14 @@ export async function createOutgoing(options: OutgoingOptions): Promise<Outgoing
     sent: new SentMessages(),
   };
   const saving = startSaving(options, parts);
-  const { admitTransaction, admitRecipient, admitMessage } = createAdmission(parts);
+  const { admitTransaction, admitRecipient, admitMessage, noteRefused } = createAdmission(parts);
   const { findings, settle, takeBack, noteOutcome } = createSettlement(parts);
   const { identities, identity, locks } = createPages(parts, { reader, snapshot, keep: saving.keep });
   return {
     admitTransaction,
     admitRecipient,
     admitMessage,
+    noteRefused,
     findings,
     settle,
     takeBack,

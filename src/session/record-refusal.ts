@@ -68,6 +68,17 @@ function emptyRecord(
   };
 }
 
+/** Nothing of it was taken: it counts for whoever sent it. */
+function noteRefused(
+  { party }: Transaction,
+  { findings }: Pick<MessageRecord, "findings">,
+  services: SessionServices,
+): void {
+  if (party === null) return;
+  const name = findings.find(({ fact }) => fact === "identity.name")?.value;
+  services.outgoing.noteRefused(party, typeof name === "string" ? name : null);
+}
+
 /** MAIL was refused. */
 export function recordRefusedSender(
   session: Session,
@@ -75,7 +86,9 @@ export function recordRefusedSender(
   services: SessionServices,
 ): void {
   services.metrics.message(what.reply.code >= 500 ? "refused" : "tempfailed");
-  services.queue.record(emptyRecord(session, what, services));
+  const record = emptyRecord(session, what, services);
+  noteRefused(what.transaction, record, services);
+  services.queue.record(record);
 }
 
 /** The transaction ends without a message (RSET, QUIT, a lost connection): what was refused in it is logged. */
@@ -85,10 +98,9 @@ export function endTransaction(session: Session, services: SessionServices): voi
   const last = transaction?.refused.at(-1);
   if (transaction === null || last === undefined) return;
   services.metrics.message(last.reply.code >= 500 ? "refused" : "tempfailed");
-  services.queue.record({
-    ...emptyRecord(session, { transaction, reply: last.reply }, services),
-    recipients: refusedRecords(transaction, 0),
-  });
+  const record = emptyRecord(session, { transaction, reply: last.reply }, services);
+  noteRefused(transaction, record, services);
+  services.queue.record({ ...record, recipients: refusedRecords(transaction, 0) });
 }
 
 /** DATA was read and refused for all recipients. */
@@ -98,6 +110,7 @@ export function recordRefusedMessage(
     readonly transaction: Transaction;
     readonly reply: Reply;
     readonly details?: Partial<MessageDetails & Pick<MessageRecord, "findings">>;
+    /** With their verdicts; left out: it was not judged. */
     readonly recipients?: readonly RecipientRecord[];
   },
   services: SessionServices,
@@ -115,9 +128,10 @@ export function recordRefusedMessage(
       verdict: null,
       reply: RECIPIENT_OK_TEXT,
     }));
+  const record = { ...emptyRecord(session, { transaction, reply }, services), ...details };
+  if (recipients === undefined) noteRefused(transaction, record, services);
   services.queue.record({
-    ...emptyRecord(session, { transaction, reply }, services),
-    ...details,
+    ...record,
     recipients: [...taken, ...refusedRecords(transaction, taken.length)],
   });
 }

@@ -45,6 +45,7 @@ export interface GatewayServices {
     | "admitRecipient"
     | "identify"
     | "admitMessage"
+    | "noteRefused"
     | "findings"
     | "settle"
     | "takeBack"

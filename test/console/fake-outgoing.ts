@@ -71,6 +71,7 @@ function sampleIdentity({ sender, name, domain, busy, spamDay = 0 }: Sample): Id
     messagesDay: busy,
     recipientsDay: busy * 3,
     spamDay,
+    refusedDay: 0,
     locked: false,
     lock: null,
     limits: [
@@ -165,6 +166,7 @@ export function fakeOutgoing(state: FakeOutgoingState, now: () => number): Outgo
     admitRecipient: notHere,
     identify: notHere,
     admitMessage: notHere,
+    noteRefused: notHere,
     findings: notHere,
     settle: notHere,
     locksKept: notHere,

@@ -90,6 +90,7 @@ export function createTrialOutgoing(): TrialOutgoing {
       const at = settled.findIndex(({ message }) => message.id === messageId);
       if (at >= 0) settled.splice(at, 1);
     },
+    noteRefused: () => {},
     locksKept: () => Promise.resolve(),
     noteCorrespondent(outside, ours) {
       correspondents.push(`${outside} ${ours}`);

@@ -217,7 +217,10 @@ export function send(
   result: Partial<OutgoingResult> = {},
 ): string | null {
   const refused = outgoing.admitMessage(message);
-  if (refused !== null) return formatReply(refused);
+  if (refused !== null) {
+    outgoing.noteRefused(message.party, message.identity);
+    return formatReply(refused);
+  }
   const reply = outgoing.settle(message, { ...CLEAN, counted: message.recipients, ...result });
   return reply === null ? null : formatReply(reply);
 }

@@ -205,3 +205,46 @@ FACT identity.sender 127.0.0.21/32
 QUEUE 0
 `);
 });
+
+test("what is refused at any place of the dialogue counts for its sender and identity, once", async () => {
+  await using gateway = await opened();
+  const key = { sender: "alice@example.test", identity: "alice@example.test" };
+  const login = `${HELLO}C: AUTH PLAIN ${PLAIN}\nS: 235 *\n`;
+  const mail = "C: MAIL FROM:<alice@example.test>\nS: 250 *\n";
+  const data = (from: string, answer: string) =>
+    `C: DATA\nS: 354 *\nC~ From: ${from}\\r\\n\\r\\nx\\r\\n.\\r\\nS: ${answer}\n`;
+  const to = (name: string, answer = "250 *") => `C: RCPT TO:<${name}@elsewhere.example>\nS: ${answer}\n`;
+  const refusedNow = async () => [
+    (await gateway.bench.outgoing.identity({ ...key, identity: null }))?.refusedDay ?? 0,
+    (await gateway.bench.outgoing.identity(key))?.refusedDay ?? 0,
+  ];
+  let expected = 0;
+  const places: readonly (readonly [place: string, text: string, refused: number])[] = [
+    ["the sender address of another", `${login}C: MAIL FROM:<boss@example.test>\nS: 550 *\n`, 1],
+    ["too large by its SIZE", `${login}C: MAIL FROM:<alice@example.test> SIZE=99999999999\nS: 552 *\n`, 1],
+    ["taken", `${login}${mail}${to("a")}${data("alice@example.test", "250 *")}`, 0],
+    ["From of another", `${login}${mail}${to("a")}${data("boss@example.test", "550 *")}`, 1],
+    ["by a rule", `${login}${mail}${to("stop")}${data("alice@example.test", "550 *")}`, 1],
+    ["locked", `${login}C: MAIL FROM:<alice@example.test>\nS: 4*locked*\n`, 1],
+  ];
+  for (const [place, text, refused] of places) {
+    await gateway.play(text);
+    gateway.bench.clock.pass(61_000);
+    expected += refused;
+    expect([place, ...(await refusedNow())]).toEqual([place, expected, expected]);
+  }
+  await gateway.bench.outgoing.unlock(key, "a test");
+  // More recipients than the day has: all refused at RCPT, some, and over a limit of connections.
+  await gateway.play(
+    `${login}${mail}${to("b1")}${to("b2")}${to("b3")}${data("alice@example.test", "250 *")}`,
+  );
+  gateway.bench.clock.pass(61_000);
+  await gateway.play(`${login}${mail}${to("c1", "4*")}${to("c2", "4*")}C: QUIT\nS: 221 *\n`);
+  await gateway.play(`${login}${mail}`);
+  await gateway.play(`${login}C: MAIL FROM:<alice@example.test>\nS: 4*\n`);
+  expected += 2;
+  expect(await refusedNow()).toEqual([expected, expected]);
+  // Nobody becomes an identity by a name that was refused.
+  await gateway.play(`${login}C: MAIL FROM:<boss@example.test>\nS: 550 *\n`);
+  expect(await gateway.bench.outgoing.identity({ ...key, identity: "boss@example.test" })).toBeNull();
+}, 20_000);

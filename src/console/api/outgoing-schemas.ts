@@ -24,6 +24,7 @@ const summary = z.object({
   messagesDay: z.number().int(),
   recipientsDay: z.number().int(),
   spamDay: z.number().int(),
+  refusedDay: z.number().int().describe("Messages answered with 4yz or 5yz, without spam and viruses"),
   locked: z.boolean(),
 });
 

@@ -22,7 +22,6 @@ import { Moment } from "../parts/moment.tsx";
 import { leaveNotice, Notice } from "../parts/notice.tsx";
 import { Card, Details, PageHeader } from "../parts/page-header.tsx";
 import { UsageBars } from "../parts/usage-bar.tsx";
-import { useView } from "../parts/view-context.tsx";
 import { forRoles, type Route } from "../route.ts";
 import { count } from "../words/amount.ts";
 import { bulkInWords, lockEventWords } from "../words/lock-words.ts";
@@ -192,14 +191,16 @@ function LogIns({ c, party }: { readonly c: ConsoleContext; readonly party: Know
 }
 
 function Figures({ detail }: { readonly detail: IdentityDetail }) {
-  const { nowMs } = useView();
-  const today = new Date(nowMs).toISOString().slice(0, 10);
-  const refused = detail.days.find(({ day }) => day === today)?.refused ?? 0;
   const figures: readonly (readonly [string, number, string, string])[] = [
     ["Messages", detail.messagesDay, "info", "in 24 hours"],
     ["Recipients", detail.recipientsDay, "info", "in 24 hours"],
     ["Spam or virus", detail.spamDay, detail.spamDay > 0 ? "bad" : "good", "in 24 hours"],
-    ["Refused or put off", refused, refused > 0 ? "warn" : "good", "since midnight UTC"],
+    [
+      "Refused or put off",
+      detail.refusedDay,
+      detail.refusedDay > 0 ? "warn" : "good",
+      "in 24 hours, besides spam and viruses",
+    ],
   ];
   return (
     <div class="figures">
