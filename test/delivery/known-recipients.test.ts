@@ -12,6 +12,7 @@ import { silentLog } from "../../src/observe/log.ts";
 import { gatepostMigrations } from "../../src/store/gatepost-migrations.ts";
 import { knownRecipientStatements, loadKnownRecipients } from "../../src/store/known-recipient-rows.ts";
 import { openDatabase } from "../../src/store/open-database.ts";
+import { readyDatabase } from "../store/ready-database.ts";
 import { noDns, SHORT } from "./deliverer-fixture.ts";
 import { type ScriptedPeer, startScriptedPeer, usualServer } from "./scripted-peer.ts";
 
@@ -113,8 +114,10 @@ async function startServer(): Promise<Server> {
 
 async function openStore(): Promise<KnownRecipientStore> {
   const folder = await mkdtemp(join(tmpdir(), "known-"));
+  const path = join(folder, "gatepost.db");
+  await readyDatabase(path, gatepostMigrations);
   const database = await openDatabase({
-    path: join(folder, "gatepost.db"),
+    path,
     migrations: gatepostMigrations,
     log: silentLog,
     onBroken: (error) => {

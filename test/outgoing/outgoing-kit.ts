@@ -21,6 +21,7 @@ import { type DatabaseWriter, type SqlRow, StoreError } from "../../src/store/da
 import { gatepostMigrations } from "../../src/store/gatepost-migrations.ts";
 import { type Database, openDatabase } from "../../src/store/open-database.ts";
 import { address, client, snapshotOf } from "../policy/policy-fixtures.ts";
+import { readyDatabase } from "../store/ready-database.ts";
 
 export const MINUTE = 60_000;
 export const HOUR = 60 * MINUTE;
@@ -93,9 +94,11 @@ export async function benchOf(
   const news: LockNews[] = [];
   const alarms = new Map<string, string>();
   const brittle: Brittle = { failWith: null };
+  const path = join(directory, "gatepost.db");
+  await readyDatabase(path, gatepostMigrations);
   const open = (): Promise<Database> =>
     openDatabase({
-      path: join(directory, "gatepost.db"),
+      path,
       migrations: gatepostMigrations,
       log: silentLog,
       onBroken: (error) => {

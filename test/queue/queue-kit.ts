@@ -19,6 +19,7 @@ import { openSpool, type Spool } from "../../src/store/spool.ts";
 import { spoolMigrations } from "../../src/store/spool-migrations.ts";
 import type { ArchivedCopy } from "../../src/vault/keep-in-archive.ts";
 import type { QuarantinedCopy } from "../../src/vault/keep-in-quarantine.ts";
+import { readyDatabase } from "../store/ready-database.ts";
 import { Busy } from "./busy.ts";
 
 export const HOUR = 3_600_000;
@@ -194,9 +195,11 @@ export class Bench {
     return new Bench(folder, await Bench.#database(folder), new TurnedClock(START));
   }
 
-  static #database(folder: string): Promise<Database> {
+  static async #database(folder: string): Promise<Database> {
+    const path = join(folder, "spool.db");
+    await readyDatabase(path, spoolMigrations);
     return openDatabase({
-      path: join(folder, "spool.db"),
+      path,
       migrations: spoolMigrations,
       log: silentLog,
       onBroken: (error) => {

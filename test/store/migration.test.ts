@@ -4,7 +4,8 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { getTableColumns, getTableName, is } from "drizzle-orm";
 import { getTableConfig, SQLiteTable } from "drizzle-orm/sqlite-core";
-import { failureOf, openAt, openBooks, rows, temporaryDirectory } from "./temporary-database.ts";
+import { gatepostMigrations } from "../../src/store/gatepost-migrations.ts";
+import { failureOf, openAt, rows, temporaryDirectory } from "./temporary-database.ts";
 
 const first = { name: "0001_a", sql: "create table a (x integer);" };
 const second = { name: "0002_b", sql: "create table b (x integer); insert into b values (1);" };
@@ -67,7 +68,7 @@ async function gatepostTables(): Promise<readonly SQLiteTable[]> {
 
 test("the typed schema of gatepost.db is what its SQL makes", async () => {
   await using directory = temporaryDirectory();
-  const database = await openBooks(directory.path);
+  const database = await openAt(join(directory.path, "gatepost.db"), { migrations: gatepostMigrations });
   const typedTables = await gatepostTables();
   const made = (
     await rows(

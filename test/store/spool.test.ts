@@ -28,14 +28,17 @@ import {
 } from "../../src/store/spool-writing.ts";
 import { sqlStatement } from "../../src/store/statement.ts";
 import { small } from "../message/small-body.ts";
+import { readyDatabase } from "./ready-database.ts";
 import { failureOf } from "./temporary-database.ts";
 
 let folder: string;
 let database: Database;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "spool-test-"));
+  const path = join(folder, "spool.db");
+  await readyDatabase(path, spoolMigrations);
   database = await openDatabase({
-    path: join(folder, "spool.db"),
+    path,
     migrations: spoolMigrations,
     log: silentLog,
     onBroken: () => {},

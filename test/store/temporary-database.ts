@@ -8,6 +8,7 @@ import { type SqlRow, type Statement, StoreError } from "../../src/store/databas
 import { gatepostMigrations } from "../../src/store/gatepost-migrations.ts";
 import type { Migration } from "../../src/store/migration.ts";
 import { type Database, openDatabase } from "../../src/store/open-database.ts";
+import { readyDatabase } from "./ready-database.ts";
 
 /** A table to write to. */
 const thingMigrations: readonly Migration[] = [
@@ -24,12 +25,13 @@ export function temporaryDirectory(): { readonly path: string } & AsyncDisposabl
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
 }
 
-/** Opens a database at the path; what breaks it is collected in `broken`. */
+/** Opens a database at the path; what breaks it is collected in `broken`. With migrations of its own a new one is really migrated. */
 export async function openAt(
   path: string,
   options: { readonly migrations?: readonly Migration[]; readonly busyTimeoutMs?: number } = {},
 ): Promise<Database & { readonly broken: StoreError[] }> {
   const broken: StoreError[] = [];
+  if (options.migrations === undefined) await readyDatabase(path, thingMigrations);
   const database = await openDatabase({
     path,
     migrations: options.migrations ?? thingMigrations,
@@ -47,8 +49,10 @@ export async function openAt(
 }
 
 /** The gateway's own books in a fresh directory. */
-export function openBooks(directory: string): ReturnType<typeof openAt> {
-  return openAt(join(directory, "gatepost.db"), { migrations: gatepostMigrations });
+export async function openBooks(directory: string): ReturnType<typeof openAt> {
+  const path = join(directory, "gatepost.db");
+  await readyDatabase(path, gatepostMigrations);
+  return openAt(path, { migrations: gatepostMigrations });
 }
 
 /** Inserts a thing. */
