@@ -91,6 +91,14 @@ describe("malware", () => {
       (await (await keeper.get(`/quarantine/${id}`)).text()).includes(`${id}/release"`);
     expect(await offered()).toBe(false);
     expect(await (await keeper.get(`/quarantine/${id}`)).text()).toContain("You cannot release it.");
+    const item = await gateway.services.quarantine.get(id);
+    if (item === null) throw new Error("no item");
+    Object.assign(gateway.services.quarantine, { list: async () => [item] });
+    const list = await (await keeper.get("/quarantine")).text();
+    expect(list).not.toContain(`${id}/release"`);
+    expect(list).not.toContain('value="release"');
+    expect(list).toContain("Why no release?");
+    expect(list).toContain("Only an administrator of the gateway releases it.");
     for (const path of [`/quarantine/${id}/release`]) {
       const refused = await keeper.post(path, { confirmed: "yes" });
       expect(refused.status).toBe(403);
@@ -100,6 +108,7 @@ describe("malware", () => {
     expect(gateway.released).toEqual([]);
     await gateway.services.settings.put("settings", { malware_release: "domain-administrators" }, ADMIN);
     expect(await offered()).toBe(true);
+    expect(await (await keeper.get("/quarantine")).text()).toContain(`${id}/release"`);
     expect((await keeper.post(`/quarantine/${id}/release`)).status).toBe(200);
     expect(gateway.released).toEqual([]);
     expect((await keeper.post(`/quarantine/${id}/release`, { confirmed: "yes" })).status).toBe(303);

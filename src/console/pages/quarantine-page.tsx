@@ -16,6 +16,7 @@ import { leaveNotice } from "../parts/notice.tsx";
 import { Card, PageHeader } from "../parts/page-header.tsx";
 import { Pagination } from "../parts/pagination.tsx";
 import { cursorOf, deleteItem, itemOf, releaseItem, seeItem } from "../quarantine-actions.ts";
+import { releaseQuestion } from "../release-terms.ts";
 import { forRoles, type Route } from "../route.ts";
 import { counted } from "../words/amount.ts";
 import { errorPage } from "./error-page.tsx";
@@ -49,7 +50,7 @@ function Subject({ item }: { readonly item: QuarantineItem }) {
 }
 
 /** The outgoing quarantine is about who sent it: the sender and the identity come first. */
-const SENDER_COLUMN: Column<QuarantineItem> = {
+const SENDER_COLUMN: Column<Line> = {
   label: "Sender",
   kind: "wide",
   cell: (item) => (
@@ -96,7 +97,37 @@ function Senders({
   );
 }
 
-const COLUMNS: readonly Column<QuarantineItem>[] = [
+/** A line of the list, with why whoever looks may not release it; null: may. */
+interface Line extends QuarantineItem {
+  readonly barred: string | null;
+}
+
+async function lineOf(c: ConsoleContext, item: QuarantineItem): Promise<Line> {
+  const question = item.state === "kept" ? await releaseQuestion(c, item) : null;
+  return { ...item, barred: question?.kind === "refused" ? question.words : null };
+}
+
+function ReleaseButton({ line }: { readonly line: Line }) {
+  if (line.state !== "kept") return null;
+  if (line.barred !== null)
+    return (
+      <a href={`/quarantine/${encodeURIComponent(line.id)}`} title={line.barred}>
+        Why no release?
+      </a>
+    );
+  return (
+    <button
+      type="submit"
+      class="quiet small"
+      formaction={`/quarantine/${encodeURIComponent(line.id)}/release`}
+      title={`Deliver to ${line.recipient.slice(0, 80)}`}
+    >
+      <Icon name="release" size={15} /> Release
+    </button>
+  );
+}
+
+const COLUMNS: readonly Column<Line>[] = [
   {
     label: "Select",
     kind: "select",
@@ -146,22 +177,12 @@ const COLUMNS: readonly Column<QuarantineItem>[] = [
   {
     label: "Actions",
     kind: "actions",
-    cell: (item) =>
-      item.state === "kept" ? (
-        <button
-          type="submit"
-          class="quiet small"
-          formaction={`/quarantine/${encodeURIComponent(item.id)}/release`}
-          title={`Deliver to ${item.recipient.slice(0, 80)}`}
-        >
-          <Icon name="release" size={15} /> Release
-        </button>
-      ) : null,
+    cell: (line) => <ReleaseButton line={line} />,
   },
 ];
 
 /** The sender takes the place of the size, and on narrow screens that of the reason. */
-const OUTGOING_COLUMNS: readonly Column<QuarantineItem>[] = COLUMNS.flatMap((column) => {
+const OUTGOING_COLUMNS: readonly Column<Line>[] = COLUMNS.flatMap((column) => {
   if (column.label === "Size") return [];
   if (column.label === "Why") return [{ ...column, extra: true }];
   return column.kind === "main" ? [SENDER_COLUMN, column] : [column];
@@ -205,7 +226,7 @@ async function getQuarantine(c: ConsoleContext): Promise<Response> {
           limit: MAX_SENDERS,
           ...(domain === "" ? {} : { senderDomain: domain }),
         });
-  const items = found.slice(0, PAGE_ITEMS);
+  const items = await Promise.all(found.slice(0, PAGE_ITEMS).map((item) => lineOf(c, item)));
   const older = found.length > PAGE_ITEMS ? addressOf(typed, items.at(-1) ?? null) : null;
   const newest = before === undefined ? null : addressOf(typed, null);
   return consolePage(
@@ -228,9 +249,11 @@ async function getQuarantine(c: ConsoleContext): Promise<Response> {
                 <input type="checkbox" data-select-all="id" /> <span>All on this page</span>
               </label>
               <span class="bulk-count muted" data-selected-count="id" aria-live="polite" />
-              <button type="submit" name="action" value="release" class="quiet">
-                <Icon name="release" /> Release
-              </button>
+              {items.some(({ state, barred }) => state === "kept" && barred === null) && (
+                <button type="submit" name="action" value="release" class="quiet">
+                  <Icon name="release" /> Release
+                </button>
+              )}
               {items.some((item) => item.class === "undeliverable") && (
                 <button type="submit" name="action" value="seen" class="quiet">
                   <Icon name="eye" /> Mark as seen
