@@ -89,7 +89,7 @@ export async function inSevenBits(attempt: Attempt): Promise<Attempt | Unfit> {
   const converted = await toSevenBits(given);
   if (converted === null) {
     const words =
-      "The message has 8-bit text and cannot be converted without breaking its signature or structure, and the server does not offer 8BITMIME";
+      "The message has 8-bit text and cannot be converted (it is signed, its structure cannot be followed, or it has too many parts), and the server does not offer 8BITMIME";
     return { enhanced: "5.6.3", words };
   }
   if (converted === given) return { ...attempt, eightBit: false };

@@ -42,10 +42,17 @@ interface Level {
 
 const MAX_DEPTH = 20;
 const MAX_ENTITIES = 10_000;
-/** Of a part; the message's own is never longer. */
+/** Of the message itself, which a session keeps far below. */
 const MAX_HEADER_BYTES = 1_048_576;
+/** Of a part. All of it is held, and looked through anew with each piece that comes, until its end is there. */
+const MAX_PART_HEADER_BYTES = 131_072;
+/** Of Content-Type and Content-Transfer-Encoding; of a longer one nobody knows how it is read. */
+const MAX_VALUE = 8192;
+/** Delimiters that lines were compared with, each line with those of all levels. Real mail has some thousand lines that begin with two dashes. */
+const MAX_COMPARISONS = 10_000_000;
 /** White space behind a delimiter that is looked at. */
 const MAX_BLANKS = 200;
+const READ: ReadonlySet<string> = new Set(["content-type", "content-transfer-encoding"]);
 const CRLF_CRLF = Buffer.from("\r\n\r\n");
 const CRLF_DASHES = Buffer.from("\r\n--");
 const DASH = 45;
@@ -60,6 +67,7 @@ export class EntityWalk {
   #defaultType = "text/plain";
   #depth = 0;
   #entities = 0;
+  #comparisons = 0;
 
   constructor(visitor: EntityVisitor) {
     this.#visitor = visitor;
@@ -68,6 +76,11 @@ export class EntityWalk {
   take(octets: Uint8Array): void {
     const piece = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength);
     this.#run(this.#held.length === 0 ? piece : Buffer.concat([this.#held, piece]), false);
+  }
+
+  /** Has it taken more work than real mail does? Who can, gives up. */
+  get isCostly(): boolean {
+    return this.#comparisons > MAX_COMPARISONS;
   }
 
   /** The message is over. */
@@ -98,11 +111,12 @@ export class EntityWalk {
       this.#visitor.asItIs(data.subarray(at, delimiter.at));
       return this.#cross(data, delimiter);
     }
-    if (gap >= 0 && end - at <= MAX_HEADER_BYTES) {
+    const maxBytes = this.#entities === 0 ? MAX_HEADER_BYTES : MAX_PART_HEADER_BYTES;
+    if (gap >= 0 && end - at <= maxBytes) {
       this.#begin(data.toString("latin1", at, end));
       return end + 2;
     }
-    if (!isLast && data.length - at <= MAX_HEADER_BYTES) return at;
+    if (!isLast && data.length - at <= maxBytes) return at;
     this.#endless(data.subarray(at, end), isLast);
     return end;
   }
@@ -134,9 +148,11 @@ export class EntityWalk {
       return { number, kind: "opaque", type: "text/plain", encoding: "", header };
     const fields = new Map<string, string>();
     eachField(header, (field) => {
-      if (!fields.has(field.name)) fields.set(field.name, rawValue(header, field));
+      if (READ.has(field.name) && !fields.has(field.name)) fields.set(field.name, rawValue(header, field));
       return undefined;
     });
+    for (const { length } of fields.values())
+      if (length > MAX_VALUE) return { number, kind: "opaque", type: "text/plain", encoding: "", header };
     const contentType = withoutComments(fields.get("content-type") ?? "");
     const said = /^([^\s;/]+)\s*\/\s*([^\s;]+)/.exec(contentType.toLowerCase());
     const type = said === null ? this.#defaultType : `${said[1]}/${said[2]}`;
@@ -199,9 +215,14 @@ export class EntityWalk {
   /** The line that begins at `at`, when it delimits a level, the innermost first; "unknown" when more is needed to know. */
   #delimiterAt(data: Buffer, at: number, isLast: boolean): Delimiter | "unknown" | null {
     if (data[at] !== DASH) return null;
+    this.#comparisons += this.#levels.length;
     for (let level = this.#levels.length - 1; level >= 0; level--) {
       const { delimiter } = this.#levels[level] ?? {};
-      const line = delimiter === undefined ? null : readDelimiter(data, { at, isLast, delimiter });
+      if (delimiter === undefined) continue;
+      const ending = at + delimiter.length - 1;
+      // Most lines differ there, and to find out costs nothing.
+      if (ending < data.length && data[ending] !== delimiter.at(-1)) continue;
+      const line = readDelimiter(data, { at, isLast, delimiter });
       if (line === "unknown") return line;
       if (line !== null) return { at, level, ...line };
     }

@@ -40,16 +40,17 @@ export class SevenBitSurvey {
     asItIs: () => {},
   });
 
-  /** False: it cannot be converted, whatever follows. */
+  /** False: it cannot be converted, or not in reasonable time, whatever follows. */
   take(octets: Uint8Array): boolean {
     this.#walk.take(octets);
+    this.#refused ||= this.#walk.isCostly;
     return !this.#refused;
   }
 
   /** null: it cannot be converted. "none": there is nothing to convert. */
   finish(): SevenBitPlan | "none" | null {
     this.#walk.finish();
-    if (this.#refused) return null;
+    if (this.#refused || this.#walk.isCostly) return null;
     return this.#found ? { eightBit: this.#eightBit } : "none";
   }
 

@@ -10,6 +10,7 @@ import {
 import { bodyStartIn } from "../message/header-block.ts";
 import { SevenBitConverter } from "../message/seven-bit.ts";
 import { StoreError } from "./database.ts";
+import { takeTurn } from "./take-turn.ts";
 
 /** What is written, summed up and read at a time. Part of the format: sums of files on disk depend on it. */
 export const BLOCK_BYTES = 65_536;
@@ -162,9 +163,20 @@ async function* convertedPieces(
 ): AsyncGenerator<Uint8Array> {
   const converter = new SevenBitConverter(plan);
   converter.take(head.subarray(0, headerBytes));
-  yield converter.take(head.subarray(headerBytes));
-  for await (const piece of pieces) yield converter.take(piece);
+  for await (const piece of inTurn(head.subarray(headerBytes))) yield converter.take(piece);
+  for await (const piece of pieces) {
+    await takeTurn();
+    yield converter.take(piece);
+  }
   yield converter.finish();
+}
+
+/** What is in memory, in blocks: each when it is its turn. */
+export async function* inTurn(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += BLOCK_BYTES) {
+    await takeTurn();
+    yield bytes.subarray(at, at + BLOCK_BYTES);
+  }
 }
 
 async function* storedPieces(part: FilePart): AsyncGenerator<Uint8Array> {
