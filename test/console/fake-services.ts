@@ -78,6 +78,7 @@ function fakeClock(): FakeGateway["clock"] {
   };
 }
 
+/** Its passwords are hashed once for all gateways of a process: a hash is made to cost time. */
 const SAMPLE_POLICY = {
   networks: { trusted: ["10.0.0.0/8", "192.0.2.25"] },
   domain: [
@@ -101,7 +102,7 @@ const SAMPLE_POLICY = {
       kind: "user",
       login: "carol@example.test",
       domain: "example.test",
-      password: "marble-otter-kettle-71",
+      password_hash: await hashPassword("marble-otter-kettle-71"),
       send_as: ["info@example.test"],
     },
     { kind: "user", login: "heidi@example.test", domain: "example.test", verify: "mail-server" },
@@ -115,7 +116,7 @@ const SAMPLE_POLICY = {
       kind: "user",
       login: "orders@shop.example.test",
       domain: "shop.example.test",
-      password: "lantern-gravel-tulip-58",
+      password_hash: await hashPassword("lantern-gravel-tulip-58"),
       limits: { per_hour: 60 },
     },
   ],
