@@ -1,11 +1,11 @@
 // A walk through the console in a real browser: every main page in both themes and three widths, judged by axe, with script and without.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import AxeBuilder from "@axe-core/playwright";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { createConsole } from "../../src/console/create-console.ts";
 import { type ConsoleServer, serveConsole } from "../../src/console/serve-console.ts";
 import { ADMIN_PASSWORD, type FakeGateway, fakeGateway } from "./fake-services.ts";
+import { type Scheme, violationsOf } from "./judge-page.ts";
 import { selfSigned } from "./self-signed.ts";
 
 const CHROMIUM = "/usr/bin/chromium";
@@ -107,15 +107,6 @@ async function openConsole(look: Look): Promise<{ context: BrowserContext; page:
   return { context, page, errors };
 }
 
-type Scheme = "light" | "dark";
-
-/** Light is judged by every rule; dark differs from it in colours only. */
-async function violations(page: Page, scheme: Scheme): Promise<readonly string[]> {
-  const axe = new AxeBuilder({ page }).exclude("iframe");
-  const { violations: found } = await (scheme === "dark" ? axe.withRules(["color-contrast"]) : axe).analyze();
-  return found.map((one) => `${one.id}: ${one.nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`);
-}
-
 /** Tables that are cut off at their right, and cells whose content lies over the next one. */
 const OVERFLOWING = `[...document.querySelectorAll(".table-frame, .data-table td")]
   .filter((one) => one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0)
@@ -127,7 +118,7 @@ async function problemsAt(page: Page, width: number): Promise<readonly string[]>
   await page.setViewportSize({ width, height: 800 });
   for (const scheme of ["light", "dark"] as const) {
     await page.emulateMedia({ colorScheme: scheme });
-    problems.push(...(await violations(page, scheme)).map((words) => `${width} ${scheme}: ${words}`));
+    problems.push(...(await violationsOf(page, scheme)).map((words) => `${width} ${scheme}: ${words}`));
   }
   const wider = await page.evaluate(
     "document.documentElement.scrollWidth - document.documentElement.clientWidth",
@@ -158,6 +149,24 @@ describe.skipIf(!present)("in a browser", () => {
     },
     60_000,
   );
+
+  test("the judge sees a picture without words, and letters as pale as their ground in either theme", async () => {
+    const context = await browser.newContext();
+    const bad = await context.newPage();
+    const pale = (scheme: Scheme, colour: string, ground: string) =>
+      `@media (prefers-color-scheme: ${scheme}) { body { color: ${colour}; background: ${ground} } }`;
+    const style = pale("light", "#ddd", "#fff") + pale("dark", "#222", "#000");
+    await bad.setContent(`<style>${style}</style><main><h1>Words</h1><img src="x.png"></main>`);
+    for (const [scheme, wanted] of [
+      ["light", ["color-contrast", "image-alt"]],
+      ["dark", ["color-contrast"]],
+    ] as const) {
+      await bad.emulateMedia({ colorScheme: scheme });
+      const found = (await violationsOf(bad, scheme)).map((words) => words.split(":")[0] ?? "");
+      expect(found).toEqual(expect.arrayContaining([...wanted]));
+    }
+    await context.close();
+  }, 60_000);
 
   test("set-up: from the code to an empty console that says what to do, accessible all the way", async () => {
     const fresh = await fakeGateway({ fresh: true });

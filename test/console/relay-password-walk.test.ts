@@ -2,12 +2,12 @@
 // fitting at every width, with script and (but for the challenge) without.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import AxeBuilder from "@axe-core/playwright";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { createConsole } from "../../src/console/create-console.ts";
 import { type ConsoleServer, serveConsole } from "../../src/console/serve-console.ts";
 import { passwordMatches } from "../../src/policy/password-hash.ts";
 import { ADMIN_PASSWORD, type FakeGateway, fakeGateway } from "./fake-services.ts";
+import { violationsOf } from "./judge-page.ts";
 import { selfSigned } from "./self-signed.ts";
 
 const CHROMIUM = "/usr/bin/chromium";
@@ -88,10 +88,8 @@ async function problemsOf(page: Page): Promise<readonly string[]> {
     await page.setViewportSize({ width, height: 800 });
     for (const scheme of ["light", "dark"] as const) {
       await page.emulateMedia({ colorScheme: scheme });
-      const axe = new AxeBuilder({ page });
-      const { violations } = await (scheme === "dark" ? axe.withRules(["color-contrast"]) : axe).analyze();
-      for (const one of violations)
-        problems.push(`${page.url()} ${width} ${scheme} ${one.id}: ${one.nodes.map((node) => node.html)}`);
+      for (const words of await violationsOf(page, scheme))
+        problems.push(`${page.url()} ${width} ${scheme} ${words}`);
     }
     const wider = await page.evaluate(
       "document.documentElement.scrollWidth - document.documentElement.clientWidth",
