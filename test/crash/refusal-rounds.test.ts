@@ -5,7 +5,7 @@ import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { startMailSink } from "../peers/mail-sink.ts";
 import { freePorts, PATIENCE_MS, waitUntil } from "../peers/run-command.ts";
-import { type RunningGateway, runGateway } from "../peers/run-gateway.ts";
+import { answersOnSocket, type RunningGateway, runGateway } from "../peers/run-gateway.ts";
 import { dice } from "./dice.ts";
 import { type LoadClient, startLoad } from "./load-client.ts";
 import {
@@ -63,7 +63,7 @@ test(
     ];
     try {
       await killAgainAndAgain(gateway, loads);
-      await waitUntil("the gateway is back", async () => (await gateway.command("queue", "list")).code === 0);
+      await waitUntil("the gateway is back", () => answersOnSocket(gateway.data));
       for (const load of loads) await load.stop();
       // Only who waits for the server's word hears a refusal, and it is the server's.
       const refusals = loads.map(({ refused }) =>
@@ -76,10 +76,7 @@ test(
       const isOut = (key: string) => key.startsWith("out-");
       const isOpen = (key: string) => !seen.delivered.has(key) && !seen.returned.has(key);
       const from = performance.now();
-      await waitUntil(
-        "the queue is empty",
-        async () => (await gateway.command("queue", "list", "--json")).out === "",
-      );
+      await waitUntil("the queue is empty", async () => (await gateway.queued()) === 0);
       // A notice waits for what may still be told with it.
       while (all.some((key) => isOut(key) && isOpen(key)) && performance.now() - from < PATIENCE_MS + 60_000)
         await Bun.sleep(200);

@@ -126,10 +126,7 @@ test.skipIf(!mayMount)(
       const isOut = (key: string) => key.startsWith("out-");
       const isOpen = (key: string) => !seen.delivered.has(key) && !seen.returned.has(key);
       await gateway.command("queue", "retry");
-      await waitUntil(
-        "the queue is empty",
-        async () => (await gateway.command("queue", "list", "--json")).out === "",
-      );
+      await waitUntil("the queue is empty", async () => (await gateway.queued()) === 0);
       const from = performance.now();
       // A notice waits for what may still be told with it.
       while (all.some((key) => isOut(key) && isOpen(key)) && performance.now() - from < PATIENCE_MS + 60_000)

@@ -225,10 +225,7 @@ describe("outgoing control over kill -9 and restarts", () => {
     flowing = false;
     await flows;
     await gateway.restart();
-    await waitUntil(
-      "the queue is empty",
-      async () => (await gateway.command("queue", "list", "--json")).out === "",
-    );
+    await waitUntil("the queue is empty", async () => (await gateway.queued()) === 0);
     expect(await gateway.stop()).toBe(0);
 
     const database = createClient({ url: `file:${join(gateway.data, "gatepost.db")}` });

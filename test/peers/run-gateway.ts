@@ -3,6 +3,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
+import type { ControlCommand, ControlCommands, ControlResponse } from "../../src/console/control.ts";
 import { emptyDns } from "../dns-server.ts";
 import { type CommandResult, freePorts, runCommand, waitUntil } from "./run-command.ts";
 
@@ -15,10 +16,14 @@ export interface RunningGateway {
   readonly consolePort: number;
   /** Runs a command of the gateway on the same boot file: `command("queue", "list")`. */
   command(...args: readonly string[]): Promise<CommandResult>;
+  /** Asks over its socket as a command does, without the price of starting one: for what is asked again and again. */
+  ask: AskGateway;
+  /** How many recipients wait or are held in the queue, up to 1000. */
+  queued(): Promise<number>;
   /** Applies a policy text; throws with the gateway's words when it is refused. Its output. */
   apply(policy: string): Promise<string>;
   plan(policy: string): Promise<string>;
-  /** The message log as `gatepost log --json` prints it, oldest first. */
+  /** The message log as `gatepost log --json` prints it, oldest first, up to 1000. */
   log(): Promise<readonly LoggedMessage[]>;
   /** Waits for the log entry that `find` accepts. */
   logged(what: string, find: (message: LoggedMessage) => boolean): Promise<LoggedMessage>;
@@ -36,6 +41,32 @@ export interface RunningGateway {
   output(): string;
   /** Stops it if it runs and removes the directory. */
   dispose(): Promise<void>;
+}
+
+export type AskGateway = <Name extends ControlCommand>(
+  name: Name,
+  ask: ControlCommands[Name]["ask"],
+) => Promise<ControlCommands[Name]["answer"]>;
+
+/** Asks the gateway on this data directory; throws when none answers, or with its words when it refuses. */
+async function askSocket<Name extends ControlCommand>(
+  data: string,
+  name: Name,
+  ask: ControlCommands[Name]["ask"],
+): Promise<ControlCommands[Name]["answer"]> {
+  const unix = join(data, "gatepost.sock");
+  const reply = await fetch(`http://gatepost/${name}`, { method: "POST", body: JSON.stringify(ask), unix });
+  const response = (await reply.json()) as ControlResponse<Name>;
+  if (!response.ok) throw new Error(`the gateway refuses ${name}: ${response.error}`);
+  return response.answer;
+}
+
+/** Whether a gateway on this data directory answers. */
+export async function answersOnSocket(data: string): Promise<boolean> {
+  return askSocket(data, "queue-list", { limit: 1, offset: 0 }).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** The parts of a line of `gatepost log --json` the tests look at (LogMessage of `store/message-log.ts`). */
@@ -130,14 +161,15 @@ ${options.startEmpty === true ? "" : '[first_start]\npolicy = "policy.toml"\n'}`
     waitUntil("the gateway answers on its socket", async () => {
       if (child === null || child.exitCode !== null)
         throw new Error(`The gateway ended:\n${output().slice(-4000)}`);
-      return (await command("queue", "list", "--json")).code === 0;
+      return answersOnSocket(data);
     });
 
+  const ask: AskGateway = (name, question) => askSocket(data, name, question);
+
   const log = async (): Promise<readonly LoggedMessage[]> => {
-    const { code, out, err } = await command("log", "--json", "--limit", "1000");
-    if (code !== 0) throw new Error(`gatepost log ended with ${code}: ${err}`);
-    const lines = out.split("\n").filter((line) => line !== "");
-    return lines.map((line) => JSON.parse(line) as LoggedMessage);
+    const { lines } = await ask("log-search", { filter: { limit: 1000 } });
+    const found = await Promise.all(lines.toReversed().map(({ id }) => ask("log-get", { id })));
+    return found.filter((message) => message !== null);
   };
 
   const end = async (signal: "SIGTERM" | "SIGKILL"): Promise<number> => {
@@ -163,6 +195,8 @@ ${options.startEmpty === true ? "" : '[first_start]\npolicy = "policy.toml"\n'}`
     data,
     consolePort,
     command,
+    ask,
+    queued: async () => (await ask("queue-list", { limit: 1000, offset: 0 })).length,
     apply: (policy) => withPolicy("apply", policy),
     plan: (policy) => withPolicy("plan", policy),
     log,
