@@ -2,6 +2,7 @@
 // with the pieces that are under way, not with its size.
 import { MAX_BODY_IN_MEMORY } from "../message/body.ts";
 import type { Lane } from "./lane.ts";
+import { countBytes, mayHaveBytes } from "./share-use.ts";
 import type { Work } from "./work.ts";
 
 const MAX_BYTES = 64 * 1024 * 1024;
@@ -11,9 +12,9 @@ const MAX_LANE_BYTES = 16 * 1024 * 1024;
 const LARGE_COST = 262_144;
 
 export interface BodyBudget {
-  /** Takes what a body of `size` octets needs, for a lane. */
-  take(lane: Lane, size: number): boolean;
-  give(lane: Lane, size: number): void;
+  /** Takes what a body of `size` octets needs, for a lane and for whom it counts there. */
+  take(lane: Lane, size: number, share?: string): boolean;
+  give(lane: Lane, size: number, share?: string): void;
   /** Takes what a piece of work needs, unless it has it already. */
   pay(lane: Lane, work: Work): boolean;
   /** Gives back what it took. */
@@ -31,27 +32,33 @@ function costOf(size: number): number {
  */
 export function createBodyBudget(maxBytes = MAX_BYTES, maxLaneBytes = MAX_LANE_BYTES): BodyBudget {
   let total = 0;
-  function take(lane: Lane, size: number): boolean {
+  function take(lane: Lane, size: number, share = ""): boolean {
     const cost = costOf(size);
-    const share = Math.min(maxLaneBytes, maxBytes - total - cost);
-    if (lane.bytes === 0 ? total > 0 && total + cost > 2 * maxBytes : lane.bytes + cost > share) return false;
+    const most = Math.min(maxLaneBytes, maxBytes - total - cost);
+    const mayHave =
+      lane.bytes === 0
+        ? total === 0 || total + cost <= 2 * maxBytes
+        : mayHaveBytes(lane.uses.get(share), { cost, all: lane.bytes, most });
+    if (!mayHave) return false;
     lane.bytes += cost;
+    countBytes(lane.uses, share, cost);
     total += cost;
     return true;
   }
-  function give(lane: Lane, size: number): void {
+  function give(lane: Lane, size: number, share = ""): void {
     lane.bytes -= costOf(size);
+    countBytes(lane.uses, share, -costOf(size));
     total -= costOf(size);
   }
   return {
     take,
     give,
     pay(lane, work) {
-      if (!work.paid) work.paid = take(lane, work.message.size);
+      if (!work.paid) work.paid = take(lane, work.message.size, work.share);
       return work.paid;
     },
     refund(lane, work) {
-      if (work.paid) give(lane, work.message.size);
+      if (work.paid) give(lane, work.message.size, work.share);
       work.paid = false;
     },
     held: () => total,

@@ -2,23 +2,24 @@
 
 import type { Clock } from "../observe/clock.ts";
 import { type Claim, claimWork } from "./claim-work.ts";
-import { claimLimits, type Lane } from "./lane.ts";
+import { type ClaimKind, claimLimits, type Lane, noteLook, type Room } from "./lane.ts";
 
 const TROUBLE_WAIT_MS = 2000;
 
 /** Claims for a lane that has so many places now, of a destination that takes `capacity` connections. */
 export async function claimDue(
   lane: Lane,
-  room: { readonly places: number; readonly capacity: number },
+  { kind, ...room }: Room & { readonly kind: ClaimKind },
   parts: Parameters<typeof claimWork>[0] & { readonly clock: Clock },
 ): Promise<Pick<Claim, "works" | "moved">> {
   const before = lane.nextDueAt;
   // Mail that is noted while we read may not be in what we read.
-  lane.nextDueAt = Number.POSITIVE_INFINITY;
+  if (kind === "due") lane.nextDueAt = Number.POSITIVE_INFINITY;
   const now = parts.clock.now();
   try {
-    const claim = await claimWork(parts, { key: lane.key, now, ...claimLimits(lane, room) });
-    lane.nextDueAt = Math.min(lane.nextDueAt, claim.nextDueAt);
+    const claim = await claimWork(parts, { key: lane.key, now, ...claimLimits(lane, room, kind) });
+    if (kind === "due") lane.nextDueAt = Math.min(lane.nextDueAt, claim.nextDueAt);
+    else noteLook(lane, claim.lookAfter, parts.clock.now());
     if (claim.passedOver) lane.passedOver = true;
     return claim;
   } catch (error) {

@@ -8,11 +8,15 @@ import type { Spool } from "../store/spool.ts";
 import type { EntryKey, Origin, SpooledEntry } from "../store/spool-entry.ts";
 import { changeDestination, type SeizeFrom, seize } from "../store/spool-writing.ts";
 import { plausibleTime } from "./back-off.ts";
-import { isLargeWork } from "./lane.ts";
+import { type ClaimLimits, isLargeWork } from "./lane.ts";
 import type { QueueSettings } from "./queue-settings.ts";
+import { inTurns } from "./share-use.ts";
 import { groupWork, keysOf, MAX_RECIPIENTS_PER_ATTEMPT, type Work } from "./work.ts";
 
 const MAX_ROWS = MAX_RECIPIENTS_PER_ATTEMPT;
+/** Of so many others mail is looked for at once, and so many rows of each. */
+const LOOK_SHARES = 20;
+const LOOK_ROWS = 25;
 
 export interface Claim {
   readonly works: readonly Work[];
@@ -20,11 +24,13 @@ export interface Claim {
   readonly nextDueAt: number;
   /** Large mail that is due may have been left on disk: `nextDueAt` does not speak of it. */
   readonly passedOver: boolean;
+  /** Where the next look begins. */
+  readonly lookAfter: string;
   /** Other destinations that got mail because routes have changed. */
   readonly moved: readonly string[];
 }
 
-/** Claims due mail, at most `maxWorks` attempts, `maxLarge` of them with a large body. Rejects with StoreError, and nothing is taken. */
+/** Claims due mail within these limits. Rejects with StoreError, and nothing is taken. */
 export async function claimWork(
   {
     spool,
@@ -37,15 +43,15 @@ export async function claimWork(
     readonly settings: () => QueueSettings;
     readonly log: Log;
   },
-  {
-    key,
-    now,
-    ...most
-  }: { readonly key: string; readonly now: number; readonly maxWorks: number; readonly maxLarge: number },
+  { key, now, ...most }: ClaimLimits & { readonly key: string; readonly now: number },
 ): Promise<Claim> {
-  const rows = await spool.waiting(key, MAX_ROWS, most.maxLarge > 0 ? null : MAX_BODY_IN_MEMORY);
+  const maxSize = most.maxLarge > 0 ? null : MAX_BODY_IN_MEMORY;
+  const { rows, lookAfter } =
+    most.look === null
+      ? { rows: await spool.waiting(key, MAX_ROWS, maxSize), lookAfter: "" }
+      : await behind(spool, most.look, { key, maxSize });
   const { retryMs } = settings();
-  const due = wholeMessages(rows).filter(
+  const due = (most.look === null ? wholeMessages(rows, MAX_ROWS) : rows).filter(
     (entry) => plausibleTime(entry.recipient.nextAttemptAt, now, retryMs) <= now,
   );
   const moved = new Set<string>();
@@ -72,6 +78,7 @@ export async function claimWork(
       moved.size > 0 ? now : null,
     ),
     passedOver: passedOver.length > 0 || most.maxLarge <= 0,
+    lookAfter,
     moved: [...moved],
   };
 }
@@ -89,19 +96,39 @@ export function whoSent(
   return { sender: origin.sender, reversePath };
 }
 
-/** In order; large bodies beyond their number are passed over. */
+/** Mail of others than those who have enough ready, in turns: some of each, however much there is of one. */
+async function behind(
+  spool: Spool,
+  { enough, after }: NonNullable<ClaimLimits["look"]>,
+  { key, maxSize }: { readonly key: string; readonly maxSize: number | null },
+): Promise<{ readonly rows: readonly SpooledEntry[]; readonly lookAfter: string }> {
+  const named = await spool.waitingShares(key, after, LOOK_SHARES);
+  const others = (after === "" ? ["", ...named] : named).filter((share) => !enough.has(share));
+  const entries = await Promise.all(
+    others.map((share) => spool.waitingOf(key, { share, limit: LOOK_ROWS, maxSize })),
+  );
+  const rows = inTurns(entries.map((some) => wholeMessages(some, LOOK_ROWS)));
+  return { rows, lookAfter: named.length < LOOK_SHARES ? "" : (named.at(-1) ?? "") };
+}
+
+/** In order; large bodies beyond their number are passed over, what is beyond one's own number stays for the next claim. */
 function choose(
   all: readonly Work[],
-  { maxWorks, maxLarge }: { readonly maxWorks: number; readonly maxLarge: number },
+  { maxWorks, maxLarge, maxEach, maxEachLarge }: ClaimLimits,
 ): { readonly works: readonly Work[]; readonly passedOver: readonly Work[] } {
   const works: Work[] = [];
   const passedOver: Work[] = [];
+  const ofEach = new Map<string, { works: number; large: number }>();
   let large = 0;
   for (const work of all) {
-    if (isLargeWork(work) && large >= maxLarge) passedOver.push(work);
-    else if (works.length < maxWorks) {
+    const isLarge = isLargeWork(work);
+    const mine = ofEach.get(work.share) ?? { works: 0, large: 0 };
+    const isNamed = work.share !== "";
+    if (isLarge && (large >= maxLarge || (isNamed && mine.large >= maxEachLarge))) passedOver.push(work);
+    else if (works.length < maxWorks && (!isNamed || mine.works < maxEach)) {
       works.push(work);
-      if (isLargeWork(work)) large++;
+      ofEach.set(work.share, { works: mine.works + 1, large: mine.large + (isLarge ? 1 : 0) });
+      if (isLarge) large++;
     }
   }
   return { works, passedOver };
@@ -163,9 +190,9 @@ export async function seizeAll(
 }
 
 /** Without the last message when the limit may have cut through its recipients: they leave together next time. */
-function wholeMessages(rows: readonly SpooledEntry[]): readonly SpooledEntry[] {
+function wholeMessages(rows: readonly SpooledEntry[], limit: number): readonly SpooledEntry[] {
   const last = rows.at(-1);
-  if (last === undefined || rows.length < MAX_ROWS || rows[0]?.message.seq === last.message.seq) return rows;
+  if (last === undefined || rows.length < limit || rows[0]?.message.seq === last.message.seq) return rows;
   return rows.filter((entry) => entry.message.seq !== last.message.seq);
 }
 

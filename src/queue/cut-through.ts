@@ -84,16 +84,17 @@ export function createCutThrough(parts: CutThroughParts): CutThrough {
   /** The one piece of work that it is, its place reserved; null: it is stored first, like other mail. */
   function reserved(mail: NewMail): Work | null {
     const key = mayHandOver(mail) ? oneDestination(mail) : null;
-    if (key === null || !dispatcher.reserve(key, mail.body.length)) return null;
+    const counted = { size: mail.body.length, share: mail.share };
+    if (key === null || !dispatcher.reserve(key, counted)) return null;
     const [work, ...more] = worksOf(mail);
     if (work !== undefined && more.length === 0) return work;
     // Edits or signatures differ.
-    dispatcher.release(key, mail.body.length);
+    dispatcher.release(key, counted);
     return null;
   }
 
-  function worksOf({ id, receivedAt, envelope, body, recipients }: NewMail): readonly Work[] {
-    const options = { envelope, now: clock.now(), settings: settings() };
+  function worksOf({ id, receivedAt, envelope, body, recipients, share }: NewMail): readonly Work[] {
+    const options = { envelope, share, now: clock.now(), settings: settings() };
     const seq = spool.nextMessageSeq();
     const message: SpooledMessage = { seq, id, receivedAt, size: body.length, envelope, bodyFile: null };
     const entries = recipients.map((one) => ({ message, recipient: newRecipient(one, options) }));

@@ -2,20 +2,18 @@
 // It takes work from disk or straight from accept, runs attempts, and hands the results to `settle`. It settles nothing itself.
 
 import { descriptorLimit } from "../config/descriptors.ts";
-import type { Deliverer } from "../delivery/attempt.ts";
 import type { Outcome } from "../delivery/outcome.ts";
-import type { Destination, DestinationFor } from "../delivery/route.ts";
-import type { Clock } from "../observe/clock.ts";
-import type { Log } from "../observe/log.ts";
+import type { Destination } from "../delivery/route.ts";
 import type { Statement } from "../store/database.ts";
-import type { Spool } from "../store/spool.ts";
 import { plausibleTime } from "./back-off.ts";
 import { createBodyBudget } from "./body-budget.ts";
 import { claimDue } from "./claim-due.ts";
-import type { EndedAttempt } from "./ended-attempt.ts";
+import type { DispatcherOptions } from "./dispatcher-options.ts";
 import { judgeLane, openLane } from "./judge-lane.ts";
 import {
+  type ClaimKind,
   countAttempt,
+  countedOf,
   type DispatcherState,
   hasRoomFor,
   isIdle,
@@ -25,19 +23,17 @@ import {
   nextReady,
   promise,
   pushReady,
-  smallReady,
   takeAllReady,
   takeReady,
   unpromise,
+  wantsClaim,
   wantsTurnAt,
 } from "./lane.ts";
 import { createLifeSigns, type LifeSigns } from "./life-signs.ts";
-import type { LostBodies } from "./lost-bodies.ts";
 import { createOvertaken, type Overtaken } from "./overtaken.ts";
 import { type Probe, takeProbePlace } from "./probe-place.ts";
-import type { QueueSettings } from "./queue-settings.ts";
 import { type AttemptRun, runAttempt } from "./run-attempt.ts";
-import type { Sign } from "./sign-copy.ts";
+import { type Counted, endTurn } from "./share-use.ts";
 import type { Work } from "./work.ts";
 
 // All attempts together; lanes get fewer places as it fills, so that slow destinations cannot take every one.
@@ -45,29 +41,6 @@ const MAX_ATTEMPTS = Math.min(1000, Math.floor(descriptorLimit() / 10));
 // Beyond it every lane may still have one.
 const MOST_ATTEMPTS = 2 * MAX_ATTEMPTS;
 const NO_PLACES_WAIT_MS = 1000;
-
-export interface DispatcherOptions {
-  readonly spool: Spool;
-  readonly deliverer: Deliverer;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** Signs a copy; raises its own alarm when it cannot. */
-  readonly sign: Sign;
-  readonly settings: () => QueueSettings;
-  readonly random: () => number;
-  /** Where mail for an address goes now; routes may have changed since it was accepted. */
-  readonly destinationFor: DestinationFor;
-  /** Writes the result. When it is written, `noteDue` is owed for the destination. */
-  readonly settle: (ended: EndedAttempt) => void;
-  /** Writes work back to disk that was taken but not dialled. When it is written, `noteDue` is owed for it. */
-  readonly handBack: (works: readonly Work[]) => void;
-  /** Work that must not be dialled after all: held or dropped while it waited in memory. */
-  readonly withdraw: (work: Work) => void;
-  /** False while the spool cannot be written. */
-  readonly mayBegin: () => boolean;
-  readonly onAlarm: (name: string, words: string | null) => void;
-  readonly lostBodies: LostBodies;
-}
 
 /** Sends mail on its way. Begins nothing before `start`. */
 export class Dispatcher {
@@ -128,28 +101,28 @@ export class Dispatcher {
   }
 
   /** A promise that mail for this destination will be taken at once: it may be stored as "active". */
-  reserve(key: string, size: number): boolean {
+  reserve(key: string, counted: Counted): boolean {
     if (!this.#running || !this.#options.mayBegin()) return false;
     const lane = this.#lane(key);
     if (lane.failures > 0 || lane.closedUntil > this.#options.clock.now()) return false;
-    if (!hasRoomFor(lane, size, this.#options.deliverer.capacity(key))) return false;
-    if (!this.#budget.take(lane, size)) return false;
-    promise(lane, size);
+    if (!hasRoomFor(lane, counted, this.#options.deliverer.capacity(key))) return false;
+    if (!this.#budget.take(lane, counted.size, counted.share)) return false;
+    promise(lane, counted);
     return true;
   }
 
   /** Takes a promise back, because the message was not stored. */
-  release(key: string, size: number): void {
+  release(key: string, counted: Counted): void {
     const lane = this.#lane(key);
-    unpromise(lane, size);
-    this.#budget.give(lane, size);
+    unpromise(lane, counted);
+    this.#budget.give(lane, counted.size, counted.share);
     this.#pump(lane);
   }
 
   /** Work whose place was reserved and whose commit is through. */
   enter(work: Work): void {
     const lane = this.#lane(work.destination.key);
-    unpromise(lane, work.message.size);
+    unpromise(lane, countedOf(work));
     work.paid = true;
     pushReady(lane, work);
     this.#works.add(work);
@@ -238,12 +211,24 @@ export class Dispatcher {
     lane.closedUntil = plausibleTime(lane.closedUntil, now, retryMs);
     lane.nextDueAt = plausibleTime(lane.nextDueAt, now, retryMs);
     const places = this.#places(lane, now);
-    while (this.#isFree(lane, places) && this.#begin(lane, nextReady(lane, places)));
+    this.#beginReady(lane, places);
     lookForLarge(lane, places, now);
-    const room =
-      lane.failures > 0 ? lane.ready.length === 0 && this.#isFree(lane, places) : smallReady(lane) < places;
-    if (places > 0 && room && !lane.claiming && lane.nextDueAt <= now) void this.#claim(lane, places);
-    this.#setTimer(lane, now);
+    const kind = wantsClaim(lane, { places, isFree: this.#isFree(lane, places) }, now);
+    if (kind !== null) void this.#claim(lane, places, kind);
+    this.#setTimer(lane, places, now);
+  }
+
+  /** Begins what may. Whose body finds no room keeps nobody else's waiting. */
+  #beginReady(lane: Lane, places: number): void {
+    let refused = 0;
+    while (this.#isFree(lane, places) && refused < lane.uses.size) {
+      const at = nextReady(lane, places);
+      const work = lane.ready[at];
+      if (work === undefined) return;
+      if (this.#begin(lane, at)) continue;
+      refused++;
+      endTurn(lane.uses, work.share);
+    }
   }
 
   #places(lane: Lane, now: number): number {
@@ -258,9 +243,9 @@ export class Dispatcher {
   }
 
   /** Attempts and claims look at their lane when they end, which may be long; the timer is for what only time brings. */
-  #setTimer(lane: Lane, now: number): void {
+  #setTimer(lane: Lane, places: number, now: number): void {
     if (lane.claiming) return;
-    const nextAt = Math.max(wantsTurnAt(lane, now), lane.closedUntil);
+    const nextAt = Math.max(wantsTurnAt(lane, places, now), lane.closedUntil);
     if (nextAt > now && nextAt < Number.POSITIVE_INFINITY) this.#wakeAt(lane, nextAt - now);
     else if (lane.active > 0) return;
     else if (nextAt <= now) this.#wakeAt(lane, NO_PLACES_WAIT_MS);
@@ -333,8 +318,8 @@ export class Dispatcher {
   }
 
   /**
-   * An attempt keeps its place until its result is on disk, or refused by the data there. A process that dies therefore leaves at most one attempt per
-   * place (that is, per connection a destination may have) of which the next process cannot know whether it delivered.
+   * An attempt keeps its place until its result is on disk, or refused by the data there. A process that dies therefore leaves
+   * at most one attempt per place (per connection a destination may have) of which the next cannot know whether it delivered.
    */
   #freePlace(lane: Lane, work: Work, probe: Probe): void {
     probe.end();
@@ -382,10 +367,10 @@ export class Dispatcher {
     }
   }
 
-  async #claim(lane: Lane, places: number): Promise<void> {
+  async #claim(lane: Lane, places: number, kind: ClaimKind): Promise<void> {
     const { clock, deliverer } = this.#options;
     lane.claiming = true;
-    const room = { places, capacity: deliverer.capacity(lane.key) };
+    const room = { places, kind, capacity: deliverer.capacity(lane.key) };
     const { works, moved } = await claimDue(lane, room, this.#options);
     for (const work of works) {
       pushReady(lane, work);

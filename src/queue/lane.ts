@@ -3,6 +3,7 @@
 import type { Outcome } from "../delivery/outcome.ts";
 import { MAX_BODY_IN_MEMORY } from "../message/body.ts";
 import type { UnreachableDestination } from "../store/spool-entry.ts";
+import { type Counted, count, endTurn, mayHaveMore, type ShareUses } from "./share-use.ts";
 import type { Work } from "./work.ts";
 
 export interface Lane {
@@ -23,6 +24,12 @@ export interface Lane {
   reserved: number;
   /** How many of it are large. */
   reservedLarge: number;
+  /** Who has what of all this. */
+  readonly uses: ShareUses;
+  /** Mail of others is not looked for on disk before, behind that of those who have enough ready. */
+  lookAt: number;
+  /** Where the next such look begins. */
+  lookAfter: string;
   /** When mail on disk is due next; Infinity when there is none. */
   nextDueAt: number;
   /** Large mail may be due on disk that was left there for want of room: `nextDueAt` does not speak of it. */
@@ -58,6 +65,9 @@ export function newLane(key: string): Lane {
     readyLarge: 0,
     reserved: 0,
     reservedLarge: 0,
+    uses: new Map(),
+    lookAt: 0,
+    lookAfter: "",
     nextDueAt: Number.POSITIVE_INFINITY,
     passedOver: false,
     claiming: false,
@@ -92,19 +102,92 @@ function roomForLarge(lane: Lane, places: number): number {
   return free * 2 < most ? 0 : free;
 }
 
-/** Whether a message of that size may have a place in `ready`: else it is fetched from disk in its time. */
-export function hasRoomFor(lane: Lane, size: number, capacity: number): boolean {
-  if (lane.ready.length + lane.reserved >= capacity * READY_FACTOR) return false;
-  return !isLarge(size) || lane.readyLarge + lane.reservedLarge < largePlaces(capacity);
+/** Whether a message may have a place in `ready`: else it is fetched from disk in its time. */
+export function hasRoomFor(lane: Lane, { size, share }: Counted, capacity: number): boolean {
+  const use = lane.uses.get(share);
+  const mine = use === undefined ? 0 : use.ready + use.reserved;
+  const all = lane.ready.length + lane.reserved;
+  if (!mayHaveMore(share, { mine, all, most: capacity * READY_FACTOR })) return false;
+  if (!isLarge(size)) return true;
+  const mineLarge = use === undefined ? 0 : use.readyLarge + use.reservedLarge;
+  const large = { mine: mineLarge, all: lane.readyLarge + lane.reservedLarge, most: largePlaces(capacity) };
+  return mayHaveMore(share, large);
 }
 
+export interface ClaimLimits {
+  readonly maxWorks: number;
+  readonly maxLarge: number;
+  /** For each one for whom mail counts. */
+  readonly maxEach: number;
+  readonly maxEachLarge: number;
+  /** Only mail of others than those who have enough ready is looked for, from the one behind `after` on. */
+  readonly look: { readonly enough: ReadonlySet<string>; readonly after: string } | null;
+}
+
+export interface Room {
+  readonly places: number;
+  /** Connections that the destination takes. */
+  readonly capacity: number;
+}
+
+/** "due": the oldest of what is due. "look": what others have behind the mail of those who have enough ready. */
+export type ClaimKind = "due" | "look";
+
+const LOOK_WAIT_MS = 1000;
+
 /** How much may be claimed at once. */
-export function claimLimits(
+export function claimLimits(lane: Lane, { places, capacity }: Room, kind: ClaimKind): ClaimLimits {
+  const most = Math.max(1, capacity * READY_FACTOR);
+  const maxEachLarge = mostOfOne(largePlaces(capacity));
+  if (kind === "due") {
+    const maxWorks = lane.failures > 0 ? 1 : most;
+    return {
+      maxWorks,
+      maxLarge: roomForLarge(lane, places),
+      maxEach: mostOfOne(maxWorks),
+      maxEachLarge,
+      look: null,
+    };
+  }
+  const enough = new Set<string>();
+  for (const { share, ready } of lane.uses.values()) if (ready >= places) enough.add(share);
+  return {
+    maxWorks: Math.max(0, most - lane.ready.length - lane.reserved),
+    maxLarge: Math.max(0, largePlaces(places) - lane.readyLarge - lane.reservedLarge),
+    maxEach: places,
+    maxEachLarge,
+    look: { enough, after: lane.lookAfter },
+  };
+}
+
+/** What one may have of what is claimed; more than half of it, so that large mail is not looked for again when he has it. */
+function mostOfOne(most: number): number {
+  return Math.max(1, Math.ceil((most * 4) / 5));
+}
+
+/** Notes that a look was taken, up to that one. */
+export function noteLook(lane: Lane, after: string, now: number): void {
+  lane.lookAfter = after;
+  lane.lookAt = now + LOOK_WAIT_MS;
+}
+
+/** Which mail is to be fetched from disk now; `isFree`: an attempt could begin. */
+export function wantsClaim(
   lane: Lane,
-  { places, capacity }: { readonly places: number; readonly capacity: number },
-): { readonly maxWorks: number; readonly maxLarge: number } {
-  const maxWorks = lane.failures > 0 ? 1 : Math.max(1, capacity * READY_FACTOR);
-  return { maxWorks, maxLarge: roomForLarge(lane, places) };
+  { places, isFree }: { readonly places: number; readonly isFree: boolean },
+  now: number,
+): ClaimKind | null {
+  if (lane.claiming || places === 0 || claimsAt(lane, places, now) > now) return null;
+  if (lane.failures > 0) return lane.ready.length === 0 && isFree ? "due" : null;
+  return smallReady(lane) < places ? "due" : "look";
+}
+
+/** From when on mail may be fetched. What is ready may be all of one: others are looked for, at times. */
+function claimsAt(lane: Lane, places: number, now: number): number {
+  const { nextDueAt, lookAt } = lane;
+  // A longer wait is a clock that was set.
+  if (lane.failures > 0 || smallReady(lane) < places || lookAt > now + LOOK_WAIT_MS) return nextDueAt;
+  return Math.max(nextDueAt, lookAt);
 }
 
 /** Large mail that was passed over is due again when there is room for it. */
@@ -114,55 +197,80 @@ export function lookForLarge(lane: Lane, places: number, now: number): void {
   lane.nextDueAt = Math.min(lane.nextDueAt, now);
 }
 
-export function smallReady(lane: Lane): number {
+function smallReady(lane: Lane): number {
   return lane.ready.length - lane.readyLarge;
 }
 
 /** Promises a place in `ready`; `unpromise` takes the promise back, or precedes its keeping. */
-export function promise(lane: Lane, size: number): void {
-  lane.reserved++;
-  if (isLarge(size)) lane.reservedLarge++;
+export function promise(lane: Lane, counted: Counted): void {
+  countPromise(lane, counted, 1);
 }
 
-export function unpromise(lane: Lane, size: number): void {
-  lane.reserved--;
-  if (isLarge(size)) lane.reservedLarge--;
+export function unpromise(lane: Lane, counted: Counted): void {
+  countPromise(lane, counted, -1);
 }
 
-/** From when on the lane has something to begin or to fetch. Ready work that only waits for large bodies under way has their end for it. */
-export function wantsTurnAt(lane: Lane, now: number): number {
-  return smallReady(lane) > 0 || (lane.readyLarge > 0 && lane.activeLarge === 0) ? now : lane.nextDueAt;
+function countPromise(lane: Lane, counted: Counted, by: 1 | -1): void {
+  lane.reserved += by;
+  if (isLarge(counted.size)) lane.reservedLarge += by;
+  count(lane.uses, counted, { what: "reserved", by });
+}
+
+/** From when on the lane has something to begin or to fetch. Ready work that waits for attempts under way has their end for it. */
+export function wantsTurnAt(lane: Lane, places: number, now: number): number {
+  const hasTurn = lane.ready.length > 0 && (lane.active === 0 || lane.closedUntil > now);
+  return hasTurn ? now : claimsAt(lane, places, now);
 }
 
 /** An attempt begins (1) or its place is free again (-1). */
 export function countAttempt(lane: Lane, work: Work, by: 1 | -1): void {
   lane.active += by;
   if (isLargeWork(work)) lane.activeLarge += by;
+  count(lane.uses, countedOf(work), { what: "active", by });
+  if (by === 1) endTurn(lane.uses, work.share);
+}
+
+export function countedOf({ message, share }: Work): Counted {
+  return { size: message.size, share };
 }
 
 /** Puts work behind what is ready. */
 export function pushReady(lane: Lane, work: Work): void {
   lane.ready.push(work);
   if (isLargeWork(work)) lane.readyLarge++;
+  count(lane.uses, countedOf(work), { what: "ready", by: 1 });
 }
 
 /** Takes the ready work at that index out. */
 export function takeReady(lane: Lane, at: number): void {
-  for (const work of lane.ready.splice(at, 1)) if (isLargeWork(work)) lane.readyLarge--;
+  for (const work of lane.ready.splice(at, 1)) {
+    if (isLargeWork(work)) lane.readyLarge--;
+    count(lane.uses, countedOf(work), { what: "ready", by: -1 });
+  }
 }
 
 /** Takes all of it out. */
 export function takeAllReady(lane: Lane): readonly Work[] {
+  const works = lane.ready.splice(0);
   lane.readyLarge = 0;
-  return lane.ready.splice(0);
+  for (const work of works) count(lane.uses, countedOf(work), { what: "ready", by: -1 });
+  return works;
 }
 
-/** Which of the ready work begins next, by its index; -1: none may. */
+/** Which of the ready work begins next, by its index; -1: none may. Those who have any take turns; of one's own the oldest comes first. */
 export function nextReady(lane: Lane, places: number): number {
-  const [first] = lane.ready;
-  if (first === undefined) return -1;
-  if (!isLargeWork(first) || lane.activeLarge < largePlaces(places)) return 0;
-  return lane.ready.findIndex((work) => !isLargeWork(work));
+  const large = largePlaces(places);
+  for (const { share, ready, readyLarge, active, activeLarge } of lane.uses.values()) {
+    if (ready === 0) continue;
+    // The one attempt that is to show whether the destination is back may be anybody's.
+    const mine = lane.failures > 0 ? { places: 0, large: 0 } : { places: active, large: activeLarge };
+    if (!mayHaveMore(share, { mine: mine.places, all: lane.active, most: places })) continue;
+    const mayLarge = mayHaveMore(share, { mine: mine.large, all: lane.activeLarge, most: large });
+    if (!mayLarge && ready === readyLarge) continue;
+    const at = lane.ready.findIndex((work) => work.share === share && (mayLarge || !isLargeWork(work)));
+    if (at >= 0) return at;
+  }
+  return -1;
 }
 
 export function isLargeWork({ message }: Work): boolean {

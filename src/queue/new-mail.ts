@@ -38,7 +38,7 @@ export interface ReleasedItem {
 
 /** The message of a client. No recipients when it is discarded for all of them. */
 export function mailOf(acceptance: Acceptance): NewMail {
-  const { envelope, recipients, message, record } = acceptance;
+  const { envelope, recipients, message, record, share = "" } = acceptance;
   const { id, receivedAt, reversePath, smtpUtf8, requireTls, dsnRet, dsnEnvid } = envelope;
   const eightBit = envelope.body === "8bitmime";
   const who = senderOf(record);
@@ -52,6 +52,7 @@ export function mailOf(acceptance: Acceptance): NewMail {
       return detail === null ? [] : [{ n: recipient.n, address: recipient.address, detail }];
     }),
     archive: archiveOf(acceptance),
+    share,
   };
 }
 
@@ -159,6 +160,7 @@ export function releasedMail(
       item.archive === null || item.archive === undefined
         ? null
         : { ...item.archive, recipients: [item.recipient], direction: item.direction },
+    share: "",
   };
 }
 

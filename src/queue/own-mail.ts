@@ -86,6 +86,7 @@ export function ownMail(
       body: message,
       recipients: [{ n: 1, address: to, detail }],
       archive: null,
+      share: "",
     },
     event: {
       kind: "message",

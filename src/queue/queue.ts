@@ -48,6 +48,8 @@ export interface Acceptance {
   readonly record: MessageRecord;
   /** Also kept in the archive of this domain (requirement O7); left out: not. */
   readonly archive?: { readonly domain: string; readonly sender: string };
+  /** For whom it counts where the places at a server are shared: a log-in, a sender, a network; left out: for nobody in particular. */
+  readonly share?: string;
 }
 
 /** A mail the gateway writes itself: an alert, a report, a one-time link. Leaves with the null reverse-path. */

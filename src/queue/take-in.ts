@@ -33,6 +33,8 @@ export interface NewMail {
   }[];
   /** A copy is also filed in the archive; null: not. */
   readonly archive: ArchiveDetail | null;
+  /** For whom it counts where the places at a server are shared; empty: nobody in particular. */
+  readonly share: string;
 }
 
 /** A message ready to be committed. Exactly one of `stored` and `abandoned` is called afterwards. */
@@ -65,11 +67,11 @@ export function createTakeIn(parts: {
     const kept = spool.needsFile(mail.body) ? await spool.keepBody(mail.id, seq, mail.body) : null;
     const bodyFile = kept?.file ?? null;
     const body = kept?.body ?? mail.body;
-    const { id, receivedAt, envelope } = mail;
+    const { id, receivedAt, envelope, share } = mail;
     const message: SpooledMessage = { seq, id, receivedAt, size, envelope, bodyFile };
     const now = clock.now();
     const recipients = mail.recipients.map((recipient) =>
-      newRecipient(recipient, { envelope, now, settings: settings() }),
+      newRecipient(recipient, { envelope, share, now, settings: settings() }),
     );
 
     // Recorded as under way in the same commit, so that a message delivered at once costs no write of its own for that.
@@ -81,7 +83,7 @@ export function createTakeIn(parts: {
       toDeliver.map((recipient) => ({ message, recipient })),
       body,
     )) {
-      if (dispatcher.reserve(work.destination.key, size)) {
+      if (dispatcher.reserve(work.destination.key, { size, share })) {
         atOnce.push(work);
         rows.push(...work.recipients);
       } else {
@@ -105,7 +107,7 @@ export function createTakeIn(parts: {
         if (owed.length > 0) parts.onOwed(message, now);
       },
       abandoned() {
-        for (const work of atOnce) dispatcher.release(work.destination.key, size);
+        for (const work of atOnce) dispatcher.release(work.destination.key, { size, share });
         if (bodyFile !== null) void spool.abandonBody(bodyFile, seq);
       },
     };
@@ -140,10 +142,12 @@ export function newRecipient(
   { n, address, detail }: NewMail["recipients"][number],
   {
     envelope,
+    share,
     now,
     settings,
   }: {
     readonly envelope: SpooledEnvelope;
+    readonly share: string;
     readonly now: number;
     readonly settings: QueueSettings;
   },
@@ -158,6 +162,7 @@ export function newRecipient(
     deadlineAt: now + settings.giveUpAfterMs,
     expiresAt: now + settings.giveUpAfterMs,
     lastOutcome: null,
+    ...(share === "" ? {} : { share }),
   };
   return settings.delayNoticeAfterMs < settings.giveUpAfterMs && mayReport(envelope, recipient, "DELAY")
     ? { ...recipient, deadlineAt: now + settings.delayNoticeAfterMs }

@@ -16,6 +16,8 @@ export type Intent =
 export interface Work {
   readonly message: SpooledMessage;
   readonly recipients: readonly SpooledRecipient[];
+  /** For whom it counts where places are shared; empty: nobody in particular. */
+  readonly share: string;
   readonly destination: Destination;
   readonly edits: readonly HeaderEdit[];
   /** With which key it is signed after the edits; null: not signed. */
@@ -54,6 +56,7 @@ export function groupWork(entries: readonly SpooledEntry[], body: MessageBody | 
     const work: Work = {
       message,
       recipients,
+      share: recipient.share ?? "",
       destination,
       edits,
       sign,

@@ -18,6 +18,7 @@ import { planRecipients } from "./plan-recipients.ts";
 import { recordRefusedMessage } from "./record-refusal.ts";
 import type { SessionServices } from "./services.ts";
 import type { Session, Transaction } from "./session.ts";
+import { mailUser } from "./share-user.ts";
 
 export interface JudgedMessage {
   readonly transaction: Transaction;
@@ -102,6 +103,7 @@ async function carryOut(
       cause: final.cause ?? null,
     },
     ...(archive === null ? {} : { archive }),
+    share: mailUser(session, transaction),
   };
   const waitMs = cutThroughMs(message, combined);
   if (waitMs === 0) {

@@ -145,6 +145,8 @@ export interface SpooledRecipient {
   readonly lastOutcome: Outcome | null;
   /** It waits because its server was not reached or not well, and is due when the server is back. */
   readonly awaitsServer?: boolean;
+  /** For whom it counts where places at a server are shared: a log-in, a sender, a network; left out: nobody in particular. */
+  readonly share?: string;
 }
 
 /** A recipient together with its message. */

@@ -4,6 +4,7 @@ import archiveAndCounts from "../../drizzle/spool/0002_archive_and_counts.sql" w
 import unreported from "../../drizzle/spool/0003_unreported.sql" with { type: "text" };
 import bodySum from "../../drizzle/spool/0004_body_sum.sql" with { type: "text" };
 import awaitsServer from "../../drizzle/spool/0005_awaits_server.sql" with { type: "text" };
+import share from "../../drizzle/spool/0006_share.sql" with { type: "text" };
 import type { Migration } from "./migration.ts";
 
 /** Every step from an empty file to the present schema of spool.db. */
@@ -13,4 +14,5 @@ export const spoolMigrations: readonly Migration[] = [
   { name: "0003_unreported", sql: unreported },
   { name: "0004_body_sum", sql: bodySum },
   { name: "0005_awaits_server", sql: awaitsServer },
+  { name: "0006_share", sql: share },
 ];

@@ -37,6 +37,7 @@ const entryColumns = {
   expiresAt: recipient.expiresAt,
   lastOutcome: recipient.lastOutcome,
   awaitsServer: recipient.awaitsServer,
+  share: recipient.share,
 } as const;
 const ofMessage = sql`"message"."seq" = "recipient"."message_seq"`;
 
@@ -49,9 +50,27 @@ function entriesWhere(where: ReturnType<typeof sql>) {
     .$dynamic();
 }
 
+const waitsFor = sql`"recipient"."state" = 'queued' and "recipient"."destination_key" = ${p("key")}`;
 const dueEntries = prepare<{ key: string; limit: number; maxSize: number }>(
   entriesWhere(
     sql`"recipient"."state" = 'queued' and "recipient"."destination_key" = ${p("key")} and "message"."size" <= ${p("maxSize")}`,
+  )
+    .orderBy(sql`"recipient"."next_attempt_at"`)
+    .limit(sql.placeholder("limit")),
+);
+/** One step of the index for each of them, however much of one there is. */
+const sharesAfter = prepare<{ key: string; after: string; limit: number }>(
+  sqlBuilder.select({ share: sql`"share"` }).from(
+    sql`(with recursive "one" ("share") as (
+        select min("share") from "recipient" where ${waitsFor} and "share" > ${p("after")}
+        union all
+        select (select min("share") from "recipient" where ${waitsFor} and "share" > "one"."share") from "one" where "one"."share" is not null
+      ) select "share" from "one" where "share" is not null limit ${p("limit")})`,
+  ),
+);
+const dueOfShare = prepare<{ key: string; share: string; limit: number; maxSize: number }>(
+  entriesWhere(
+    sql`"recipient"."state" = 'queued' and "recipient"."destination_key" = ${p("key")} and "recipient"."share" = ${p("share")} and "message"."size" <= ${p("maxSize")}`,
   )
     .orderBy(sql`"recipient"."next_attempt_at"`)
     .limit(sql.placeholder("limit")),
@@ -175,6 +194,13 @@ const releasedItem = prepare<{ id: string }>(
 export interface SpoolReader {
   /** Waiting recipients of a destination, the earliest due first, also those that are not due yet; with `maxSize` of smaller messages only. */
   waiting(destinationKey: string, limit: number, maxSize?: number | null): Promise<readonly SpooledEntry[]>;
+  /** For whom mail waits there, in order, those behind `after`. */
+  waitingShares(destinationKey: string, after: string, limit: number): Promise<readonly string[]>;
+  /** As `waiting`, of one of those. */
+  waitingOf(
+    destinationKey: string,
+    options: { readonly share: string; readonly limit: number; readonly maxSize: number | null },
+  ): Promise<readonly SpooledEntry[]>;
   /** Waiting recipients whose delay notice or end of time is due. */
   pastDeadline(until: number, limit: number): Promise<readonly SpooledEntry[]>;
   /** Recipients that are to be filed in the quarantine, of messages after `afterSeq`. */
@@ -216,6 +242,11 @@ export function spoolReader(database: DatabaseReader): SpoolReader {
   return {
     waiting: (key, limit, maxSize = null) =>
       entries(dueEntries({ key, limit, maxSize: maxSize ?? Number.MAX_SAFE_INTEGER })),
+    async waitingShares(key, after, limit) {
+      return (await database.query(sharesAfter({ key, after, limit }))).map((row) => text(row[0]));
+    },
+    waitingOf: (key, { share, limit, maxSize }) =>
+      entries(dueOfShare({ key, share, limit, maxSize: maxSize ?? Number.MAX_SAFE_INTEGER })),
     pastDeadline: (until, limit) => entries(deadlineEntries({ until, limit })),
     toQuarantine: (after, limit) => entries(quarantineEntries({ after, limit })),
     async toArchive(after, limit) {
@@ -231,7 +262,7 @@ export function spoolReader(database: DatabaseReader): SpoolReader {
     },
     async interrupted() {
       const rows = await database.query(interrupted);
-      return rows.map((row) => ({ entry: entryOf(row), taken: takenOf(row[16]) }));
+      return rows.map((row) => ({ entry: entryOf(row), taken: takenOf(row[17]) }));
     },
     async unreachable() {
       const rows = await database.query(unreachableDestinations);
@@ -343,6 +374,7 @@ function entryOf(row: SqlRow): SpooledEntry {
       expiresAt: Number(row[13]),
       lastOutcome: typeof lastOutcome === "string" ? JSON.parse(lastOutcome) : null,
       ...(Number(row[15]) === 1 ? { awaitsServer: true } : {}),
+      ...(row[16] === "" ? {} : { share: text(row[16]) }),
     },
   };
 }

@@ -41,6 +41,8 @@ export const recipient = sqliteTable(
     lastOutcome: text("last_outcome"),
     /** 1: it waits for its server (`SpooledRecipient.awaitsServer`). */
     awaitsServer: integer("awaits_server").notNull().default(0),
+    /** For whom it counts where places are shared; empty: nobody in particular. */
+    share: text("share").notNull().default(""),
   },
   (table) => [primaryKey({ columns: [table.messageSeq, table.n] })],
 );

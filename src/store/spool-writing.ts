@@ -58,6 +58,7 @@ const insertRecipientRow = prepare<{
   attemptStartedAt: number | null;
   lastOutcome: string | null;
   awaitsServer: number;
+  share: string;
 }>(
   sqlBuilder.insert(recipient).values({
     messageSeq: p("messageSeq"),
@@ -73,6 +74,7 @@ const insertRecipientRow = prepare<{
     attemptStartedAt: p("attemptStartedAt"),
     lastOutcome: p("lastOutcome"),
     awaitsServer: p("awaitsServer"),
+    share: p("share"),
   }),
 );
 const insertOutboxRow = prepare<{ seq: number; payload: string }>(
@@ -262,6 +264,7 @@ export function insertRecipient(
     attemptStartedAt,
     lastOutcome: entry.lastOutcome === null ? null : JSON.stringify(entry.lastOutcome),
     awaitsServer: entry.awaitsServer === true ? 1 : 0,
+    share: entry.share ?? "",
   });
 }
 

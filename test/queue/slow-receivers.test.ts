@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { MAX_BODY_IN_MEMORY } from "../../src/message/body.ts";
 import { createBodyBudget } from "../../src/queue/body-budget.ts";
-import { newLane, nextReady } from "../../src/queue/lane.ts";
+import { newLane, nextReady, pushReady, takeReady } from "../../src/queue/lane.ts";
 import type { RunningQueue } from "../../src/queue/run-queue.ts";
 import { groupWork } from "../../src/queue/work.ts";
 import { Bench, DAY, defers, HOUR, isDown, mail, takes } from "./queue-kit.ts";
@@ -68,11 +68,11 @@ test("of a destination's places large bodies take half, and small mail passes by
       ],
       null,
     );
-  lane.ready.push(...sized(50_000_000), ...sized(50_000_000), ...sized(1000));
+  for (const size of [50_000_000, 50_000_000, 1000]) for (const work of sized(size)) pushReady(lane, work);
   expect(nextReady(lane, 20)).toBe(0);
   lane.activeLarge = 10;
   expect(nextReady(lane, 20)).toBe(2);
-  lane.ready.length = 2;
+  takeReady(lane, 2);
   expect(nextReady(lane, 20)).toBe(-1);
   // A single place serves large mail too.
   lane.activeLarge = 0;

@@ -138,6 +138,16 @@ test("claims, deadlines and settlements walk indexes, never the whole queue", as
   expect(due).toContain("recipient_due");
   expect(due).not.toContain("SCAN");
   expect(due).not.toContain("TEMP B-TREE");
+  for (const share of [
+    await plans((spy) => spoolReader(spy).waitingShares("mx:example.org", "", 10)),
+    await plans((spy) =>
+      spoolReader(spy).waitingOf("mx:example.org", { share: "192.0.2.0/24", limit: 10, maxSize: null }),
+    ),
+  ]) {
+    expect(share).toContain("recipient_share");
+    expect(share).not.toMatch(/SCAN (recipient|message)/);
+    expect(share).not.toContain("TEMP B-TREE");
+  }
   const deadline = await plans((spy) => spoolReader(spy).pastDeadline(1, 10));
   expect(deadline).toContain("recipient_deadline");
   expect(deadline).not.toContain("TEMP B-TREE");
