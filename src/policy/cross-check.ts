@@ -11,6 +11,7 @@ import { type DocumentPaths, FoundProblems } from "./found-problems.ts";
 import { itemKey } from "./policy-document.ts";
 import type { ListenerSettings, Policy, SenderSettings } from "./schema.ts";
 import type { PolicyProblem, PolicySection } from "./settings.ts";
+import { checkSmall } from "./small-values.ts";
 
 export interface CrossCheck {
   readonly problems: readonly PolicyProblem[];
@@ -311,5 +312,6 @@ export function crossCheck(policy: Policy, paths: DocumentPaths): CrossCheck {
   checkNames(policy, findings);
   warnOfDomains(policy, findings);
   warnOfSmarthost(policy, findings);
+  checkSmall(policy, findings);
   return { problems: findings.problems, warnings: findings.warnings };
 }

@@ -8,8 +8,11 @@ import {
   withoutSecrets,
 } from "./policy-document.ts";
 import type { PolicyChange } from "./settings.ts";
+import { amountsInWords } from "./small-values.ts";
 
 const MAX_VALUE = 160;
+/** `500 MB`, `0 (switched off: …)`: read well without quotes. */
+const AMOUNT = /^\d+(?: [KMGT]B|s)?(?: \(switched off: [a-z ']+\))?$/;
 const MAX_LINES = 40;
 const MAX_ENTRIES = 8;
 
@@ -26,7 +29,7 @@ function secretLabel(path: string): string {
 function showValue(value: unknown): string {
   if (value === undefined || value === null) return "none";
   const text =
-    typeof value === "string" && /^[\w.@:/*+[\]-]+$/.test(value)
+    typeof value === "string" && (/^[\w.@:/*+[\]-]+$/.test(value) || AMOUNT.test(value))
       ? value
       : (JSON.stringify(value) ?? String(value));
   return text.length > MAX_VALUE ? `${text.slice(0, MAX_VALUE)}…` : text;
@@ -107,12 +110,13 @@ function change(before: PolicyItem | undefined, after: PolicyItem | undefined): 
   const item = after ?? before;
   if (item === undefined || Bun.deepEquals(before, after, true)) return null;
   const kind = before === undefined ? "add" : after === undefined ? "remove" : "change";
+  const worded = (one: PolicyItem | undefined) => amountsInWords(item.section, one?.value);
   const lines =
     kind === "add"
-      ? fieldLines(withoutSecrets(after?.value), "")
+      ? fieldLines(withoutSecrets(worded(after)), "")
       : kind === "remove"
         ? ["removed"]
-        : differences(before?.value, after?.value, "");
+        : differences(worded(before), worded(after), "");
   return {
     section: item.section,
     key: item.key,

@@ -56,7 +56,7 @@ const generated = fc.record(
     }),
     settings: fc.record(
       {
-        min_free: fc.constantFrom(null, "none", 0, 1000, "128 MB", "1.5 GB"),
+        min_free: fc.constantFrom(null, "none", 0, 2_000_000, "128 MB", "1.5 GB"),
         postmaster: fc.constantFrom(null, "none", "pm@a.test"),
         console_url: fc.constantFrom(null, "none", "https://gate.test:8443"),
         domain_age: fc.constantFrom({}, { rdap: "none" }, { rdap: "https://rdap.test/", feed: "/x" }),

@@ -99,7 +99,7 @@ function groups(c: ConsoleContext): readonly FieldGroup[] {
           kind: "duration",
           name: "recipients.cache",
           label: "Remember answers for",
-          help: "Like 30s, 10m, 4h or 5d.",
+          help: "Like 30s, 10m, 4h or 5d. 0s: switched off, each is asked for anew.",
         },
         {
           kind: "choice",

@@ -174,14 +174,14 @@ const GROUPS: readonly FieldGroup[] = [
         kind: "number",
         name: "min_data_rate",
         label: "Slowest message, octets a second",
-        help: "A message that comes more slowly than this for half a minute is cut off. 0: it may take its time.",
+        help: "A message that comes more slowly than this for half a minute is cut off. 0: switched off, it may take its time.",
       },
       {
         kind: "number",
         name: "greeting_delay",
         label: "Greeting delay",
         unit: "ms",
-        help: "Shows clients that talk before they are greeted.",
+        help: "Shows clients that talk before they are greeted. 0: switched off.",
       },
       {
         kind: "lines",

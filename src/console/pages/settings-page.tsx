@@ -115,7 +115,7 @@ const DELIVERY: ObjectPage = {
           kind: "duration",
           name: "cut_through_wait",
           label: "Let senders wait for a mail server's own answer",
-          help: "At most so long, like 8s; then the message is kept and delivered later. 0s: never. Each domain can switch it off.",
+          help: "At most so long, like 8s; then the message is kept and delivered later. 0s: switched off, no sender waits. Each domain can switch it off.",
         },
         {
           kind: "lines",
@@ -188,7 +188,7 @@ const GENERAL: ObjectPage = {
           label: "Refuse mail when less is free",
           placeholder: "128 MB",
           optional: true,
-          help: "Like 500 MB or 2 GB, on the disk of the data directory. Empty: 128 MB, or a tenth of a smaller disk.",
+          help: "Like 500 MB or 2 GB, on the disk of the data directory. Empty: 128 MB, or a tenth of a smaller disk. 0: switched off, mail is taken until the disk is full.",
         },
       ],
     },
