@@ -8,24 +8,26 @@ const DOT = 0x2e;
 const LF = 0x0a;
 const CR = 0x0d;
 const LF_DOT = Buffer.from("\n.");
-const ONE_DOT = Buffer.from(".");
 const END = Buffer.from(".\r\n");
 const CRLF_END = Buffer.from("\r\n.\r\n");
 
 /** Doubles the dots at line starts. `lineStart`: the piece begins a line. Without any it is returned as it is. */
 function stuffDots(piece: Buffer, options: { readonly lineStart: boolean }): Buffer {
-  let found = piece.indexOf(LF_DOT);
   const first = options.lineStart && piece[0] === DOT;
-  if (found === -1 && !first) return piece;
-  const parts: Buffer[] = first ? [ONE_DOT] : [];
-  let from = 0;
-  while (found !== -1) {
-    parts.push(piece.subarray(from, found + 1), ONE_DOT);
-    from = found + 1;
-    found = piece.indexOf(LF_DOT, from);
+  const start = first ? 0 : piece.indexOf(LF_DOT);
+  if (start === -1) return piece;
+  // Octet by octet from there on: a piece may be full of dots, and a buffer for what lies between two of them costs a hundred times more.
+  const stuffed = Buffer.allocUnsafe(piece.length + Math.ceil((piece.length - start) / 2) + 1);
+  piece.copy(stuffed, 0, 0, start);
+  let filled = start;
+  let before = first ? LF : 0;
+  for (let at = start; at < piece.length; at++) {
+    const octet = piece[at] ?? 0;
+    if (octet === DOT && before === LF) stuffed[filled++] = DOT;
+    stuffed[filled++] = octet;
+    before = octet;
   }
-  parts.push(piece.subarray(from));
-  return Buffer.concat(parts);
+  return stuffed.subarray(0, filled);
 }
 
 /** The end mark for a message: with a CRLF before it when the last line has none. */

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { endMark, wirePiece } from "../../src/delivery/dot-stuffing.ts";
 import { xtext } from "../../src/delivery/envelope-commands.ts";
 import { cleanText, parseReply } from "../../src/delivery/remote-reply.ts";
+import { processorMs } from "../message/processor-time.ts";
 
 /** What a server makes of the bytes: RFC 5321 §4.5.2 from its side. */
 function received(wire: string): string {
@@ -30,6 +31,20 @@ test("any message in pieces of any size arrives as it was", () => {
     { numRuns: 1000 },
   );
 });
+
+test.each([".\r\n", "..\r\n", "\n.", "\r\n.", "\n.\n"])(
+  "a message of %j costs no more than others",
+  (unit) => {
+    const message = Buffer.from(unit.repeat(5_000_000 / unit.length));
+    const dots = message.toString("latin1").split("\n.").length - (unit.startsWith(".") ? 0 : 1);
+    const started = processorMs();
+    let sent = 0;
+    for (let at = 0; at < message.length; at += 65_536) sent += wirePiece(message, at, 65_536).length;
+    // Three times as much where each dot has a buffer of its own.
+    expect(processorMs() - started).toBeLessThan(150);
+    expect(sent).toBe(message.length + dots + endMark(message).length);
+  },
+);
 
 test("the end mark", () => {
   expect(endMark(Buffer.from("a\r\n")).toString()).toBe(".\r\n");
