@@ -90,7 +90,7 @@ export function createControlHandlers(parts: ControlParts): ControlHandlers {
     "quarantine-list": (filter) => quarantine.list(filter),
     "quarantine-release": async ({ id, malware = false }) => {
       const item = await quarantine.get(id);
-      const stop = item?.state === "kept" ? releaseStop(settings.current(), item) : null;
+      const stop = item?.state === "kept" ? await releaseStop(settings.current(), item, quarantine) : null;
       if (stop !== null) return { refused: stop };
       const record = item === null ? null : ((await messageLog.get(item.messageId))?.record ?? null);
       const found = item?.state === "kept" ? malwareIn(record, item.rule) : null;

@@ -1,12 +1,16 @@
 // Who may release a quarantined message, and what must be asked before: malware, and mail of one tenant for another.
 import { sendsNothing } from "../policy/sends-nothing.ts";
 import type { PolicySnapshot } from "../policy/snapshot.ts";
+import { whoSent } from "../queue/claim-work.ts";
+import { writtenBy } from "../queue/new-mail.ts";
+import { isUntold, namedWriters } from "../queue/with-writers.ts";
 import { factsNamed } from "../rules/evaluate.ts";
 import { parseExpression } from "../rules/expression.ts";
 import { knownFact } from "../rules/known-facts.ts";
 import { SHIPPED_RULES, shippedRule } from "../rules/shipped-rules.ts";
 import type { MessageRecord } from "../store/log-record.ts";
 import type { QuarantineItem } from "../store/quarantine-item.ts";
+import type { Quarantine } from "../vault/quarantine.ts";
 import type { ConsoleContext } from "./console-env.ts";
 import { domainPart, inScope, ownDomains } from "./domain-scope.ts";
 
@@ -42,17 +46,22 @@ export function malwareIn(record: Pick<MessageRecord, "findings"> | null, rule: 
 }
 
 /** Why nobody may release it now: its domain sends nothing. null: it may go. */
-export function releaseStop(
+export async function releaseStop(
   now: PolicySnapshot,
-  { direction, sender, reversePath }: Pick<QuarantineItem, "direction" | "sender" | "reversePath">,
-): string | null {
-  const stop = direction === "inbound" || sender === "" ? null : sendsNothing(now, { sender, reversePath });
+  item: QuarantineItem,
+  quarantine: Pick<Quarantine, "body">,
+): Promise<string | null> {
+  const body = isUntold(item) ? await quarantine.body(item.id) : null;
+  const { reversePath } = item;
+  const named = body === null ? {} : { named: namedWriters(body) };
+  const behind = whoSent(item, { reversePath, ...writtenBy(item), ...named });
+  const stop = behind === undefined ? null : sendsNothing(now, behind);
   return stop === null ? null : `${stop.words}.`;
 }
 
 /** May whoever asks release it, and what must be asked before? */
 export async function releaseQuestion(c: ConsoleContext, item: QuarantineItem): Promise<ReleaseQuestion> {
-  const { messageLog, settings } = c.get("services");
+  const { messageLog, settings, quarantine } = c.get("services");
   const scope = ownDomains(c);
   const { policy } = settings.current();
   const domain = domainPart(item.recipient);
@@ -62,7 +71,7 @@ export async function releaseQuestion(c: ConsoleContext, item: QuarantineItem): 
       kind: "refused",
       words: `It is for ${domain}, another domain of this gateway: its own administrators release it, or an administrator of the gateway.`,
     };
-  const stop = releaseStop(settings.current(), item);
+  const stop = await releaseStop(settings.current(), item, quarantine);
   if (stop !== null) return { kind: "refused", words: stop };
   const found = malwareIn((await messageLog.get(item.messageId))?.record ?? null, item.rule);
   if (found === null) return { kind: "free" };

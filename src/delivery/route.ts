@@ -29,7 +29,13 @@ export type Destination = (
       /** Why mail waits here, although it has a way; left out: it is on its way. */
       readonly held?: string;
     }
-  | { readonly kind: "mx"; readonly key: string; readonly domain: string }
+  | {
+      readonly kind: "mx";
+      readonly key: string;
+      readonly domain: string;
+      /** A domain of this gateway for which no server is set: what leads nowhere or back here waits, until one is. */
+      readonly ours?: true;
+    }
   | {
       readonly kind: "smarthost";
       readonly key: string;
@@ -39,19 +45,26 @@ export type Destination = (
 ) & { readonly overTls?: true };
 
 /**
- * Where mail for an address goes now; routes may have changed since it was accepted. "for us": it was taken in for a domain of ours, and
- * waits while that is none.
+ * How mail was taken. "for us": in for a domain of ours, it waits while that is none. "from outside": by a stranger's wish, maybe sent on to
+ * another address by a rule; never to a domain of ours by the way mail to the world takes. "to pass on": of our own people.
  */
-export type DestinationFor = (
-  address: string,
-  taken: "for us" | "to pass on",
-  behind?: WhoSent,
-) => Destination;
+export type WayTaken = "for us" | "from outside" | "to pass on";
 
-/** Who of ours is behind a message: the key of the outgoing sender, and the envelope sender ("": none). */
-export interface WhoSent {
+/** Where mail for an address goes now; routes may have changed since it was accepted. */
+export type DestinationFor = (address: string, taken: WayTaken, behind?: WhoSent) => Destination;
+
+/** Who of ours is behind a message: the key of the outgoing sender ("": none), and the envelope sender ("": none). */
+export interface WhoSent extends WrittenBy {
   readonly sender: string;
   readonly reversePath: string;
+}
+
+/** For which domains a message was written, whoever handed it in: what the dialogue asked about when it was taken. */
+export interface WrittenBy {
+  /** Domains of this gateway, or below one, in envelope and header. Left out: it came from outside, or an older version took it. */
+  readonly writtenFor?: readonly string[];
+  /** Of what an older version took: all domains its header names as writers, whosesoever they are. Left out: not looked up. */
+  readonly named?: readonly string[];
 }
 
 /**
@@ -60,6 +73,12 @@ export interface WhoSent {
  */
 export function waitingPlace(domain: string): Destination {
   return { kind: "routes", key: `routes:${domain}`, routes: [] };
+}
+
+/** Where mail waits that came in for a domain which has no server set. */
+export function unroutedPlace(domain: string): Destination {
+  const held = `Mail for ${domain} waits here: no mail server is set for the domain; add a route to it`;
+  return { kind: "routes", key: `routes:${domain}`, routes: [], held };
 }
 
 /** Where mail waits whose sending domain sends nothing at present. Back on, it goes the way it would have gone. */

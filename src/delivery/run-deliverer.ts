@@ -210,12 +210,16 @@ async function waysTo(parts: Parts, host: Host): Promise<readonly Way[] | NoHost
 function settleRest(progress: Progress, noHosts: readonly NoHosts[]): void {
   const joined = joinTroubles(progress.troubles);
   // A server that could not be reached now may be there later: only if none could be tried at all is a failure final.
-  const final = joined === null && noHosts.every((reason) => reason.result === "failed");
+  const { destination } = progress.attempt;
+  const ours = destination.kind === "mx" && destination.ours === true;
+  const final = !ours && joined === null && noHosts.every((reason) => reason.result === "failed");
   const reason = noHosts.find((one) => one.result === "deferred") ?? noHosts[0];
   const trouble: Trouble = joined ?? {
     code: null,
     enhanced: reason?.enhanced ?? null,
-    words: reason?.words ?? "No server was tried: the attempt's time is over",
+    words: ours
+      ? `${reason?.words ?? "No server was tried"}. No mail server is set for ${destination.domain}: add a route to it`
+      : (reason?.words ?? "No server was tried: the attempt's time is over"),
     server: null,
     tls: null,
   };

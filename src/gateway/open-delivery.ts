@@ -1,7 +1,7 @@
 // How mail leaves: the resolver, one attempt, the queue; what is kept beside it: quarantine and archive.
 
 import { createRestingLinks, type RestingLinks } from "../delivery/resting-links.ts";
-import { type Destination, heldPlace, waitingPlace } from "../delivery/route.ts";
+import { type Destination, heldPlace, type WayTaken, waitingPlace } from "../delivery/route.ts";
 import { createDeliverer } from "../delivery/run-deliverer.ts";
 import { createServerLimits, type ServerLimits } from "../delivery/server-limits.ts";
 import type { Dkim } from "../dkim/dkim.ts";
@@ -9,6 +9,7 @@ import { createDkim } from "../dkim/run-dkim.ts";
 import type { Resolver } from "../dns/resolver.ts";
 import { createResolver } from "../dns/stub-resolver.ts";
 import { domainOf, type MailAddress } from "../message/address.ts";
+import { headOf } from "../message/body.ts";
 import { durationMs } from "../policy/duration.ts";
 import { releaseTerms } from "../policy/release-terms.ts";
 import { sendsNothing } from "../policy/sends-nothing.ts";
@@ -17,6 +18,7 @@ import { signOwn } from "../policy/sign-as.ts";
 import type { PolicySnapshot } from "../policy/snapshot.ts";
 import { createQueue, type RunningQueue } from "../queue/run-queue.ts";
 import { createStorageWatch, type StorageWatch } from "../queue/watch-storage.ts";
+import { isUntold, namedWriters } from "../queue/with-writers.ts";
 import { logEventStatements } from "../store/apply-log-events.ts";
 import { unseenUndeliverable } from "../store/quarantine-undeliverable.ts";
 import { startHousekeeping } from "../vault/housekeeping.ts";
@@ -160,9 +162,11 @@ export async function openDelivery(
 }
 
 /** What was taken in for a domain of ours is never passed on elsewhere because the domain is none any more. */
-function wayFor(now: PolicySnapshot, address: MailAddress, taken: "for us" | "to pass on"): Destination {
+function wayFor(now: PolicySnapshot, address: MailAddress, taken: WayTaken): Destination {
   const domain = domainOf(address);
-  return taken === "for us" && now.domain(domain) === null ? waitingPlace(domain) : now.destination(address);
+  return taken === "for us" && now.domain(domain) === null
+    ? waitingPlace(domain)
+    : now.destination(address, taken);
 }
 
 async function openQuarantine(
@@ -186,7 +190,8 @@ async function openQuarantine(
     onChange: () => watch.look(),
     release: async (item, body) => {
       const terms = releaseTerms(settings.current(), { ...item, message: body });
-      await queue.acceptReleased({ ...item, ...terms }, body);
+      const named = isUntold(item) ? { named: namedWriters(headOf(body)) } : {};
+      await queue.acceptReleased({ ...item, ...terms, ...named }, body);
     },
   });
   try {

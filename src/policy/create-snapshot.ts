@@ -1,5 +1,5 @@
 // Builds the policy snapshot: everything a session asks, indexed once per change of settings. Pure; asking costs microseconds.
-import type { Destination } from "../delivery/route.ts";
+import { type Destination, unroutedPlace, type WayTaken, waitingPlace } from "../delivery/route.ts";
 import { addressKey, type Domain, domainOf } from "../message/address.ts";
 import { decide, type RuleSubject } from "../rules/decide.ts";
 import { networkIndex } from "./network-index.ts";
@@ -24,17 +24,24 @@ function smarthostDestination(smarthost: NonNullable<DeliverySettings["smarthost
   };
 }
 
-function destinations(
-  policy: Policy,
-  domains: ReadonlyMap<string, DomainSettings>,
-): (domain: Domain) => Destination {
-  const routed = new Map<string, Destination>();
-  for (const { name, routes } of domains.values()) {
-    if (routes.length > 0) routed.set(name, { kind: "routes", key: `routes:${name}`, routes });
-  }
+function destinations(policy: Policy): (domain: Domain, taken: WayTaken) => Destination {
   const { smarthost } = policy.delivery;
   const upstream = smarthost === null ? null : smarthostDestination(smarthost);
-  return (domain) => routed.get(domain) ?? upstream ?? { kind: "mx", key: `mx:${domain}`, domain };
+  const fixed = new Map<string, Destination>();
+  const unrouted = new Map<string, Destination>();
+  for (const { name, routes, enabled } of policy.domain) {
+    if (!enabled) fixed.set(name, waitingPlace(name));
+    else if (routes.length > 0) fixed.set(name, { kind: "routes", key: `routes:${name}`, routes });
+    else
+      unrouted.set(
+        name,
+        upstream === null ? { kind: "mx", key: `mx:${name}`, domain: name, ours: true } : unroutedPlace(name),
+      );
+  }
+  return (domain, taken) =>
+    fixed.get(domain) ??
+    (taken === "to pass on" ? undefined : unrouted.get(domain)) ??
+    upstream ?? { kind: "mx", key: `mx:${domain}`, domain };
 }
 
 /** The sender a subject's mail comes from, as rules see it: after re-authentication. */
@@ -87,7 +94,9 @@ export function createSnapshot(policy: Policy, version: number): PolicySnapshot 
   );
   const senders = indexSenders(policy, domains);
   const local = networkIndex(policy.networks.trusted.map((network) => [network, network] as const));
+  const off = new Set<string>(policy.domain.filter(({ enabled }) => !enabled).map(({ name }) => name));
   const facts: RelayFacts = {
+    isOff: (name) => off.has(name),
     domain: (name) => domains.get(name) ?? null,
     byLogin: senders.byLogin,
     byIp: senders.byIp,
@@ -98,13 +107,14 @@ export function createSnapshot(policy: Policy, version: number): PolicySnapshot 
   const parties = outgoingParties(policy, { facts, senders });
   const subjectOf = ruleSubjects(domains, senders);
   const setOf = ruleSets(policy, sendersOf(senders));
-  const destinationOf = destinations(policy, domains);
+  const destinationOf = destinations(policy);
 
   return {
     policy,
     version,
     listener: (name) => listeners.get(name) ?? null,
     domain: facts.domain,
+    ownerOf: parties.owner,
     userSender: (login) => senders.byLogin(login)?.sender ?? null,
     ipSender: (ip) => senders.byIp(ip)?.sender ?? null,
     trustedNetwork: (ip) =>
@@ -121,7 +131,7 @@ export function createSnapshot(policy: Policy, version: number): PolicySnapshot 
       refuseHeaderFrom(facts, listener, client, writers.from) ??
       parties.refuseWriters(listener, client, writers),
     refuseDomainOf: parties.refuseDomainOf,
-    destination: (recipient) => destinationOf(domainOf(recipient)),
+    destination: (recipient, taken = "to pass on") => destinationOf(domainOf(recipient), taken),
     wantedFacts: (subjects) => {
       const sets = subjects.map((subject) => [setOf(subjectOf(subject)), subject.recipient] as const);
       const first = sets[0]?.[0];

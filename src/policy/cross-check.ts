@@ -265,7 +265,7 @@ function warnOfDomains(policy: Policy, findings: FoundProblems): void {
   for (const domain of policy.domain) {
     if (domain.enabled && domain.routes.length === 0) {
       findings.warnings.push(
-        `domain ${domain.name}: has no routes, so its mail goes ${policy.delivery.smarthost === null ? "by MX, which may lead back here" : "to the smart host"}`,
+        `domain ${domain.name}: has no routes, so ${policy.delivery.smarthost === null ? "its mail goes by MX, and waits here where that leads back to this gateway" : "mail that comes in for it waits here; what your own people write to it goes to the smart host"}`,
       );
     }
     if (domain.recipients.verify === "ldap") {

@@ -25,6 +25,7 @@ import {
 import type { OutgoingParty, PolicySnapshot, Writers } from "./snapshot.ts";
 
 export interface OutgoingParties extends Pick<PolicySnapshot, "writerOf" | "isForward"> {
+  readonly owner: OwnerOf;
   readonly of: PolicySnapshot["outgoingParty"];
   readonly byKey: PolicySnapshot["partyOfKey"];
   /** What servers without a login may not write at MAIL, and in the header. null: go on. */
@@ -97,6 +98,7 @@ export function outgoingParties(
   };
 
   return {
+    owner,
     of,
     byKey(key) {
       const sender = senders.party(key);

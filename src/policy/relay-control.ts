@@ -8,6 +8,8 @@ import type { Standing } from "./sender-index.ts";
 /** What relay control asks of the policy. */
 export interface RelayFacts {
   domain(name: Domain): DomainSettings | null;
+  /** Is it a domain here that is switched off? */
+  isOff(name: Domain): boolean;
   /** Who logs in by that name. */
   byLogin(login: string): Standing | null;
   /** The IP sender of that address. */
@@ -19,6 +21,9 @@ export interface RelayFacts {
   /** A trusted network proper, without IP senders. */
   localNetwork(ip: string): string | null;
 }
+
+/** Characters of a name in a reply: a line has at most 512 octets (RFC 5321 §4.5.3.1.5). */
+const MAX_SHOWN = 150;
 
 export type RelayAnswer =
   | { readonly granted: true; readonly grant: Grant; readonly direction: Direction }
@@ -98,6 +103,16 @@ export function mayRelay(
     return denied(client, `"${recipient}" asks our server to send the mail on`);
   }
   const grant = standingGrant(facts, listener, client);
+  if (grant !== null && facts.isOff(name))
+    return {
+      granted: false,
+      reply: reply(
+        550,
+        "1.2",
+        `Mail for ${name.slice(0, MAX_SHOWN)} is not taken, the domain is switched off; ask the administrator`,
+        `the domain ${name} is switched off`,
+      ),
+    };
   if (grant !== null) return { granted: true, grant, direction: ours === null ? "outbound" : "internal" };
   if (ours !== null && listener.auth !== "required") {
     return { granted: true, grant: { by: "relay-domain", domain: ours.name }, direction: "inbound" };

@@ -1,7 +1,8 @@
 // Mail that was taken before its domain was barred, switched off or removed, and would leave by another door: the queue, the quarantine.
 // "Off" means no sending (O12). No I/O.
 import type { WhoSent } from "../delivery/route.ts";
-import { domainOf, parseAddress, parseDomain } from "../message/address.ts";
+import { domainOf, type MailAddress, parseAddress, parseDomain } from "../message/address.ts";
+import { refuseOwnDomain } from "./refuse-server.ts";
 import type { PolicySnapshot } from "./snapshot.ts";
 
 export interface SendingStop {
@@ -18,26 +19,43 @@ function domainInKey(key: string): string | null {
   return parsed.ok ? parsed.value : null;
 }
 
-/** Is it a domain of this gateway, on or off, or below one? */
-function isHere({ policy }: PolicySnapshot, domain: string): boolean {
-  return policy.domain.some(({ name }) => domain === name || domain.endsWith(`.${name}`));
+/** Which domains of this gateway, or names below one, the addresses are of: kept with a message, for the doors it leaves by later. */
+export function domainsHere(now: PolicySnapshot, addresses: readonly MailAddress[]): readonly string[] {
+  const domains = new Set(addresses.map(domainOf));
+  return [...domains].filter((domain) => now.ownerOf(domain) !== null);
 }
 
-/** The domain that keeps the mail from leaving now, or null. */
-export function sendsNothing(now: PolicySnapshot, { sender, reversePath }: WhoSent): SendingStop | null {
+function isHere(now: PolicySnapshot, domain: string): boolean {
+  const parsed = parseDomain(domain);
+  return parsed.ok && now.ownerOf(parsed.value) !== null;
+}
+
+function isStopped(now: PolicySnapshot, domain: string): boolean {
+  const parsed = parseDomain(domain);
+  const owner = parsed.ok ? now.ownerOf(parsed.value) : null;
+  return owner !== null && refuseOwnDomain(owner, "") !== null;
+}
+
+/**
+ * The domain that keeps the mail from leaving now, or null. Asked of every domain the dialogue asked about: the sender's own, those of
+ * envelope and header.
+ */
+export function sendsNothing(
+  now: PolicySnapshot,
+  { sender, reversePath, writtenFor = [], named = [] }: WhoSent,
+): SendingStop | null {
   const path = parseAddress(reversePath);
   const ofPath = path.ok ? domainOf(path.value) : null;
   const ofKey = domainInKey(sender);
   const party = now.partyOfKey(sender);
-  for (const domain of new Set([ofKey, party?.sender.domain ?? null, ofPath])) {
-    const postmaster = domain === null ? null : parseAddress(`postmaster@${domain}`);
-    if (domain === null || postmaster === null || !postmaster.ok) continue;
-    if (now.refuseDomainOf(postmaster.value, "") !== null)
+  const all = new Set([ofKey, party?.sender.domain ?? null, ofPath, ...writtenFor, ...named]);
+  for (const domain of all)
+    if (domain !== null && isStopped(now, domain))
       return stopOf(domain, "barred from sending or switched off");
-  }
-  const gone =
+  const keyIsGone =
     ofKey !== null && party === null && !isHere(now, ofKey) && (ofPath === null || !isHere(now, ofPath));
-  return gone ? stopOf(ofKey, "no domain of this gateway any more") : null;
+  const gone = keyIsGone ? ofKey : writtenFor.find((domain) => !isHere(now, domain));
+  return gone === undefined ? null : stopOf(gone, "no domain of this gateway any more");
 }
 
 function stopOf(domain: string, state: string): SendingStop {

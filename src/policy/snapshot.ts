@@ -1,6 +1,6 @@
 // The policy snapshot: an immutable view of all settings, indexed for the questions of a session. Rebuilt and swapped whole.
 
-import type { Destination } from "../delivery/route.ts";
+import type { Destination, WayTaken } from "../delivery/route.ts";
 import type { Domain, MailAddress } from "../message/address.ts";
 import type { Client, Direction, Grant } from "../message/envelope.ts";
 import type { Facts } from "../rules/fact.ts";
@@ -55,6 +55,8 @@ export interface PolicySnapshot {
   listener(name: string): ListenerSettings | null;
   /** The relay domain, or null when it is not ours (or switched off). */
   domain(name: Domain): DomainSettings | null;
+  /** The domain here that a name belongs to, itself or below it, also one that is switched off; null: it is nobody's here. */
+  ownerOf(name: Domain): DomainSettings | null;
   /** The outgoing sender who logs in by that name (case-insensitive): a user's address, a domain sender's bare domain. Or null. */
   userSender(login: string): SenderSettings | null;
   /** The IP sender or trusted network the address belongs to. */
@@ -87,8 +89,11 @@ export interface PolicySnapshot {
   refuseHeaderFrom(listener: ListenerSettings, client: Client, writers: Writers): Reply | null;
   /** Does mail of that address go out at all? Not when it is of a domain here that is barred or switched off. null: it may. */
   refuseDomainOf(address: MailAddress, cause: string): Reply | null;
-  /** Where mail for this address goes. */
-  destination(recipient: MailAddress): Destination;
+  /**
+   * Where mail for this address goes. What a stranger sends to a domain of ours that has no server never takes the smart host, which is
+   * for what our own people may send anywhere; what is for a domain that is switched off goes nowhere.
+   */
+  destination(recipient: MailAddress, taken?: WayTaken): Destination;
   /** The facts that rules in scope of these recipients name: only these need to be found out. */
   wantedFacts(subjects: readonly DecisionSubject[]): ReadonlySet<string>;
   /** `decide(facts, rules in scope)`: pure. */

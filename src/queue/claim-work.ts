@@ -1,16 +1,24 @@
 // Takes due mail of one destination from disk: marked "active" in one commit before any of it is dialled.
 
-import { type Destination, type DestinationFor, overTls, type WhoSent } from "../delivery/route.ts";
+import {
+  type Destination,
+  type DestinationFor,
+  overTls,
+  type WayTaken,
+  type WhoSent,
+  type WrittenBy,
+} from "../delivery/route.ts";
 import { MAX_BODY_IN_MEMORY } from "../message/body.ts";
 import type { Log } from "../observe/log.ts";
 import type { Statement } from "../store/database.ts";
 import type { Spool } from "../store/spool.ts";
-import type { EntryKey, Origin, SpooledEntry } from "../store/spool-entry.ts";
+import type { EntryKey, Origin, SpooledEntry, SpooledEnvelope } from "../store/spool-entry.ts";
 import { changeDestination, type SeizeFrom, seize } from "../store/spool-writing.ts";
 import { plausibleTime } from "./back-off.ts";
 import { type ClaimLimits, isLargeWork } from "./lane.ts";
 import type { QueueSettings } from "./queue-settings.ts";
 import { inTurns } from "./share-use.ts";
+import { withWriters } from "./with-writers.ts";
 import { groupWork, keysOf, MAX_RECIPIENTS_PER_ATTEMPT, type Work } from "./work.ts";
 
 const MAX_ROWS = MAX_RECIPIENTS_PER_ATTEMPT;
@@ -51,11 +59,12 @@ export async function claimWork(
       ? { rows: await spool.waiting(key, MAX_ROWS, maxSize), lookAfter: "" }
       : await behind(spool, most.look, { key, maxSize });
   const { retryMs } = settings();
-  const due = (most.look === null ? wholeMessages(rows, MAX_ROWS) : rows).filter(
+  const asStored = (most.look === null ? wholeMessages(rows, MAX_ROWS) : rows).filter(
     (entry) => plausibleTime(entry.recipient.nextAttemptAt, now, retryMs) <= now,
   );
   const moved = new Set<string>();
   const moving: Statement[] = [];
+  const due = await withWriters(asStored, { spool, log, found: moving });
   const here: SpooledEntry[] = [];
   for (const entry of due) {
     const destination = destinationNow(entry, { destinationFor, log });
@@ -83,17 +92,29 @@ export async function claimWork(
   };
 }
 
+/** Where it stands tells for whom it was taken; where it is held, which way it goes. */
+function takenFor(before: Destination, origin: Origin | undefined): WayTaken {
+  if (isHeld(before) ? origin?.direction !== "outbound" : before.kind === "routes") return "for us";
+  return origin?.direction === "inbound" ? "from outside" : "to pass on";
+}
+
 function isHeld(destination: Destination): boolean {
   return destination.kind === "routes" && destination.held !== undefined;
 }
 
-/** Who of ours sent it; undefined: it came from outside, or nobody knows. */
+/** Who of ours sent it, or for whom of ours it was written; undefined: it came from outside, or nobody knows. */
 export function whoSent(
   origin: Pick<Origin, "direction" | "sender"> | undefined,
-  reversePath: string,
+  { reversePath, writtenFor, named }: Pick<SpooledEnvelope, "reversePath" | keyof WrittenBy>,
 ): WhoSent | undefined {
-  if (origin === undefined || origin.direction === "inbound" || !origin.sender) return undefined;
-  return { sender: origin.sender, reversePath };
+  const sender = origin === undefined || origin.direction === "inbound" ? "" : (origin.sender ?? "");
+  if (sender === "" && (writtenFor === undefined || writtenFor.length === 0)) return undefined;
+  return {
+    sender,
+    reversePath,
+    ...(writtenFor === undefined ? {} : { writtenFor }),
+    ...(named === undefined ? {} : { named }),
+  };
 }
 
 /** Mail of others than those who have enough ready, in turns: some of each, however much there is of one. */
@@ -141,9 +162,8 @@ export function destinationNow(
 ): Destination {
   try {
     const { destination: before, origin } = recipient.detail;
-    const ours = isHeld(before) ? origin?.direction !== "outbound" : before.kind === "routes";
-    const behind = whoSent(origin, message.envelope.reversePath);
-    const destination = parts.destinationFor(recipient.address, ours ? "for us" : "to pass on", behind);
+    const behind = whoSent(origin, message.envelope);
+    const destination = parts.destinationFor(recipient.address, takenFor(before, origin), behind);
     return before.overTls ? overTls(destination) : destination;
   } catch (error) {
     parts.log.error(

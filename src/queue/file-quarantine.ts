@@ -59,12 +59,13 @@ export function createQuarantineFiler(parts: {
       : null;
     const [first, ...others] = recipients.flatMap(({ n, address, detail }) => {
       if (detail.quarantine === null) return [];
-      const { reversePath } = message.envelope;
+      const { reversePath, writtenFor } = message.envelope;
       const { receivedAt } = message;
       const about = { messageId: message.id, n, recipient: address, reversePath, receivedAt };
       const { tell: _, ...why } = detail.quarantine;
       const { subject = header?.subject ?? "", headerFrom = header?.headerFrom ?? "" } = why;
-      return [{ ...about, ...why, subject, headerFrom, message: body }];
+      const written = writtenFor === undefined ? {} : { writtenFor };
+      return [{ ...about, ...written, ...why, subject, headerFrom, message: body }];
     });
     // The first one stores the body; the others then share the commits of their rows.
     if (first !== undefined) await file(first);

@@ -1,7 +1,7 @@
 // From what the queue is handed to what the spool stores: a client's message, or one taken back from the quarantine. Pure.
 
 import { isAscii } from "node:buffer";
-import { type Destination, overTls } from "../delivery/route.ts";
+import { type Destination, overTls, type WrittenBy } from "../delivery/route.ts";
 import { headOf, isLarge, type MessageBody } from "../message/body.ts";
 import type { Direction } from "../message/envelope.ts";
 import type { HeaderEdit } from "../message/header-edit.ts";
@@ -14,7 +14,7 @@ import type { NewMail } from "./take-in.ts";
 const ASCII = /^[\x00-\x7f]*$/;
 
 /** What of a quarantine item the queue needs to deliver it. */
-export interface ReleasedItem {
+export interface ReleasedItem extends Omit<WrittenBy, "writtenFor"> {
   readonly id: string;
   readonly messageId: string;
   readonly n: number;
@@ -26,6 +26,8 @@ export interface ReleasedItem {
   /** The outgoing sender and the identity; left out or empty: none is known. */
   readonly sender?: string;
   readonly identity?: string;
+  /** As in `WrittenBy`; null like left out. */
+  readonly writtenFor?: readonly string[] | null;
   /** It could not be delivered before; left out: a rule had put it there. */
   readonly class?: "rule" | "undeliverable";
   /** How outgoing mail leaves: what is taken out of its header, how it is signed, never without TLS. Left out: as it is. */
@@ -38,14 +40,22 @@ export interface ReleasedItem {
 
 /** The message of a client. No recipients when it is discarded for all of them. */
 export function mailOf(acceptance: Acceptance): NewMail {
-  const { envelope, recipients, message, record, share = "" } = acceptance;
+  const { envelope, recipients, message, record, writtenFor, share = "" } = acceptance;
   const { id, receivedAt, reversePath, smtpUtf8, requireTls, dsnRet, dsnEnvid } = envelope;
   const eightBit = envelope.body === "8bitmime";
   const who = senderOf(record);
   return {
     id,
     receivedAt,
-    envelope: { reversePath: reversePath ?? "", smtpUtf8, eightBit, requireTls, dsnRet, dsnEnvid },
+    envelope: {
+      reversePath: reversePath ?? "",
+      smtpUtf8,
+      eightBit,
+      requireTls,
+      dsnRet,
+      dsnEnvid,
+      ...(writtenFor === undefined ? {} : { writtenFor }),
+    },
     body: message,
     recipients: recipients.flatMap((recipient) => {
       const detail = detailOf(recipient, record, who);
@@ -153,6 +163,7 @@ export function releasedMail(
       requireTls: false,
       dsnRet: null,
       dsnEnvid: null,
+      ...writtenBy(item),
     },
     body: message,
     recipients: [{ n: item.n, address: item.recipient, detail }],
@@ -161,6 +172,14 @@ export function releasedMail(
         ? null
         : { ...item.archive, recipients: [item.recipient], direction: item.direction },
     share: "",
+  };
+}
+
+/** For whom it was written, as far as the item tells. */
+export function writtenBy({ writtenFor, named }: Pick<ReleasedItem, "writtenFor" | "named">): WrittenBy {
+  return {
+    ...(writtenFor === null || writtenFor === undefined ? {} : { writtenFor }),
+    ...(named === undefined ? {} : { named }),
   };
 }
 

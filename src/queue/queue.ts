@@ -46,6 +46,8 @@ export interface Acceptance {
   readonly recipients: readonly AcceptedRecipient[];
   readonly message: MessageBody;
   readonly record: MessageRecord;
+  /** Domains of this gateway that a client of ours wrote it for (`WrittenBy`); left out: it comes from outside. */
+  readonly writtenFor?: readonly string[];
   /** Also kept in the archive of this domain (requirement O7); left out: not. */
   readonly archive?: { readonly domain: string; readonly sender: string };
   /** For whom it counts where the places at a server are shared: a log-in, a sender, a network; left out: for nobody in particular. */

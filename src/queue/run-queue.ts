@@ -20,7 +20,7 @@ import { Dispatcher } from "./dispatch.ts";
 import { createArchiveFiler } from "./file-archive.ts";
 import { createQuarantineFiler } from "./file-quarantine.ts";
 import { createLostBodies } from "./lost-bodies.ts";
-import { mailOf, type ReleasedItem, releasedMail } from "./new-mail.ts";
+import { mailOf, type ReleasedItem, releasedMail, writtenBy } from "./new-mail.ts";
 import { createOutbox, type WriteLog } from "./outbox.ts";
 import { ownDestination, prepareOwnMail } from "./own-mail.ts";
 import { createNotices } from "./own-notice.ts";
@@ -194,7 +194,7 @@ export async function createQueue(options: QueueOptions): Promise<RunningQueue> 
         destination: options.destinationFor(
           item.recipient,
           item.direction === "outbound" ? "to pass on" : "for us",
-          whoSent(item, item.reversePath),
+          whoSent(item, { ...writtenBy(item), reversePath: item.reversePath }),
         ),
       });
       const state = { state: "released" as const, at, nextAttemptAt: at, words: "Released from quarantine" };

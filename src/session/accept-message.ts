@@ -33,6 +33,8 @@ export interface JudgedMessage {
   readonly sign: SignOrder | null;
   /** Who wrote it, for mail from outside: writing back to them is not bulk. */
   readonly author: MailAddress | null;
+  /** Domains of ours that a client of ours wrote it for; null: it comes from outside. */
+  readonly writtenFor: readonly string[] | null;
   /** It was written here, by one of our people or machines: what is missing in its header is added (RFC 6409 §8). */
   readonly submitted: boolean;
   /** Neither the client nor our notes are named in it. */
@@ -102,6 +104,7 @@ async function carryOut(
       reply: formatReply(final),
       cause: final.cause ?? null,
     },
+    ...(message.writtenFor === null ? {} : { writtenFor: message.writtenFor }),
     ...(archive === null ? {} : { archive }),
     share: mailUser(session, transaction),
   };

@@ -21,7 +21,13 @@ import { provenAuthor } from "./proven-author.ts";
 import { bareEnvelope, recordRefusedMessage } from "./record-refusal.ts";
 import { refuseStorage, storageReply } from "./refuse-storage.ts";
 import { refuseByRoutes } from "./route-limits.ts";
-import { isOnlyPassedIn, refuseUnsigned, refuseWithdrawn, withAuthor } from "./server-transaction.ts";
+import {
+  isOnlyPassedIn,
+  refuseUnsigned,
+  refuseWithdrawn,
+  withAuthor,
+  writtenForHere,
+} from "./server-transaction.ts";
 import type { SessionServices } from "./services.ts";
 import type { Session, Transaction } from "./session.ts";
 import { shareUser } from "./share-user.ts";
@@ -256,6 +262,7 @@ async function decideOn(
       sent,
       sign,
       author,
+      writtenFor: writtenForHere(transaction, summary),
       submitted: isSubmission(session, transaction, summary),
       discreet: isDiscreet(session, transaction),
     },

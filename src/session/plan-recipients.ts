@@ -1,7 +1,7 @@
 // What becomes of each recipient of a judged message: its place in the queue and its line in the log. Decides nothing about mail.
-import { overTls } from "../delivery/route.ts";
+import { overTls, type WayTaken } from "../delivery/route.ts";
 import { domainOf, type MailAddress } from "../message/address.ts";
-import type { Direction, EnvelopeRecipient } from "../message/envelope.ts";
+import type { EnvelopeRecipient } from "../message/envelope.ts";
 import type { HeaderEdit } from "../message/header-edit.ts";
 import type { AcceptedRecipient, Disposition } from "../queue/queue.ts";
 import type { Verdict } from "../rules/verdict.ts";
@@ -96,12 +96,15 @@ function dispositionOf(
   switch (fate) {
     case "deliver": {
       const target = (verdict.redirectTo ?? recipient.address) as MailAddress;
-      return delivery(message, { target, from: recipient.direction, edits: verdict.edits });
+      return delivery(message, { target, recipient, edits: verdict.edits });
     }
     case "quarantine":
       return {
         kind: "quarantine",
-        destination: message.transaction.snapshot.destination(recipient.address),
+        destination: message.transaction.snapshot.destination(
+          recipient.address,
+          takenFrom(message, recipient),
+        ),
         rule: verdict.rule ?? "",
         words: verdict.words,
         ...(others && !isOutsiders(message, recipient) && refuses(verdict)
@@ -126,15 +129,20 @@ function stopWords({ rule, words, replyText }: Verdict): string {
 
 /** Mail that we send on for our own people is signed, and leaves without the fields that named its identity. */
 function delivery(
-  { transaction, sent, sign }: JudgedMessage,
+  message: JudgedMessage,
   {
     target,
-    from,
+    recipient,
     edits,
-  }: { readonly target: MailAddress; readonly from: Direction; readonly edits: readonly HeaderEdit[] },
+  }: {
+    readonly target: MailAddress;
+    readonly recipient: EnvelopeRecipient;
+    readonly edits: readonly HeaderEdit[];
+  },
 ): Disposition {
-  const destination = transaction.snapshot.destination(target);
-  if (from === "inbound") return { kind: "deliver", destination, edits };
+  const { transaction, sent, sign } = message;
+  const destination = transaction.snapshot.destination(target, takenFrom(message, recipient));
+  if (recipient.direction === "inbound") return { kind: "deliver", destination, edits };
   // Our own servers are reached as their routes say; TLS is asked for on the way to others.
   const outside = destination.kind !== "routes";
   const plain: Disposition = {
@@ -154,6 +162,11 @@ function mayBounce(message: JudgedMessage, recipient: EnvelopeRecipient, isProve
   const { by } = recipient.grant;
   const ours = !isOutsiders(message, recipient) && by !== "allow-list" && by !== "relay-domain";
   return ours ? message.transaction.reversePath !== null : isProven();
+}
+
+/** By whose wish it goes where it goes. */
+function takenFrom(message: JudgedMessage, recipient: EnvelopeRecipient): WayTaken {
+  return isOutsiders(message, recipient) ? "from outside" : "to pass on";
 }
 
 function isOutsiders(message: JudgedMessage, recipient: EnvelopeRecipient): boolean {
@@ -198,7 +211,7 @@ function addCopies(message: JudgedMessage, combined: Combined, plan: Plan): void
         address,
         dsn: { notify: ["NEVER"], orcpt: null },
         mayBounce: false,
-        disposition: delivery(message, { target: address, from: recipient.direction, edits: verdict.edits }),
+        disposition: delivery(message, { target: address, recipient, edits: verdict.edits }),
       });
     }
   });

@@ -4,6 +4,7 @@ import type { MessageBody } from "../message/body.ts";
 import type { Envelope } from "../message/envelope.ts";
 import type { MessageSummary } from "../message/summary.ts";
 import { type Reply, reply } from "../policy/reply.ts";
+import { domainsHere } from "../policy/sends-nothing.ts";
 import type { OutgoingParty, Writers } from "../policy/snapshot.ts";
 import { factsOf } from "../rules/fact.ts";
 import { bareEnvelope } from "./record-refusal.ts";
@@ -26,6 +27,18 @@ export function withAuthor(session: Session, transaction: Transaction, summary: 
   const writers = writersOf(transaction, summary);
   const party = snapshot.outgoingParty(listener, client, writers) ?? begun;
   return { ...transaction, party, writer: snapshot.writerOf(party, writers, client.ip) };
+}
+
+/** Domains of ours that a client of ours wrote it for: they are asked about again when it leaves. null: it comes from outside. */
+export function writtenForHere(
+  transaction: Pick<Transaction, "snapshot" | "recipients" | "reversePath">,
+  summary: MessageSummary,
+): readonly string[] | null {
+  const { snapshot, recipients, reversePath } = transaction;
+  if (recipients.every(({ direction }) => direction === "inbound")) return null;
+  const { fromAddresses, senderAddresses } = summary;
+  const path = reversePath === null ? [] : [reversePath];
+  return domainsHere(snapshot, [...path, ...fromAddresses, ...senderAddresses]);
 }
 
 /**

@@ -10,6 +10,7 @@ import knownRecipients from "../../drizzle/gatepost/0008_known_recipients.sql" w
 import tokenEnd from "../../drizzle/gatepost/0009_token_end.sql" with { type: "text" };
 import logClients from "../../drizzle/gatepost/0010_log_clients.sql" with { type: "text" };
 import wholeState from "../../drizzle/gatepost/0011_whole_state.sql" with { type: "text" };
+import writtenFor from "../../drizzle/gatepost/0012_written_for.sql" with { type: "text" };
 import type { Migration } from "./migration.ts";
 
 export const gatepostMigrations: readonly Migration[] = [
@@ -24,4 +25,5 @@ export const gatepostMigrations: readonly Migration[] = [
   { name: "0009_token_end", sql: tokenEnd },
   { name: "0010_log_clients", sql: logClients },
   { name: "0011_whole_state", sql: wholeState },
+  { name: "0012_written_for", sql: writtenFor },
 ];

@@ -15,6 +15,8 @@ export interface QuarantineItem {
   /** The outgoing sender (login, range, `@domain`; the envelope sender where there is none) and the identity; "" for inbound mail. */
   readonly sender: string;
   readonly identity: string;
+  /** Domains of this gateway that outgoing mail was written for; null or left out: from outside, or an older version put it here. */
+  readonly writtenFor?: readonly string[] | null;
   /** Whose administrators may handle it as outgoing mail; "" for inbound mail. */
   readonly senderDomain: string;
   readonly rule: string;

@@ -40,6 +40,7 @@ const itemColumns = {
   answer: quarantine.answer,
   failedAt: quarantine.failedAt,
   seenAt: quarantine.seenAt,
+  writtenFor: quarantine.writtenFor,
 };
 
 /** A quarantined item and the hash of its body in the vault; null when it is no longer kept. */

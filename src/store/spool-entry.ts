@@ -1,13 +1,13 @@
 // What the spool keeps of a message and of a recipient, as plain data.
 
 import type { Outcome } from "../delivery/outcome.ts";
-import type { Destination } from "../delivery/route.ts";
+import type { Destination, WrittenBy } from "../delivery/route.ts";
 import type { Direction, RecipientDsn } from "../message/envelope.ts";
 import type { HeaderEdit } from "../message/header-edit.ts";
 import type { SignOrder } from "../message/sign-order.ts";
 
 /** The part of an envelope that delivery and notices need. */
-export interface SpooledEnvelope {
+export interface SpooledEnvelope extends WrittenBy {
   /** Empty string for the null reverse-path. */
   readonly reversePath: string;
   readonly smtpUtf8: boolean;

@@ -20,6 +20,8 @@ export interface QuarantinedCopy {
   /** The outgoing sender and the identity behind the message; left out: none is known. */
   readonly sender?: string;
   readonly identity?: string;
+  /** Domains of this gateway it was written for; left out: from outside, or not known. */
+  readonly writtenFor?: readonly string[];
   readonly rule: string;
   readonly words: string;
   /** It could not be delivered; left out: a rule put it there. */

@@ -177,6 +177,10 @@ describe("no server", () => {
       const [outcome] = await deliverer.attempt(attemptFor(mx(domain)));
       expect(outcome).toMatchObject({ result, enhanced, code: null, server: null });
       expect(outcome?.text).toContain(words);
+      // A domain of this gateway without a server of its own: what came in for it waits.
+      const [own] = await deliverer.attempt(attemptFor({ kind: "mx", key: domain, domain, ours: true }));
+      expect(own).toMatchObject({ result: "deferred", code: null });
+      expect(own?.text).toContain("No mail server is set for");
       expect(outcome?.text).not.toMatch(/[\u0000-\u001f]/);
       expect(peer.connections()).toBe(0);
     });

@@ -87,8 +87,10 @@ const ATTACKS = [
   "user@[IPv6:2001:db8::1]",
   "victim%elsewhere.example.org@[127.0.0.1]",
 ];
-/** What granted clients may not do either: have our own server send mail on, or name a host by address. */
-const NEVER = ATTACKS.filter((a) => a.endsWith("]") || (a.endsWith("@example.test") && /[%!@].*@/.test(a)));
+/** What granted clients may not do either: have our own server send mail on, name a host by address, write to what is switched off. */
+const NEVER = ATTACKS.filter(
+  (a) => a.endsWith("]") || a.endsWith("@asleep.test") || (a.endsWith("@example.test") && /[%!@].*@/.test(a)),
+);
 
 const AUTH = "authenticated-sender alice@example.test";
 const LAN4 = "trusted-network 10.0.0.0/8";

@@ -1,5 +1,6 @@
 // Which rules hold for whom, which facts they ask for, and where mail goes.
 import { describe, expect, test } from "bun:test";
+import { unroutedPlace, waitingPlace } from "../../src/delivery/route.ts";
 import type { Direction } from "../../src/message/envelope.ts";
 import type { DecisionSubject, PolicySnapshot } from "../../src/policy/snapshot.ts";
 import { address, CHEAP_HASH, snapshotOf } from "./policy-fixtures.ts";
@@ -179,12 +180,27 @@ describe("destinations", () => {
       key: "mx:bare.test",
       domain: "bare.test",
     });
-    expect(direct.destination(address("u@off.test")).kind).toBe("mx");
+    // What is off takes nothing, least of all by the way mail to the world takes.
+    expect(direct.destination(address("u@off.test"))).toEqual(waitingPlace("off.test"));
+    expect(direct.destination(address("u@bare.test"), "from outside")).toEqual({
+      kind: "mx",
+      key: "mx:bare.test",
+      domain: "bare.test",
+      ours: true,
+    });
     const upstream = await snapshotOf({
-      domain: [{ name: "example.test", routes }],
+      domain: [{ name: "example.test", routes }, { name: "bare.test" }, { name: "off.test", enabled: false }],
       delivery: { smarthost: { host: "smart.example.org", user: "u", password: "p" } },
     });
     expect(upstream.destination(address("u@example.test")).kind).toBe("routes");
+    for (const taken of ["from outside", "for us"] as const) {
+      expect(upstream.destination(address("u@bare.test"), taken)).toEqual(unroutedPlace("bare.test"));
+      expect(upstream.destination(address("u@elsewhere.example.org"), taken).kind).toBe("smarthost");
+    }
+    for (const taken of ["from outside", "for us", "to pass on"] as const)
+      expect(upstream.destination(address("u@off.test"), taken)).toEqual(waitingPlace("off.test"));
+    // Our own people may send anywhere: its mailboxes may be elsewhere.
+    expect(upstream.destination(address("u@bare.test"), "to pass on").kind).toBe("smarthost");
     expect(upstream.destination(address("u@elsewhere.example.org"))).toEqual({
       kind: "smarthost",
       key: "smarthost:smart.example.org:587",

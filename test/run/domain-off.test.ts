@@ -1,4 +1,5 @@
-// Mail that was taken in for a domain waits while that domain is switched off or removed: it goes neither to the smart host nor away.
+// Mail that was taken in for a domain waits while that domain is switched off, removed or without a mail server: it goes neither to the
+// smart host nor away.
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -14,12 +15,15 @@ let gateway: RunningGateway;
 let smarthost: MailSink;
 let ports: { readonly mx: number; readonly server: number };
 
+type State = "on" | "off" | "gone" | "without routes";
+
 /** The policy with `example.test` as given, or without it. */
-function policy(domain: "on" | "off" | "gone"): string {
+function policy(domain: State): string {
+  const server = `{ host = "127.0.0.1", port = ${ports.server}, tls = "none" }`;
   const own = `[[domain]]
 name = "example.test"
-enabled = ${domain === "on"}
-routes = [{ host = "127.0.0.1", port = ${ports.server}, tls = "none" }]
+enabled = ${domain !== "off"}
+routes = [${domain === "without routes" ? "" : server}]
 recipients = { verify = "catch-all" }
 rules = ["quarantine-all"]
 `;
@@ -75,16 +79,20 @@ async function remove(): Promise<void> {
 
 const words = async () => (await gateway.command("queue", "list")).out;
 
-test.each(["off", "gone"] as const)(
+test.each(["off", "gone", "without routes"] as const)(
   "a domain that is %s: what waits goes on waiting, and leaves when it is back",
   async (state) => {
     await gateway.apply(policy("on"));
     await send("info", `waits while ${state}`);
     await send("keep", `kept while ${state}`);
     if (state === "gone") await remove();
-    else await gateway.apply(policy("off"));
+    else await gateway.apply(policy(state));
+    // It is taken then too, and waits like what is there.
+    if (state === "without routes") await send("new", `waits anew while ${state}`);
     await waitUntil("the queue says why it waits", async () =>
-      (await words()).includes("Mail for example.test waits here"),
+      (await words()).includes(
+        `Mail for example.test waits here: ${state === "without routes" ? "no mail server is set for the domain" : "the domain is switched off or removed"}`,
+      ),
     );
     const listed = (await gateway.command("quarantine", "list", "--json")).out.trim().split("\n");
     const kept = listed.find((line) => line.includes(`"kept while ${state}"`));
@@ -96,7 +104,8 @@ test.each(["off", "gone"] as const)(
     const server = await startMailSink({ port: ports.server });
     try {
       await gateway.apply(policy("on"));
-      for (const subject of [`waits while ${state}`, `kept while ${state}`])
+      const anew = state === "without routes" ? [`waits anew while ${state}`] : [];
+      for (const subject of [`waits while ${state}`, `kept while ${state}`, ...anew])
         await waitUntil("it arrives", () => server.messages.some(({ text }) => text.includes(subject)));
       expect(smarthost.messages).toEqual([]);
     } finally {

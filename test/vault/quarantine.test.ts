@@ -156,6 +156,7 @@ test("items are listed newest first, by any filter, in pages", async () => {
     answer: "",
     failedAt: null,
     seenAt: null,
+    writtenFor: null,
   });
   expect(Buffer.from((await quarantine.body("m1-0")) ?? []).toString()).toBe("body of m1");
   expect(await quarantine.get("m9-0")).toBeNull();

@@ -159,7 +159,10 @@ function missing({ services }: State): readonly Concern[] {
     concerns.push({
       tone: "warn",
       title: `${noRoute[0]?.name ?? ""}${noRoute.length > 1 ? ` and ${count(noRoute.length - 1)} more` : ""} has no mail server`,
-      words: "Without a route its mail goes where its MX points, which may be this very gateway.",
+      words:
+        policy.delivery.smarthost === null
+          ? "Without a route its mail goes where its MX points; where that is this very gateway, it waits here."
+          : "Without a route what comes in for it waits here until its time is over.",
       href: `/domains/${encodeURIComponent(noRoute[0]?.name ?? "")}/edit`,
       action: "Add route",
     });

@@ -188,7 +188,7 @@ const COLUMNS: readonly Column<DomainSettings>[] = [
     label: "Mail servers",
     cell: (domain) =>
       domain.routes.length === 0 ? (
-        <Badge tone="warn">by MX</Badge>
+        <Badge tone="warn">None</Badge>
       ) : (
         <ul class="plain-list">
           {domain.routes.map((route) => (
