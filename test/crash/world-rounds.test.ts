@@ -29,7 +29,7 @@ const ROUNDS = Number(process.env.WORLD_ROUNDS ?? 8);
 const SEED = Number(process.env.CRASH_SEED ?? Date.now() % 1_000_000);
 /** The longest the mail flows before something goes wrong, and then before the kill. */
 const FLOW_MS = 600;
-const START_MS = 30_000;
+const START_MS = 120_000;
 const DISK_BYTES = 192 * 1024 * 1024;
 // A small disk over the data directory; the boot file is the last argument and lies beside it.
 const MOUNT = `for boot; do :; done
