@@ -105,6 +105,7 @@ export function examineDataFolder(
         folders: Object.fromEntries(FOLDERS.map((name) => [name, markFolder(join(data, name))])),
         applianceKey: keySum(join(data, "keys")),
         boot: bootId(),
+        marks: true,
       };
       // After a kill it is as it was: nothing to write, also where there is no space for it.
       if (JSON.stringify(manifest) !== before) writeManifest(data, manifest);

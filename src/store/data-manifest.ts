@@ -3,6 +3,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   openSync,
   readdirSync,
@@ -15,6 +16,7 @@ import {
 import { join } from "node:path";
 import { z } from "zod";
 import { databaseFlaw, hasLog } from "./database-file.ts";
+import { hasMark, holdsMarked } from "./log-mark.ts";
 import { cutLog, type LogFlaw, logFlaw } from "./write-ahead-log.ts";
 
 /** Its name in the data directory. */
@@ -34,6 +36,8 @@ const manifestSchema = z.object({
   applianceKey: z.string().nullable(),
   /** The machine's boot in which it was opened last; null or left out: not known. */
   boot: z.string().nullable().optional(),
+  /** Each database has a mark beside its log. Left out: of a version that wrote none. */
+  marks: z.boolean().optional(),
 });
 
 export type DataManifest = z.infer<typeof manifestSchema>;
@@ -113,7 +117,13 @@ export function missingFiles(
     const log = flaw === null ? logFlaw(path, { sameBoot }) : null;
     if (flaw !== null) add(name, flaw);
     else if (log !== null) add(`${name}-wal`, log.words, { usable: true, log });
-    else if (manifest?.state === "open" && !hasLog(path))
+    else if (manifest?.state === "open" && manifest.marks === true && hasLog(path) && !hasEnd(path))
+      add(
+        `${name}-wal`,
+        `cannot be judged: neither ${name}-mark nor ${name}-shm is there to say how long it was`,
+        { usable: true },
+      );
+    else if (manifest?.state === "open" && !hasLog(path) && !(sameBoot && holdsMarked(path)))
       add(
         name,
         `was not closed, and its log ${name}-wal is missing: what was written last is not in it, unless another program has opened the database since and put it in order`,
@@ -136,6 +146,11 @@ export function missingFiles(
     else if (sum !== manifest.applianceKey) add("keys/appliance.key", "is another one, or damaged");
   }
   return losses;
+}
+
+/** Is there anything that says where the log ended? */
+function hasEnd(path: string): boolean {
+  return hasMark(path) || existsSync(`${path}-shm`);
 }
 
 /** The id of a folder, which is given one when it has none. */
@@ -196,13 +211,16 @@ export function bootId(): string | null {
 
 /** Makes what a loss has left usable; what cannot be used goes to the folder `aside` in the data directory. */
 export function putAside(data: string, { name, usable, log }: DataLoss, aside: string): void {
-  if (log !== undefined) cutLog(join(data, name), log, join(data, aside, name));
-  else if (usable !== true) moveAside(data, name, aside);
+  if (log !== undefined) {
+    cutLog(join(data, name), log, join(data, aside, name));
+    rmSync(join(data, `${name.slice(0, -"-wal".length)}-mark`), { force: true });
+  }
+  if (log === undefined && usable !== true) moveAside(data, name, aside);
 }
 
 /** Puts what cannot be used out of the way, under the folder `aside` in the data directory; what is not there is passed over. */
 function moveAside(data: string, name: string, aside: string): void {
-  for (const one of [name, `${name}-wal`, `${name}-shm`]) {
+  for (const one of [name, `${name}-wal`, `${name}-shm`, `${name}-mark`]) {
     if (!isThere(join(data, one))) continue;
     renameSync(join(data, one), join(data, aside, one.replaceAll("/", "-")));
   }

@@ -1,9 +1,10 @@
 // The Worker that owns one database file: the only place that opens libSQL, and the only writer of its file.
 // Everything is done one after the other, in the order of the messages. It decides nothing: errors go back in words.
-import { type Stats, statSync } from "node:fs";
+import { existsSync, rmSync, type Stats, statSync } from "node:fs";
 import { parentPort } from "node:worker_threads";
 import { type Client, createClient, type InStatement, type ResultSet } from "@libsql/client/sqlite3";
 import type { SqlRow, SqlValue } from "./database.ts";
+import { forgetOldMark, type LogMark, markPath, openLogMark } from "./log-mark.ts";
 import { dueMigrations, type Migration, migrationHash } from "./migration.ts";
 import { classifyFailure, mayPoison, wireError } from "./sqlite-failure.ts";
 import type { FromWorker, ToWorker, UnitResult, WireUnit } from "./worker-message.ts";
@@ -19,6 +20,8 @@ if (port === null) throw new Error("database.worker.ts must be started as a Work
 
 const catalogue: KnownSql[] = [];
 let client: Client | null = null;
+/** Of a database that is written. */
+let mark: LogMark | null = null;
 let path = "";
 let readOnly = false;
 let timeoutMs = 0;
@@ -66,8 +69,13 @@ async function open(
   readOnly = migrations === null;
   timeoutMs = busyTimeoutMs;
   try {
+    if (migrations !== null) forgetOldMark(path);
     client = await connect();
-    if (migrations !== null) await migrate(client, migrations);
+    if (migrations !== null) {
+      await migrate(client, migrations);
+      mark = openLogMark(path);
+      mark.note();
+    }
     send({ kind: "opened" });
   } catch (error) {
     ended = true;
@@ -158,6 +166,7 @@ async function commit(units: readonly WireUnit[]): Promise<void> {
     trouble = wireError(error, path).message;
     results = await commitEach(units, error);
   }
+  mark?.note();
   const lost = displaced();
   if (lost !== null) results = results.map((result) => refusedFor(lost, result));
   send({ kind: "committed", results, trouble: lost ?? trouble });
@@ -192,11 +201,14 @@ function displaced(): string | null {
 /** The disk was full and may have a little room now: the log is copied into the file and begun anew, so that small changes find a place. */
 async function relieve(): Promise<void> {
   try {
-    await (await usable()).execute("PRAGMA wal_checkpoint(TRUNCATE)");
+    const connection = await usable();
+    mark?.clear();
+    await connection.execute("PRAGMA wal_checkpoint(TRUNCATE)");
   } catch (error) {
     // What is tried next says why.
     suspect ||= mayPoison(error);
   }
+  mark?.note();
 }
 
 async function commitTogether(units: readonly WireUnit[]): Promise<UnitResult[]> {
@@ -281,12 +293,18 @@ function broken(error: unknown): void {
 
 async function close(): Promise<void> {
   try {
-    if (!readOnly) await (await usable()).execute("PRAGMA wal_checkpoint(TRUNCATE)");
+    if (!readOnly) {
+      const connection = await usable();
+      mark?.clear();
+      await connection.execute("PRAGMA wal_checkpoint(TRUNCATE)");
+    }
   } catch {
     // The log is simply copied at the next start.
   }
   ended = true;
   client?.close();
   client = null;
+  mark?.close();
+  if (mark !== null && !existsSync(`${path}-wal`)) rmSync(markPath(path), { force: true });
   send({ kind: "closed" });
 }

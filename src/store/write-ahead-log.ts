@@ -11,6 +11,7 @@ import {
   readSync,
   statSync,
 } from "node:fs";
+import { holdsMarked, markPath } from "./log-mark.ts";
 
 const HEADER_BYTES = 32;
 const FRAME_HEADER_BYTES = 24;
@@ -66,16 +67,23 @@ export function logFlaw(path: string, { sameBoot }: { readonly sameBoot: boolean
   const size = statSync(log, { throwIfNoEntry: false })?.size;
   if (size === undefined) return null;
   const index = readIndex(`${path}-shm`);
+  // The index tells most, but anybody may remove it, and a copy may leave it out.
+  const mark = readIndex(markPath(path));
   const file = openSync(log, "r");
   try {
     // What was written and not synced before a kill is read now: it must not go away in a power cut later.
     fsyncSync(file);
     const header = readHeader(file);
-    if (header === null) return headless(size, sameBoot ? index : null);
+    if (header === null) {
+      const copied = size === 0 && sameBoot && holdsMarked(path);
+      return headless(size, copied ? null : ((sameBoot ? index : null) ?? mark));
+    }
     const expected = expectedIndex(header, index);
-    if (expected === "another" && sameBoot)
+    const marked = expectedIndex(header, mark);
+    // The mark is cleared and synced before a log is begun that does not follow the one before.
+    if ((expected === "another" && sameBoot) || marked === "another")
       return { words: "is not the one that was written last", goodBytes: 0 };
-    const known = expected === null || expected === "another" ? null : expected;
+    const known = further(expected === "another" ? null : expected, marked);
     const walk = walkFrames({ file, size, header }, known?.frames ?? 0);
     const goodBytes = HEADER_BYTES + walk.committed * (FRAME_HEADER_BYTES + header.pageBytes);
     if (walk.proof)
@@ -128,6 +136,11 @@ function expectedIndex(header: LogHeader, index: LogIndex | null): LogIndex | "a
   const first = (salt: string) => Number.parseInt(salt.slice(0, 8), 16);
   const later = (first(header.salt) - first(index.salt)) >>> 0;
   return later > 0 && later < 0x8000_0000 ? null : "another";
+}
+
+function further(one: LogIndex | null, other: LogIndex | null): LogIndex | null {
+  if (one === null || other === null) return one ?? other;
+  return other.frames > one.frames ? other : one;
 }
 
 function readHeader(file: number): LogHeader | null {

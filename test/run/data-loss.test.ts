@@ -159,6 +159,13 @@ test("a log that is cut short or damaged after a kill stops the start; --accept-
   const killed = join(gateway.directory, "killed");
   cpSync(gateway.data, killed, { recursive: true, filter: (path) => !path.endsWith(".sock") });
   const half = (name: string) => truncateSync(at(name), Math.floor(statSync(at(name)).size / 2));
+  const halfAlone = (name: string) => {
+    half(name);
+    rmSync(at(name.replace("-wal", "-shm")));
+  };
+  const noEnd = (name: string) => {
+    for (const end of ["-shm", "-mark"]) rmSync(at(name.replace("-wal", end)));
+  };
   const flip = (name: string) => {
     const bytes = readFileSync(at(name));
     bytes.fill(0x5a, Math.floor(bytes.length / 2), Math.floor(bytes.length / 2) + 64);
@@ -168,6 +175,10 @@ test("a log that is cut short or damaged after a kill stops the start; --accept-
     ["spool.db-wal", half],
     ["spool.db-wal", flip],
     ["gatepost.db-wal", half],
+    ["spool.db-wal", halfAlone],
+    ["gatepost.db-wal", halfAlone],
+    ["spool.db-wal", noEnd],
+    ["gatepost.db-wal", noEnd],
     ["gatepost.db-wal", flip],
     ["spool.db-wal", (log: string) => truncateSync(at(log), 0)],
   ] as const) {
@@ -194,6 +205,22 @@ test("a log that is cut short or damaged after a kill stops the start; --accept-
   await gateway.restart();
   expect((await gateway.command("queue", "list", "--json")).out.trim().split("\n").length).toBe(20);
 }, 180_000);
+
+test.skipIf(Bun.which("python3") === null)(
+  "after a kill another program may have opened the databases, and put them in order",
+  async () => {
+    for (let n = 0; n < 5; n++) expect(await sendOne(mx, { subject: `waits ${n}` })).toStartWith("250");
+    await gateway.kill9();
+    for (const name of ["spool.db", "gatepost.db"]) {
+      const look = `import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); print(c.execute("select count(*) from migration").fetchone()); c.close()`;
+      expect(Bun.spawnSync(["python3", "-c", look, at(name)]).exitCode).toBe(0);
+      expect(existsSync(at(`${name}-wal`))).toBe(false);
+    }
+    await gateway.restart();
+    expect((await gateway.command("queue", "list", "--json")).out.trim().split("\n").length).toBe(5);
+  },
+  60_000,
+);
 
 test("a restored copy starts; a directory without the list is taken over; a kill while the first start makes it is no loss", async () => {
   expect(await sendOne(mx, { subject: "waits", body: LARGE })).toStartWith("250");

@@ -2,7 +2,7 @@
 // file, which is opened as any database that is up to date.
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { silentLog } from "../../src/observe/log.ts";
 import type { Migration } from "../../src/store/migration.ts";
 import { openDatabase } from "../../src/store/open-database.ts";
@@ -17,7 +17,8 @@ export async function readyDatabase(path: string, migrations: readonly Migration
     files.set(migrations, file);
   }
   const bytes = await file;
-  if (!existsSync(path)) writeFileSync(path, bytes);
+  // Where there is no folder the store itself says so.
+  if (!existsSync(path) && existsSync(dirname(path))) writeFileSync(path, bytes);
 }
 
 async function migrated(migrations: readonly Migration[]): Promise<Uint8Array> {

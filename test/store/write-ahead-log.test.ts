@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { holdsMarked } from "../../src/store/log-mark.ts";
 import { cutLog, logFlaw } from "../../src/store/write-ahead-log.ts";
 import { dice } from "../crash/dice.ts";
 import { insertThing, openAt, rows } from "./temporary-database.ts";
@@ -30,7 +31,8 @@ let lastStart = 0;
 /** Copies a database that is in use as a kill would leave it. */
 function snapshot(path: string, folder: string): void {
   mkdirSync(folder, { recursive: true });
-  for (const suffix of ["", "-wal", "-shm"]) copyFileSync(`${path}${suffix}`, join(folder, `a.db${suffix}`));
+  for (const suffix of ["", "-wal", "-shm", "-mark"])
+    copyFileSync(`${path}${suffix}`, join(folder, `a.db${suffix}`));
 }
 
 const COMMITS = 60;
@@ -160,6 +162,8 @@ test("a last transaction that a power cut broke off is honest, whatever of it re
     // The index on the disk is the one from before, or none.
     if (n % 2 === 0) copyFileSync(join(directory, "before", "a.db-shm"), `${path}-shm`);
     else rmSync(`${path}-shm`);
+    // What was not synced is not marked.
+    copyFileSync(join(directory, "before", "a.db-mark"), `${path}-mark`);
     expect([n, killedFlaw(path), powerFlaw(path)]).toEqual([n, null, null]);
     if (n % 10 === 0) expect([n, await things(path)]).toEqual([n, COMMITS - 1]);
     rmSync(join(directory, String(made)), { recursive: true });
@@ -202,3 +206,59 @@ test("logs that begin anew, again and again, are whole at each moment", async ()
   }
   await first.close();
 }, 60_000);
+
+/** A copy that was taken without the index, as another machine or another start of this one finds it. */
+function copyWithoutIndex(): string {
+  const path = copy();
+  rmSync(`${path}-shm`);
+  return path;
+}
+
+test("without an index a log that is cut anywhere is found by the mark, on this machine and on another", () => {
+  const end = endOf(join(killed, "a.db"));
+  const path = copyWithoutIndex();
+  expect([killedFlaw(path), powerFlaw(path)]).toEqual([null, null]);
+  const random = dice(7);
+  const cuts = [0, 1, 31, HEADER_BYTES, HEADER_BYTES + FRAME_BYTES, lastStart, end - 1, end - FRAME_BYTES];
+  for (let n = 0; n < 40; n++) cuts.push(Math.floor(random() * end));
+  for (let n = 0; n < 60; n++)
+    cuts.push(HEADER_BYTES + FRAME_BYTES * Math.floor((random() * (end - HEADER_BYTES)) / FRAME_BYTES));
+  for (const cut of cuts) {
+    copyFileSync(join(killed, "a.db-wal"), `${path}-wal`);
+    truncateSync(`${path}-wal`, cut);
+    expect([cut, killedFlaw(path) !== null, powerFlaw(path) !== null]).toEqual([cut, true, true]);
+  }
+}, 60_000);
+
+test("a log of before is found by the mark, also when its index came with it", () => {
+  const path = copyWithoutIndex();
+  copyFileSync(join(directory, "before", "a.db-wal"), `${path}-wal`);
+  expect([killedFlaw(path) !== null, powerFlaw(path) !== null]).toEqual([true, true]);
+  copyFileSync(join(directory, "before", "a.db-shm"), `${path}-shm`);
+  expect([killedFlaw(path) !== null, powerFlaw(path) !== null]).toEqual([true, true]);
+});
+
+test("a mark that a power cut left behind the log is a lower bound, and none asks nothing", async () => {
+  const path = copyWithoutIndex();
+  copyFileSync(join(directory, "before", "a.db-mark"), `${path}-mark`);
+  expect([killedFlaw(path), powerFlaw(path)]).toEqual([null, null]);
+  rmSync(`${path}-mark`);
+  expect([killedFlaw(path), powerFlaw(path)]).toEqual([null, null]);
+  expect(await things(path)).toBe(COMMITS);
+});
+
+test("a log that another program copied into the file and removed is no loss; one that was only removed is", async () => {
+  const path = copy();
+  rmSync(`${path}-wal`);
+  rmSync(`${path}-shm`);
+  expect(holdsMarked(path)).toBe(false);
+  const whole = copy();
+  copyFileSync(`${whole}-mark`, join(directory, "kept-mark"));
+  // Opened and closed: the log is in the file. The other program knows of no mark.
+  await (await openAt(whole)).close();
+  copyFileSync(join(directory, "kept-mark"), `${whole}-mark`);
+  expect(holdsMarked(whole)).toBe(true);
+  // The file of before, put in its place.
+  copyFileSync(join(directory, "before", "a.db"), whole);
+  expect(holdsMarked(whole)).toBe(false);
+});
