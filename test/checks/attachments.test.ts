@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { scanMessage } from "../../src/checks/scan-message.ts";
 import { type Facts, factsOf } from "../../src/rules/fact.ts";
 import { message } from "../message/message-samples.ts";
+import { processorMs } from "../message/processor-time.ts";
 import { attached, multipart, type Part, zip } from "./mime-samples.ts";
 
 async function factsFrom(raw: Uint8Array): Promise<Facts> {
@@ -209,9 +210,9 @@ test("a bomb is told by its name, within bounds of time", async () => {
     { name: "run.txt", data: PROGRAM },
   ]);
   expect(bomb.length).toBeLessThan(400_000);
-  const started = performance.now();
+  const started = processorMs();
   const facts = await factsOfPart(attached("a.zip", bomb));
-  expect(performance.now() - started).toBeLessThan(3000);
+  expect(processorMs() - started).toBeLessThan(3000);
   expect(facts["attachments.dangerous"]).toEqual(["a.zip › big.txt", "a.zip › run.txt"]);
   const many = zip(
     Array.from({ length: 3000 }, (_, index) => ({ name: `${index}.txt`, data: Buffer.from("x") })),

@@ -4,6 +4,7 @@ import CFB from "cfb";
 import fc from "fast-check";
 import { scanMessage } from "../../src/checks/scan-message.ts";
 import type { FactValue } from "../../src/rules/fact.ts";
+import { processorMs } from "../message/processor-time.ts";
 import { attached, multipart, zip } from "./mime-samples.ts";
 
 async function macrosOf(name: string, bytes: Uint8Array): Promise<FactValue | undefined> {
@@ -290,9 +291,9 @@ describe("broken files", () => {
     entry[66] = 2;
     entry.writeUInt32LE(0x7fffffff, 120);
     const hostile = Buffer.concat([VBA_PROJECT.subarray(0, 512), Buffer.alloc(20_000_000, entry)]);
-    const started = performance.now();
+    const started = processorMs();
     expect(await macrosOf("a.xls", hostile)).toEqual([]);
-    expect(performance.now() - started).toBeLessThan(8000);
+    expect(processorMs() - started).toBeLessThan(8000);
   });
 });
 

@@ -10,6 +10,7 @@ import {
 } from "../../src/checks/authenticate-message.ts";
 import { type Finding, factsOf } from "../../src/rules/fact.ts";
 import { message } from "../message/message-samples.ts";
+import { processorMs } from "../message/processor-time.ts";
 import { type Zone, zoneResolve } from "./fake-dns.ts";
 
 const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
@@ -326,17 +327,17 @@ test("only what is wanted is found out", async () => {
 test("hundreds of signatures and endless headers cost little", async () => {
   const one = (await signed(message(LETTER))).toString().split("From:")[0] ?? "";
   const raw = Buffer.concat([Buffer.from(one.repeat(400)), message(LETTER)]);
-  const started = performance.now();
+  const started = processorMs();
   const found = await authenticate(raw);
-  expect(performance.now() - started).toBeLessThan(3000);
+  expect(processorMs() - started).toBeLessThan(3000);
   expect(found.facts["dkim.result"]).toBe("pass");
   expect(found.words).toContain("380 more signatures");
   const fields = ["from", ...Array.from({ length: 5000 }, (_, index) => `x${index % 50}`)].join(":\r\n ");
   const wide = Buffer.from(one.replace(/h=[^;]*/, `h=${fields}`).repeat(2));
   const many = Array.from({ length: 1500 }, (_, index) => `X${index % 50}: y`);
-  const again = performance.now();
+  const again = processorMs();
   await authenticate(Buffer.concat([wide, message([...LETTER, ...many])])).catch(() => undefined);
-  expect(performance.now() - again).toBeLessThan(5000);
+  expect(processorMs() - again).toBeLessThan(5000);
   await expect(authenticate(message([...LETTER, ...many, ...many]))).rejects.toThrow(
     "too long to be authenticated",
   );

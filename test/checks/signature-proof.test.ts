@@ -7,6 +7,7 @@ import { headOf } from "../../src/message/body.ts";
 import { addTraceHeaders } from "../../src/message/trace.ts";
 import { type Facts, type Finding, factsOf } from "../../src/rules/fact.ts";
 import { envelope, message } from "../message/message-samples.ts";
+import { processorMs } from "../message/processor-time.ts";
 import { type Zone, zoneResolve } from "./fake-dns.ts";
 import { signedWith, type TestKey, testKey } from "./front-door.ts";
 
@@ -178,9 +179,9 @@ describe("what is too weak or too much", () => {
     ]);
     const dns = { ...zone, "TXT k._domainkey.example.org": [`v=DKIM1; k=rsa; p=${der.toString("base64")}`] };
     const raw = await signedWith(key, message(LETTER), OURS);
-    const startedAt = performance.now();
+    const startedAt = processorMs();
     expect(["invalid", "fail"]).toContain(String((await judged(raw, dns))["dkim.result"]));
-    expect(performance.now() - startedAt).toBeLessThan(1000);
+    expect(processorMs() - startedAt).toBeLessThan(1000);
   });
 });
 

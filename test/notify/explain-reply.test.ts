@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { explainReply } from "../../src/notify/explain-reply.ts";
 import { type Cause, causeOf, type NoticeWay } from "../../src/notify/reply-cause.ts";
+import { processorMs } from "../message/processor-time.ts";
 
 type Sample = readonly [cause: Cause | null, code: number | null, enhanced: string | null, text: string];
 
@@ -161,9 +162,9 @@ test("a rule of ours: what was stopped, and who can let it go", () => {
 
 test("a long hostile answer costs no time", () => {
   const text = `550 ${"relay not a ".repeat(20_000)}`;
-  const from = performance.now();
+  const from = processorMs();
   for (let i = 0; i < 100; i++) causeOf({ code: 550, enhanced: null, text, via: "mx" });
-  expect(performance.now() - from).toBeLessThan(2000);
+  expect(processorMs() - from).toBeLessThan(2000);
 });
 
 test("what cannot be converted for a server without 8BITMIME: what would help", () => {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { PlanResult } from "../../src/policy/settings.ts";
+import { processorMs } from "../message/processor-time.ts";
 import { MemoryStore, settingsOn, TESTER } from "./policy-fixtures.ts";
 
 const settings = await settingsOn(new MemoryStore());
@@ -111,9 +112,9 @@ describe("size", () => {
       "holds a text of more than 100000 characters",
     ],
   ])("%s", async (_, document, words) => {
-    const started = performance.now();
+    const started = processorMs();
     expect((await refused(document)).join()).toContain(words);
-    expect(performance.now() - started).toBeLessThan(2000);
+    expect(processorMs() - started).toBeLessThan(2000);
   });
 
   test("many problems are cut", async () => {

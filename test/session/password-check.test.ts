@@ -3,6 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { hashPassword } from "../../src/policy/password-hash.ts";
 import { createPasswordCheck } from "../../src/session/password-check.ts";
+import { processorMs } from "../message/processor-time.ts";
 
 const CHEAP = { algorithm: "argon2id", memoryCost: 1024, timeCost: 1 } as const;
 const HASH = await Bun.password.hash("right", CHEAP);
@@ -20,6 +21,14 @@ function trial() {
   };
 }
 
+/** The processor's milliseconds of this process: hashes are computed in threads of their own. */
+async function workMs(work: () => Promise<unknown>): Promise<number> {
+  const from = process.cpuUsage();
+  await work();
+  const { user, system } = process.cpuUsage(from);
+  return (user + system) / 1000;
+}
+
 describe("password check", () => {
   test("right, wrong, unknown login, unreadable hash", async () => {
     const { check } = trial();
@@ -32,9 +41,9 @@ describe("password check", () => {
   test("a proven login costs microseconds", async () => {
     const { check } = trial();
     await check("a@example.test", "right", HASH);
-    const start = performance.now();
+    const start = processorMs();
     for (let i = 0; i < 1000; i++) await check("a@example.test", "right", HASH);
-    expect((performance.now() - start) / 1000).toBeLessThan(0.2);
+    expect((processorMs() - start) / 1000).toBeLessThan(0.2);
   });
 
   test("a proof holds for its own login, password and hash only", async () => {
@@ -51,11 +60,7 @@ describe("password check", () => {
     const { check, advance } = trial();
     const slow = await Bun.password.hash("right", { algorithm: "argon2id", memoryCost: 32_768, timeCost: 2 });
     await check("a", "right", slow);
-    const timed = async () => {
-      const start = performance.now();
-      await check("a", "right", slow);
-      return performance.now() - start;
-    };
+    const timed = () => workMs(() => check("a", "right", slow));
     const remembered = Math.min(await timed(), await timed(), await timed());
     advance(3_600_001);
     expect(await timed()).toBeGreaterThan(remembered * 5);
@@ -98,13 +103,14 @@ describe("password check", () => {
   test("a login that does not exist takes as long as one that does", async () => {
     const { passwords } = trial();
     const stored = await hashPassword("right");
-    const timed = async (hash: string | null) => {
-      const start = performance.now();
-      for (let i = 0; i < 3; i++) await passwords.check({ login: "a", password: "guess", hash, client: "" });
-      return performance.now() - start;
-    };
+    const timed = (hash: string | null) =>
+      workMs(() => passwords.check({ login: "a", password: "guess", hash, client: "" }));
     await timed(null);
-    const [known, unknown] = [await timed(stored), await timed(null)];
+    let [known, unknown] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+    for (let i = 0; i < 5; i++) {
+      known = Math.min(known, await timed(stored));
+      unknown = Math.min(unknown, await timed(null));
+    }
     expect(unknown / known).toBeLessThan(2.2);
     expect(unknown / known).toBeGreaterThan(0.45);
   });
