@@ -21,6 +21,8 @@ export interface GatewayChecksOptions {
   /** Where the age of domains is found out; left out: nowhere, so it is unknown. */
   readonly domainAge?: DomainAgeSettings;
   readonly clock?: Clock;
+  /** How many workers scan. Default 2. */
+  readonly workers?: number;
   /** Told of each failed check, for metrics. */
   readonly onFailure?: (check: string, reason: string) => void;
 }
@@ -37,7 +39,8 @@ export interface GatewayChecks extends Checker {
 /** All checks, ready to run; the scan workers start with the first message that needs them. */
 export function createChecks(options: GatewayChecksOptions): GatewayChecks {
   const { log, onFailure } = options;
-  const pool = createScanPool({ resolve: mailauthResolver(options.resolver), log });
+  const workers = options.workers === undefined ? {} : { workers: options.workers };
+  const pool = createScanPool({ resolve: mailauthResolver(options.resolver), log, ...workers });
   const scan = createMessageScan({ pool, hostname: options.hostname });
   const domainAge = createDomainAge({
     settings: options.domainAge ?? { feed: "", rdap: null },

@@ -52,8 +52,9 @@ export async function openFrontDoor(options: {
     timeoutMs: options.dnsTimeoutMs ?? 1500,
     keepAnswers: false,
   });
+  // One message comes after the other: a second worker would only be loaded.
   const newChecks = () =>
-    createChecks({ resolver, hostname: "gate.example.test", log: silentLog, hooks: [] });
+    createChecks({ resolver, hostname: "gate.example.test", log: silentLog, hooks: [], workers: 1 });
   let checks = newChecks();
   const gateway = await openTrialGateway({
     policy: trialPolicy({
