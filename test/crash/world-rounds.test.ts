@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startMailSink } from "../peers/mail-sink.ts";
 import { freePorts, PATIENCE_MS, runCommand, waitUntil } from "../peers/run-command.ts";
-import { type RunningGateway, runGateway } from "../peers/run-gateway.ts";
+import { answersOnSocket, type RunningGateway, runGateway } from "../peers/run-gateway.ts";
 import { isRoot, isRunning } from "../run/gateway-kit.ts";
 import { dice } from "./dice.ts";
 import { type LoadClient, startLoad } from "./load-client.ts";
@@ -49,7 +49,8 @@ async function starts(gateway: RunningGateway): Promise<boolean> {
   gateway.launch();
   while (performance.now() < until) {
     if (!isRunning(gateway.pid())) return false;
-    if ((await gateway.command("queue", "list", "--json")).code === 0) return true;
+    if (await answersOnSocket(gateway.data)) return true;
+    await Bun.sleep(20);
   }
   throw new Error(`it neither runs nor ends after ${START_MS} ms:\n${gateway.output().slice(-2000)}`);
 }
