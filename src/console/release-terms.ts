@@ -1,5 +1,5 @@
 // Who may release a quarantined message, and what must be asked before: malware, and mail of one tenant for another.
-import { sendsNothing } from "../policy/sends-nothing.ts";
+import { anyStopped, sendsNothing } from "../policy/sends-nothing.ts";
 import type { PolicySnapshot } from "../policy/snapshot.ts";
 import { whoSent } from "../queue/claim-work.ts";
 import { writtenBy } from "../queue/new-mail.ts";
@@ -51,7 +51,8 @@ export async function releaseStop(
   item: QuarantineItem,
   quarantine: Pick<Quarantine, "body">,
 ): Promise<string | null> {
-  const body = isUntold(item) ? await quarantine.body(item.id) : null;
+  // Lists ask this of each line: a body is read only where something could come of it.
+  const body = isUntold(item) && anyStopped(now) ? await quarantine.body(item.id) : null;
   const { reversePath } = item;
   const named = body === null ? {} : { named: namedWriters(body) };
   const behind = whoSent(item, { reversePath, ...writtenBy(item), ...named });

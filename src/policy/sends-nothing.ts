@@ -25,6 +25,11 @@ export function domainsHere(now: PolicySnapshot, addresses: readonly MailAddress
   return [...domains].filter((domain) => now.ownerOf(domain) !== null);
 }
 
+/** Is there a domain that sends nothing at present? */
+export function anyStopped({ policy }: PolicySnapshot): boolean {
+  return policy.domain.some((domain) => refuseOwnDomain(domain, "") !== null);
+}
+
 function isHere(now: PolicySnapshot, domain: string): boolean {
   const parsed = parseDomain(domain);
   return parsed.ok && now.ownerOf(parsed.value) !== null;
