@@ -16,10 +16,13 @@ function hasOwnMeaning(name: string): boolean {
 
 const LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/i;
 
-/** Labels of 1 to 63 letters, digits and inner dashes; the last is no number, which would make it a bad address. (RFC 1035 §2.3.4, RFC 1123 §2.1) */
+/**
+ * Labels of 1 to 63 letters, digits and inner dashes; the last is no number, decimal or hexadecimal: resolvers read such names as addresses,
+ * and 0x7f000001 as this very machine. (RFC 1035 §2.3.4, RFC 1123 §2.1, inet_aton)
+ */
 function isHostName(text: string): boolean {
   const labels = text.replace(/\.$/, "").split(".");
-  return labels.every((label) => LABEL.test(label)) && !/^\d+$/.test(labels.at(-1) ?? "");
+  return labels.every((label) => LABEL.test(label)) && !/^(?:\d+|0x[0-9a-f]*)$/i.test(labels.at(-1) ?? "");
 }
 
 /** Why the text is no host, or null. `schema-fields.ts` has checked its characters. */
@@ -85,13 +88,23 @@ function checkBaseAddresses({ settings }: Policy, findings: FoundProblems): void
     [".console_url", settings.console_url],
     [".domain_age.rdap", settings.domain_age.rdap],
   ] as const;
-  for (const [path, url] of bases)
-    if (url !== null && /[?#]/.test(url))
+  for (const [path, url] of bases) {
+    if (url === null) continue;
+    if (/[?#]/.test(url))
       findings.problem(
         { section: "settings", key: "" },
         path,
         "has a ? or # in it; paths are appended to it, so write the address alone, like https://gate.example.com:8443",
       );
+    const host = URL.canParse(url) ? hostProblem(new URL(url).hostname) : null;
+    if (host !== null) findings.problem({ section: "settings", key: "" }, path, `names no host: ${host}`);
+    if (/%(?:[01][0-9a-f]|7f)/i.test(url))
+      findings.problem(
+        { section: "settings", key: "" },
+        path,
+        "has an encoded control character in it (such as %0D); write it like https://gate.example.com:8443",
+      );
+  }
 }
 
 /** Checks them all. */

@@ -87,6 +87,20 @@ describe("a host", () => {
     ["mail example", "is not a host"],
     ["user@mail.example.test", "is not a host"],
     ["::::", "is not a host"],
+    // What resolvers read as an address without its looking like one.
+    ["0x7f000001", "is not a host"],
+    ["0X7F000001", "is not a host"],
+    ["0x7f.1", "is not a host"],
+    ["0x7f.0.0.0x1", "is not a host"],
+    ["127.0.0.0x1", "is not a host"],
+    ["127.1", "is not a host"],
+    ["2130706433", "is not a host"],
+    ["017700000001", "is not a host"],
+    ["0177.0.0.1", "is not a host"],
+    ["127.0.0.1.", "is not a host"],
+    ["a.0x", "is not a host"],
+    ["a..example.test", "is not a host"],
+    ["-a.example.test", "is not a host"],
   ])("%s is none", async (host, words) => {
     const [found = ""] = await refusals(route(host));
     expect(found).toContain(words);
@@ -96,7 +110,15 @@ describe("a host", () => {
     );
     const judge = { outgoing: { password_server: { protocol: "imap", host } } };
     expect(await refusals({ domain: [{ name: "example.test", ...judge }] })).toHaveLength(1);
+    if (/^[^:\s[\]]+$/.test(host))
+      expect(
+        (await refusals({ hook: [{ name: "av", kind: "clamd", address: `${host}:3310` }] }))[0],
+      ).toStartWith("hook[0].address: ");
   });
+  test.each(["0x7f000001.example.test", "0xserver", "x0x1", "1.2.3.example.test"])(
+    "%s is one, whatever it begins with",
+    async (host) => expect(await refusals(route(host))).toEqual([]),
+  );
 });
 
 describe("a log-in", () => {
@@ -306,5 +328,33 @@ describe("who is behind mail that servers hand in, where the domain has a delimi
     ["+", "10.9.1.1", ["", "x@elsewhere.test"], "(bounces of 10.9.1.1)"],
   ])("delimiter %p, from %s, %p: %s", async (delimiter, ip, writers, expected) => {
     expect(await who(delimiter, ip, writers)).toBe(expected);
+  });
+});
+
+describe("an address that paths are appended to", () => {
+  test.each([
+    ["https://a..b", "names no host"],
+    ["https://.a.test", "names no host"],
+    ["https://-a.test", "names no host"],
+    ["https://a-.test:8443/x", "names no host"],
+    [`https://${"a".repeat(64)}.test`, "names no host"],
+    ["https://a.test/%0d", "encoded control character"],
+    ["https://a.test/%0D%0ax", "encoded control character"],
+    ["https://a.test/%00", "encoded control character"],
+    ["https://a.test/%7F", "encoded control character"],
+  ])("%s is none", async (url, words) => {
+    expect((await refusals({ settings: { console_url: url } }))[0]).toMatch(
+      new RegExp(`^settings.console_url: .*${words}`),
+    );
+    expect(await refusals({ settings: { domain_age: { rdap: url } } })).toHaveLength(1);
+  });
+  test.each([
+    "https://gate.example.test:8443",
+    "https://gate",
+    "http://127.0.0.1:8080/console",
+    "https://[2001:db8::1]:8443/",
+    "https://münchen.example/mail%20gate",
+  ])("%s is one", async (url) => {
+    expect(await refusals({ settings: { console_url: url } })).toEqual([]);
   });
 });
