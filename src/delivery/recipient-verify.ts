@@ -150,7 +150,8 @@ async function askServers(
     if (result.replies[0] !== null) return result;
     const mark = serverMark({ address, port: host.port });
     if (link.security === "bare") parts.brokenTls.clear(mark);
-    if (link.security !== "may-be-bare" || link.session.failure === null)
+    // One that said too much has spoken: its TLS is whole.
+    if (link.security !== "may-be-bare" || link.session.failure === null || result.close)
       return `${link.server}: ${result.trouble ?? "no reply"}`;
     // It hung up right behind the handshake: once more without TLS.
     parts.brokenTls.mark(mark);

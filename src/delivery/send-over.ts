@@ -15,7 +15,7 @@ export interface SendResult {
   readonly open: readonly Recipient[];
   /** Why they are not settled; null when none is open. */
   readonly trouble: Trouble | null;
-  /** The connection had rested too long: the server said nothing at all in this transaction. */
+  /** The connection had rested too long: the server said nothing at all in this transaction, or what answers nothing. */
   readonly stale: boolean;
   /** A new connection, and the server hung up without a word in its first transaction. */
   readonly silent: boolean;
@@ -110,7 +110,10 @@ export async function sendOver(
       const open = [...lotResult.open, ...recipients.slice(at + lot.length)];
       const trouble =
         open.length === 0 ? null : (lotResult.trouble ?? lostTrouble(place, session.failure?.words));
-      const stale = reused && at === 0 && (!result.heard || lotResult.trouble?.code === SERVICE_CLOSING);
+      const stale =
+        reused &&
+        at === 0 &&
+        (!result.heard || result.outOfStep || lotResult.trouble?.code === SERVICE_CLOSING);
       const silent = !reused && at === 0 && !result.heard && open.length > 0;
       return { settled, open, trouble, stale, silent };
     }

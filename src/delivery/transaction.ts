@@ -42,6 +42,8 @@ export interface TransactionResult {
   readonly replies: readonly (SettlingReply | null)[];
   /** The far side said something in this transaction. */
   readonly heard: boolean;
+  /** It answered more than it was asked, before the message had its end: over a new connection the message may be tried again. */
+  readonly outOfStep: boolean;
   /** The whole message was handed over: it may have been taken although no reply came. */
   readonly afterDot: boolean;
   /** Why the session broke, or null. */
@@ -66,6 +68,8 @@ export class Transaction {
   readonly #rcptReplies: string[] = [];
   #mailReply: string | null = null;
   #heard = false;
+  #outOfStep = false;
+  #dataRefusal: string | null = null;
   #sentBytes = 0;
   #afterDot = false;
   #finished = false;
@@ -98,6 +102,7 @@ export class Transaction {
 
   /** The session broke: everything without a reply stays open. */
   fail(words: string): void {
+    if (this.#dataRefusal !== null && !this.#outOfStep) this.#settle({ accepted: this.#dataRefusal });
     this.#finish(null, { lost: words, resetNext: false, close: true });
   }
 
@@ -117,8 +122,15 @@ export class Transaction {
   /** Before the next command: breaks off when a reply is in hand already. */
   #isOutOfStep(): boolean {
     if (!this.#wire.hasSurplus()) return false;
-    this.fail(OUT_OF_STEP);
+    this.#breakOff();
     return true;
+  }
+
+  /** It has spoken: a server that says too much is none whose TLS breaks. */
+  #breakOff(words = OUT_OF_STEP): void {
+    this.#heard = true;
+    this.#outOfStep = true;
+    this.fail(words);
   }
 
   #nextRcpt(): void {
@@ -146,7 +158,10 @@ export class Transaction {
   #onData(raw: string): void {
     if (!this.#isReply(raw, "DATA")) return;
     const goesOn = replyClass(raw) === 3;
-    if (this.#mailReply !== null && replyClass(this.#mailReply) !== 2) {
+    if (replyClass(raw) === 2) {
+      // Not 354: taking this for success would lose the message. It answers something before, and so may what is taken for a refusal.
+      this.#breakOff(`DATA was answered with "${parseReply(raw).text}" instead of 354`);
+    } else if (this.#mailReply !== null && replyClass(this.#mailReply) !== 2) {
       // A server that refuses the sender and takes DATA is not to be trusted with an empty message.
       this.#settle({ close: goesOn });
     } else if (!this.#anyAccepted() && !goesOn) {
@@ -160,17 +175,29 @@ export class Transaction {
       this.#wire.allow("final");
       this.#wire.expect(() => this.#settle({ resetNext: false }));
       this.#wire.write(".\r\n");
-    } else if (goesOn && isOnePiece(this.#request.message) && this.#isOutOfStep()) {
+    } else if (goesOn && this.#isOutOfStep()) {
       return;
     } else if (goesOn) {
       this.#wire.expect((final) => this.#onFinal(final));
       this.#writeMessage();
-    } else if (replyClass(raw) === 2) {
-      // Not 354: taking this for success would lose the message.
-      this.fail(`DATA was answered with "${parseReply(raw).text}" instead of 354`);
+    } else if (this.#request.pipelining) {
+      this.#confirm(raw);
     } else {
       this.#settle({ accepted: raw });
     }
+  }
+
+  /** A refusal that came before DATA was read is the answer to something else: the real one comes in front of that to RSET. */
+  #confirm(refusal: string): void {
+    if (this.#isOutOfStep()) return;
+    this.#dataRefusal = refusal;
+    this.#wire.allow("rcpt");
+    this.#wire.expect((raw) => {
+      if (this.#finished) return;
+      if (replyClass(raw) === 3) this.#breakOff();
+      else if (!this.#isOutOfStep()) this.#settle({ accepted: refusal, resetNext: replyClass(raw) !== 2 });
+    });
+    this.#wire.write("RSET\r\n");
   }
 
   #writeMessage(): void {
@@ -255,11 +282,16 @@ export class Transaction {
     if (this.#finished) return;
     this.#finished = true;
     this.#goOn();
-    const replies = this.#request.rcpts.map((_, n) => this.#refusal(n) ?? accepted);
-    this.#done({ replies, heard: this.#heard, afterDot: this.#afterDot, fault: this.#fault, ...end });
+    const replies = this.#request.rcpts.map((_, n) =>
+      this.#outOfStep ? null : (this.#refusal(n) ?? accepted),
+    );
+    this.#done({
+      replies,
+      heard: this.#heard,
+      outOfStep: this.#outOfStep,
+      afterDot: this.#afterDot,
+      fault: this.#fault,
+      ...end,
+    });
   }
-}
-
-function isOnePiece(message: Buffer | LargeBody): boolean {
-  return !isLarge(message) && message.length <= PIECE_BYTES;
 }

@@ -136,6 +136,8 @@ describe("a server that", () => {
       talk.say("250-hi", "250 PIPELINING");
       for (let n = 0; n < 3; n++) await talk.line();
       talk.say("250 ok", "250 ok", "354 go");
+      // With the 354 it would be the answer to something else.
+      await talk.line();
       talk.socket.pause();
       talk.say("552 5.3.4 Too much");
       await forever();

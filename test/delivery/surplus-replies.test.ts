@@ -29,6 +29,13 @@ describe("a message is neither taken nor refused by a reply in hand before its e
     ["without PIPELINING: MAIL twice", { ehlo: PLAIN, mail: () => "250 a\r\n250 b", rcpt: refused }, BODY],
     ["without PIPELINING: RCPT twice", { ehlo: PLAIN, rcpt: () => "250 a\r\n550 b" }, BODY],
     ["RCPT twice, then 354", { rcpt: () => "250 a\r\n354 b", final: refused }, BODY],
+    ["RCPT yes and no", { rcpt: () => "250 a\r\n550 b" }, BODY],
+    ["RCPT yes and no, of a long message", { rcpt: () => "250 a\r\n550 b" }, LONG],
+    ["RCPT no and yes", { rcpt: () => "550 a\r\n250 b" }, BODY],
+    ["MAIL yes and no", { mail: () => "250 a\r\n550 b" }, BODY],
+    ["550 behind 354 of a long message", { data: data("550 early") }, LONG],
+    ["551 and 250 behind 354 of a long message", { data: data("551 early\r\n250 late") }, LONG],
+    ["without PIPELINING: 550 behind 354 of a long message", { ehlo: PLAIN, data: data("550 early") }, LONG],
     ["MAIL twice", { mail: () => "250 a\r\n250 b", rcpt: () => "354 c", final: refused }, BODY],
   ] as const satisfies readonly (readonly [string, Replies, string])[]) {
     test(what, async () => {
@@ -41,6 +48,31 @@ describe("a message is neither taken nor refused by a reply in hand before its e
       const [outcome] = await deliverer.attempt(attemptFor(routes({ port: peer.port }), { message }));
       expect(outcome?.result).toBe("deferred");
       expect(peer.messages.length).toBe(0);
+    });
+  }
+
+  for (const [what, replies] of [
+    ["stays", {}],
+    ["stays, without PIPELINING", { ehlo: PLAIN }],
+    ["hangs up", {}],
+  ] as const satisfies readonly (readonly [string, Replies])[]) {
+    test(`a refusal of DATA counts when the server ${what}`, async () => {
+      const peer = await startScriptedPeer(async (talk) => {
+        await usualServer({
+          ...replies,
+          data: () => {
+            if (what === "hangs up") queueMicrotask(() => talk.socket.end());
+            return "554 5.7.1 No";
+          },
+        })(talk);
+      });
+      const deliverer = makeDeliverer({ timeouts: SHORT });
+      open.push(
+        () => deliverer.close(100),
+        () => peer.close(),
+      );
+      const [outcome] = await deliverer.attempt(attemptFor(routes({ port: peer.port })));
+      expect(outcome).toMatchObject({ result: "failed", code: 554 });
     });
   }
 
