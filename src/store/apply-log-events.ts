@@ -120,6 +120,7 @@ const insertAttempt = prepare<{
   readonly endedAt: number;
   readonly destination: string;
   readonly outcomes: unknown;
+  readonly servers: string | null;
 }>(
   sqlBuilder
     .insert(attempt)
@@ -130,6 +131,7 @@ const insertAttempt = prepare<{
       endedAt: p("endedAt"),
       destination: p("destination"),
       outcomes: p("outcomes"),
+      servers: p("servers"),
     })
     .onConflictDoNothing(),
   uncounted,
@@ -146,7 +148,8 @@ export function logEventStatements(event: LogEvent, json?: string): Statement[] 
       return messageStatements(event.record, json ?? JSON.stringify(event));
     case "attempt": {
       const { id, messageId, startedAt, endedAt, destination, outcomes } = event.record;
-      return [insertAttempt({ id, messageId, startedAt, endedAt, destination, outcomes })];
+      const servers = [...new Set(outcomes.flatMap(({ server }) => server ?? []))].join(" ") || null;
+      return [insertAttempt({ id, messageId, startedAt, endedAt, destination, outcomes, servers })];
     }
     case "state":
       return [

@@ -11,6 +11,7 @@ import tokenEnd from "../../drizzle/gatepost/0009_token_end.sql" with { type: "t
 import logClients from "../../drizzle/gatepost/0010_log_clients.sql" with { type: "text" };
 import wholeState from "../../drizzle/gatepost/0011_whole_state.sql" with { type: "text" };
 import writtenFor from "../../drizzle/gatepost/0012_written_for.sql" with { type: "text" };
+import logServers from "../../drizzle/gatepost/0013_log_servers.sql" with { type: "text" };
 import type { Migration } from "./migration.ts";
 
 export const gatepostMigrations: readonly Migration[] = [
@@ -26,4 +27,5 @@ export const gatepostMigrations: readonly Migration[] = [
   { name: "0010_log_clients", sql: logClients },
   { name: "0011_whole_state", sql: wholeState },
   { name: "0012_written_for", sql: writtenFor },
+  { name: "0013_log_servers", sql: logServers },
 ];

@@ -110,6 +110,8 @@ export const attempt = sqliteTable(
     endedAt: integer("ended_at").notNull(),
     destination: text("destination").notNull(),
     outcomes: text("outcomes", { mode: "json" }).$type<readonly Outcome[]>().notNull(),
+    /** The servers of the outcomes, each once; null: none was reached. */
+    servers: text("servers"),
   },
   (table) => [primaryKey({ columns: [table.messageId, table.id] })],
 );

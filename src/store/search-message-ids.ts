@@ -16,9 +16,13 @@ const TIME_LIMIT_MS = 900;
 /** How far an index is counted to find the narrowest. */
 const PROBE = 5000;
 
-type IndexedTerm = Exclude<SearchTerm, { readonly kind: "word" | "id" | "server" | "reply" }>;
+/** A part of a name that so many servers have says little: the log is walked in order of time then. */
+const MAX_SERVERS = 50;
+/** So many names of servers are looked through. */
+const MAX_NAMES = 200_000;
+
+type IndexedTerm = Exclude<SearchTerm, { readonly kind: "word" | "id" | "reply" }>;
 type NetworkTerm = Extract<SearchTerm, { readonly kind: "network" }>;
-const UNINDEXED: ReadonlySet<SearchTerm["kind"]> = new Set(["word", "id", "server", "reply"]);
 interface Range {
   readonly from: string | null;
   readonly before: string | null;
@@ -41,8 +45,24 @@ export async function searchMessageIds(
   filter: LogFilter,
   limits: { readonly timeMs?: number } = {},
 ): Promise<FoundIds> {
-  const terms = searchTerms(filter);
   const deadline = performance.now() + (limits.timeMs ?? TIME_LIMIT_MS);
+  const terms = await withServers(reader, searchTerms(filter));
+  const found = await walk(reader, { filter, terms, deadline });
+  if (found.ids.length > 0 || found.cutAt !== null || (filter.text ?? "").trim() === "") return found;
+  // What looks like an address, a name or an id may stand in a subject or a reply as well.
+  const asWords = searchTerms(filter, { asWords: true });
+  if (Bun.deepEquals(terms, asWords)) return found;
+  return walk(reader, { filter, terms: await withServers(reader, asWords), deadline });
+}
+
+async function walk(
+  reader: DatabaseReader,
+  {
+    filter,
+    terms,
+    deadline,
+  }: { readonly filter: LogFilter; readonly terms: readonly SearchTerm[]; readonly deadline: number },
+): Promise<FoundIds> {
   const shown = shownIn(filter.domain === undefined ? undefined : domainKey(filter.domain));
   const conditions = [...terms.map((term) => condition(term, shown)), ...times(filter)];
   const range = idRange(filter, terms);
@@ -100,10 +120,10 @@ async function narrowest(
 ): Promise<Source> {
   const indexed: IndexedTerm[] = [];
   for (const term of terms) {
-    if (UNINDEXED.has(term.kind)) continue;
+    if (!isIndexed(term)) continue;
     // Much of the log came from there: it is found sooner in the order of time.
     if (term.kind === "network" && (await isWide(reader, term))) continue;
-    indexed.push(term as IndexedTerm);
+    indexed.push(term);
   }
   let best: Source = (inRange, limit) => part(sql`message`, sql`id`, sql`1`, inRange, limit);
   let fewest = Number.POSITIVE_INFINITY;
@@ -119,6 +139,47 @@ async function narrowest(
     }
   }
   return best;
+}
+
+function isIndexed(term: SearchTerm): term is IndexedTerm {
+  switch (term.kind) {
+    case "word":
+    case "id":
+    case "reply":
+      return false;
+    case "server":
+      return term.names !== undefined;
+    case "either":
+      return term.terms.every(isIndexed);
+    default:
+      return true;
+  }
+}
+
+/** The terms with the servers they name, where those are few. */
+function withServers(reader: DatabaseReader, terms: readonly SearchTerm[]): Promise<readonly SearchTerm[]> {
+  return Promise.all(
+    terms.map(async (term): Promise<SearchTerm> => {
+      if (term.kind === "either") return { ...term, terms: await withServers(reader, term.terms) };
+      if (term.kind !== "server") return term;
+      const names = await serversLike(reader, term.patterns);
+      return names.length > MAX_SERVERS ? term : { ...term, names };
+    }),
+  );
+}
+
+/** Jumps from name to name in the index: there are few names in however many attempts. */
+async function serversLike(reader: DatabaseReader, patterns: readonly string[]): Promise<readonly string[]> {
+  const rows = await run(
+    reader,
+    sql`with recursive name(text) as (
+        select min(servers) from attempt
+        union all
+        select (select min(servers) from attempt where servers > name.text) from name
+          where name.text is not null limit ${MAX_NAMES}
+      ) select text from name where ${any(patterns, (like) => sql`text ${like}`)} limit ${MAX_SERVERS + 1}`,
+  );
+  return rows.map(([text]) => String(text));
 }
 
 async function isWide(reader: DatabaseReader, term: NetworkTerm): Promise<boolean> {
@@ -139,6 +200,18 @@ function candidatesOf(term: IndexedTerm, range: Range, limit: number): SQL {
   const recipients = (where: SQL): SQL => part(sql`message_recipient`, sql`message_id`, where, range, limit);
   const messages = (where: SQL): SQL => part(sql`message`, sql`id`, where, range, limit);
   switch (term.kind) {
+    case "server":
+      return union(
+        (term.names ?? []).map((name) =>
+          part(sql`attempt`, sql`message_id`, sql`servers = ${name}`, range, limit),
+        ),
+        limit,
+      );
+    case "either":
+      return union(
+        term.terms.filter(isIndexed).map((one) => candidatesOf(one, range, limit)),
+        limit,
+      );
     case "rule":
       return recipients(sql`rule = ${term.rule}`);
     case "state":
@@ -173,6 +246,7 @@ function part(table: SQL, id: SQL, where: SQL, range: Range, limit: number): SQL
 }
 
 function union(parts: readonly SQL[], limit: number): SQL {
+  if (parts.length === 0) return sql`select id from message where false`;
   const selects = parts.map((one) => sql`select id from (${one})`);
   return sql`select id from (${sql.join(selects, sql` union `)}) order by id desc limit ${limit}`;
 }
@@ -207,6 +281,11 @@ function condition(term: SearchTerm, shown: SQL): SQL {
       return sql`m.client_ip = ${term.ip}`;
     case "network":
       return prefixed(sql`m.client_ip`, term);
+    case "either":
+      return sql`(${sql.join(
+        term.terms.map((one) => condition(one, shown)),
+        sql` or `,
+      )})`;
     case "server":
       return any(term.patterns, (like) => attempted(sql`o.value ->> 'server' ${like}`));
     case "reply":
@@ -218,7 +297,9 @@ function condition(term: SearchTerm, shown: SQL): SQL {
     case "word":
       return any(
         term.patterns,
-        (like) => sql`m.subject ${like} or m.header_from ${like} or m.sender ${like} or m.refusal ${like}
+        (
+          like,
+        ) => sql`m.subject ${like} or m.header_from ${like} or m.sender ${like} or m.refusal ${like} or m.client_ip ${like}
           or ${recipient(sql`(r.address ${like} or r.words ${like})`)}
           or ${attempted(sql`(o.value ->> 'text' ${like} or o.value ->> 'server' ${like})`)}`,
       );

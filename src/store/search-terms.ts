@@ -20,11 +20,18 @@ export type SearchTerm =
   /** `network` null: that one address. `prefix`: how all texts of its addresses begin. */
   | { readonly kind: "client"; readonly ip: string }
   | { readonly kind: "network"; readonly network: IpNetwork; readonly prefix: string }
-  | { readonly kind: "server" | "reply"; readonly patterns: readonly string[] }
+  | { readonly kind: "reply"; readonly patterns: readonly string[] }
+  /** `names`: all servers of the log that fit; left out: they are not known, or too many. */
+  | { readonly kind: "server"; readonly patterns: readonly string[]; readonly names?: readonly string[] }
+  /** At least one of them. */
+  | { readonly kind: "either"; readonly terms: readonly SearchTerm[] }
   | { readonly kind: "word"; readonly patterns: readonly string[] };
 
-/** The conditions of a filter; all must hold. */
-export function searchTerms(filter: LogFilter): SearchTerm[] {
+/** The conditions of a filter; all must hold. `asWords`: its text means words, whatever it looks like. */
+export function searchTerms(
+  filter: LogFilter,
+  { asWords }: { readonly asWords: boolean } = { asWords: false },
+): SearchTerm[] {
   const terms: SearchTerm[] = [];
   if (filter.sender !== undefined) terms.push(partyTerm("sender", filter.sender));
   if (filter.recipient !== undefined) terms.push(partyTerm("recipient", filter.recipient));
@@ -38,7 +45,7 @@ export function searchTerms(filter: LogFilter): SearchTerm[] {
     if (words !== "") terms.push({ kind, patterns: likePatterns(words) });
   }
   const text = (filter.text ?? "").slice(0, MAX_TEXT).trim();
-  if (text !== "") terms.push(...textTerms(text));
+  if (text !== "") terms.push(...(asWords ? wordTerms(text) : textTerms(text)));
   return terms;
 }
 
@@ -46,11 +53,20 @@ function textTerms(text: string): SearchTerm[] {
   if (/^[0-9a-hjkmnp-tv-z]{20}$/.test(text)) return [{ kind: "id", id: text }];
   if (/^[^\s@]*@[^\s@]+\.[^\s@]+$/.test(text)) return [partyTerm("party", text)];
   const client = clientTerm(text);
+  if (client?.kind === "client") return [orServer(client, `[${client.ip}]`)];
   if (client !== null) return [client];
   // `5.6.0` is a part of a reply: no domain ends in a number.
   if (/^[a-z0-9-]+(\.[a-z0-9-]+)+$/i.test(text) && !/\.\d+$/.test(text)) {
-    return [{ kind: "party", by: "domain", value: domainKey(text) }];
+    return [orServer({ kind: "party", by: "domain", value: domainKey(text) }, text)];
   }
+  return wordTerms(text);
+}
+
+function orServer(term: SearchTerm, server: string): SearchTerm {
+  return { kind: "either", terms: [term, { kind: "server", patterns: likePatterns(server) }] };
+}
+
+function wordTerms(text: string): SearchTerm[] {
   return text
     .split(/\s+/)
     .slice(0, MAX_WORDS)

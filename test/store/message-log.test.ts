@@ -328,6 +328,7 @@ test("finds by client, network, mail server and the words of replies", async () 
   expect(await find({ server: "192.0.2.9" })).toEqual([0]);
   expect(await find({ server: "mx [" })).toEqual([0]);
   expect(await find({ reply: "no such person" })).toEqual([1]);
+  expect(await find({ text: "mx [192.0.2.9]" })).toEqual([0]);
   expect(await find({ text: "554 5.6.0" })).toEqual([1]);
   expect(await find({ text: "5.6.0" })).toEqual([1]);
   expect(await find({ text: "relaying" })).toEqual([2]);

@@ -1,6 +1,5 @@
 // The message log: every message, searchable, newest first, refreshing itself while it is looked at.
 
-import { parseNetwork } from "../../message/address.ts";
 import type { LogFilter } from "../../store/message-log.ts";
 import type { ConsoleContext } from "../console-env.ts";
 import { chosenDomain, ownDomains } from "../domain-scope.ts";
@@ -87,7 +86,7 @@ function Filters({ typed, domains }: { readonly typed: Typed; readonly domains: 
       search={{
         name: "q",
         value: typed.q,
-        placeholder: "Address, domain, client IP, or words of subject or reply",
+        placeholder: "Address, domain, client, mail server, or words of subject or reply",
         label: "Search the message log",
       }}
       more={
@@ -184,12 +183,7 @@ async function getMessages(c: ConsoleContext): Promise<Response> {
       <Filters typed={typed} domains={scope} />
       <div {...region}>
         {lines.length === 0 ? (
-          <NothingFound
-            typed={typed}
-            filtered={newest !== "/messages"}
-            all={scope === null}
-            further={further}
-          />
+          <NothingFound filtered={newest !== "/messages"} all={scope === null} further={further} />
         ) : (
           <>
             <LogTable lines={lines} />
@@ -207,31 +201,13 @@ async function getMessages(c: ConsoleContext): Promise<Response> {
   );
 }
 
-/** An address is looked for as a client's: mail that went there is found by its mail server. */
-function NothingFromClient({ ip }: { readonly ip: string }) {
-  return (
-    <EmptyState
-      icon="search"
-      title="No message fits"
-      action={{
-        href: `/messages?${new URLSearchParams({ server: ip })}`,
-        label: "Look for it as a mail server",
-      }}
-    >
-      No message came from the client {ip}. Mail that was handed to a mail server with this address is found
-      under More filters, Mail server.
-    </EmptyState>
-  );
-}
-
 function NothingFound(props: {
-  readonly typed: Typed;
   readonly filtered: boolean;
   readonly all: boolean;
   /** Where the search goes on, when it ran out of time. */
   readonly further: string | null;
 }) {
-  const { typed, filtered, all, further } = props;
+  const { filtered, all, further } = props;
   if (further !== null) {
     return (
       <EmptyState
@@ -244,8 +220,6 @@ function NothingFound(props: {
       </EmptyState>
     );
   }
-  if (filtered && parseNetwork(typed.q).ok && !typed.q.includes("/"))
-    return <NothingFromClient ip={typed.q} />;
   return filtered ? (
     <EmptyState
       icon="search"
