@@ -28,6 +28,8 @@ const NOBODY: Author = { addresses: [], flaw: null };
 const CONTROLS = /[\u0000-\u0008\u000a-\u001f\u007f]/;
 /** What can become an at sign when names are decoded: encoded words, UTF-7, and the wide forms of it. */
 const MAY_HIDE_AT = /@|=\?|\+AE|[\uff20\ufe6b]/;
+/** An encoded word of two octets a character, without their order: RFC 2781 §4.3 has the higher one first, many programs the lower. */
+const EITHER_ORDER = /=\?(?:cs)?(?:utf-?16|ucs-?2|unicode|iso-10646-ucs-2)(?:\*[^?]*)?\?/gi;
 const ADDRESS_AT_ONCE = /^[^@]+@[\p{L}\p{N}._-]*[\p{L}\p{N}]/u;
 const INVISIBLE = /\p{Default_Ignorable_Code_Point}/gu;
 /** Endings of names that are no domain of the Internet: nobody is misled about whose they are, and no policy exists for them. */
@@ -67,10 +69,15 @@ function readField({ value, disguise }: FromField, isPassedOn: IsPassedOn): Auth
   const { addresses, names, doubt } = readMailboxes(value);
   // What is not read by the book may be read anyhow: then all of it counts, also what stands inside of an address.
   const shown = doubt !== null || addresses.length === 0 ? fromOctets(value) : names;
-  const claimed = MAY_HIDE_AT.test(shown) ? othersIn(shown, { addresses, isPassedOn }) : [];
+  const claimed = MAY_HIDE_AT.test(shown) ? othersIn(inBothOrders(shown), { addresses, isPassedOn }) : [];
   const flaw = disguise ?? (CONTROLS.test(value) ? "has control characters" : doubt) ?? claimWords(claimed);
   if (claimed.length === 0) return { addresses, flaw };
   return { addresses: [...new Set([...addresses, ...claimed])].slice(0, MAX_MAILBOXES), flaw };
+}
+
+function inBothOrders(text: string): string {
+  const high = text.replace(EITHER_ORDER, "=?utf-16be?");
+  return high === text ? text : `${high} ${text.replace(EITHER_ORDER, "=?utf-16le?")} ${text}`;
 }
 
 const ANOTHER_SHOWN = "shows an address of another domain in a name or comment";
