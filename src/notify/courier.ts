@@ -35,6 +35,8 @@ const ALARM_AFTER_TRIES = 2;
 
 interface Line {
   readonly waiting: Errand[];
+  /** How many were dropped since it was empty. */
+  dropped: number;
 }
 
 /** Starts with nothing to do. */
@@ -78,31 +80,32 @@ export function createCourier(parts: {
     }
   }
 
-  async function carry(errand: Errand): Promise<void> {
+  async function carry(errand: Errand, line: Line): Promise<void> {
     const { way, words } = errand;
     for (let tries = 1; ; tries++) {
       const handed = await attempt(errand);
       if (handed.ok) {
-        alarm(way, null);
+        // What was dropped stays told until the others are through.
+        if (line.dropped === 0 || line.waiting.length === 1) alarm(way, null);
         log.info({ way, told: words, answer: handed.words }, "told");
         return;
       }
       const waitMs = handed.retry ? RETRY_MS[tries - 1] : undefined;
       if (waitMs === undefined || closed) {
         log.error({ way, told: words, why: handed.words, tries }, "could not be told; given up");
-        alarm(way, `The ${way} does not work: ${handed.words}. Lost: ${words}.`);
+        alarm(way, `The ${way} does not work: ${handed.words}. Lost: ${words}${alsoDropped(line)}.`);
         return;
       }
       log.warn({ way, told: words, why: handed.words, retryInMs: waitMs }, "could not be told; tried again");
       if (tries >= ALARM_AFTER_TRIES)
-        alarm(way, `The ${way} does not work: ${handed.words}. It is tried again.`);
+        alarm(way, `The ${way} does not work: ${handed.words}. It is tried again${alsoDropped(line)}.`);
       await sleep(waitMs);
     }
   }
 
   async function work(way: string, line: Line): Promise<void> {
     for (let errand = line.waiting[0]; errand !== undefined; errand = line.waiting[0]) {
-      await carry(errand);
+      await carry(errand, line);
       // The one under way is never dropped, so it is still the first.
       line.waiting.shift();
     }
@@ -120,10 +123,13 @@ export function createCourier(parts: {
             { way: errand.way, told: dropped?.words },
             "too much waits to be told; the oldest is dropped",
           );
+          line.dropped++;
+          if (line.dropped === 1 || line.dropped % MAX_WAITING === 0)
+            alarm(errand.way, `Too much waits for the ${errand.way}${alsoDropped(line)}. The log says what.`);
         }
         return;
       }
-      const fresh: Line = { waiting: [errand] };
+      const fresh: Line = { waiting: [errand], dropped: 0 };
       lines.set(errand.way, fresh);
       const done = work(errand.way, fresh).finally(() => running.delete(done));
       running.add(done);
@@ -140,4 +146,9 @@ export function createCourier(parts: {
       cancel();
     },
   };
+}
+
+function alsoDropped({ dropped }: Line): string {
+  if (dropped === 0) return "";
+  return dropped === 1 ? ", and 1 notice was dropped" : `, and ${dropped} notices were dropped`;
 }

@@ -59,7 +59,7 @@ test("a way that fails holds up its own errands only; a rejection is a failure t
 });
 
 test("the line is bounded: the oldest that waits goes, never the one under way", async () => {
-  const { courier, turn } = open();
+  const { courier, turn, alarms } = open();
   const told: number[] = [];
   let works = false;
   for (let n = 0; n < 1000; n++) {
@@ -74,8 +74,10 @@ test("the line is bounded: the oldest that waits goes, never the one under way",
     });
   }
   await turn(1000);
+  expect(alarms.get("slow")).toContain("900 notices were dropped");
   works = true;
   await turn(60_000);
+  expect(alarms.size).toBe(0);
   expect(told).toEqual([0, ...Array.from({ length: 99 }, (_, n) => 901 + n)]);
 });
 
