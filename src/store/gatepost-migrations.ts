@@ -12,6 +12,7 @@ import logClients from "../../drizzle/gatepost/0010_log_clients.sql" with { type
 import wholeState from "../../drizzle/gatepost/0011_whole_state.sql" with { type: "text" };
 import writtenFor from "../../drizzle/gatepost/0012_written_for.sql" with { type: "text" };
 import logServers from "../../drizzle/gatepost/0013_log_servers.sql" with { type: "text" };
+import knownRecipientSeen from "../../drizzle/gatepost/0014_known_recipient_seen.sql" with { type: "text" };
 import type { Migration } from "./migration.ts";
 
 export const gatepostMigrations: readonly Migration[] = [
@@ -28,4 +29,5 @@ export const gatepostMigrations: readonly Migration[] = [
   { name: "0011_whole_state", sql: wholeState },
   { name: "0012_written_for", sql: writtenFor },
   { name: "0013_log_servers", sql: logServers },
+  { name: "0014_known_recipient_seen", sql: knownRecipientSeen },
 ];

@@ -1,6 +1,7 @@
 // Recipients confirmed by their mail server, in gatepost.db. What is kept how long is src/delivery's business.
-import { asc, desc, eq, lt } from "drizzle-orm";
+import { asc, desc, eq, inArray, lt } from "drizzle-orm";
 import type { DatabaseReader, Statement } from "./database.ts";
+import { SLICE_ROWS } from "./delete-old.ts";
 import { knownRecipient } from "./known-recipient-schema.ts";
 import { sqlBuilder, statement, typed } from "./statement.ts";
 
@@ -25,6 +26,12 @@ export function knownRecipientStatements(changes: {
   readonly before: number;
 }): Statement[] {
   const { confirmed, refused, before } = changes;
+  // What is left is forgotten with the next changes.
+  const old = sqlBuilder
+    .select({ address: knownRecipient.address })
+    .from(knownRecipient)
+    .where(lt(knownRecipient.seenAt, before))
+    .limit(SLICE_ROWS);
   return [
     ...confirmed.map(({ address, seenAt }) =>
       statement(
@@ -37,6 +44,6 @@ export function knownRecipientStatements(changes: {
     ...refused.map((address) =>
       statement(sqlBuilder.delete(knownRecipient).where(eq(knownRecipient.address, address))),
     ),
-    statement(sqlBuilder.delete(knownRecipient).where(lt(knownRecipient.seenAt, before))),
+    statement(sqlBuilder.delete(knownRecipient).where(inArray(knownRecipient.address, old))),
   ];
 }

@@ -1,7 +1,8 @@
 // Locks of outgoing senders and identities in gatepost.db, and what happened to them. What locks is src/outgoing's business.
-import { and, desc, eq, lt } from "drizzle-orm";
+import { and, desc, eq, inArray, lt } from "drizzle-orm";
 import type { AuditEntry } from "./accounts.ts";
 import type { DatabaseReader, DatabaseWriter, Statement } from "./database.ts";
+import { deleteSlices, SLICE_ROWS } from "./delete-old.ts";
 import { outgoingLock, outgoingLockEvent } from "./outgoing-schema.ts";
 import { auditInsert } from "./run-accounts.ts";
 import { sqlBuilder, statement, typed } from "./statement.ts";
@@ -86,5 +87,11 @@ export function loadLockEvents(
 
 /** Deletes events before `at`. */
 export async function expireLockEvents(db: DatabaseWriter, at: number): Promise<void> {
-  await db.commit([statement(sqlBuilder.delete(outgoingLockEvent).where(lt(outgoingLockEvent.at, at)))]);
+  const { id } = outgoingLockEvent;
+  const old = sqlBuilder
+    .select({ id })
+    .from(outgoingLockEvent)
+    .where(lt(outgoingLockEvent.at, at))
+    .limit(SLICE_ROWS);
+  await deleteSlices(db, statement(sqlBuilder.delete(outgoingLockEvent).where(inArray(id, old))));
 }

@@ -1,7 +1,8 @@
 // The rows of the quarantine in gatepost.db and what may become of them. Knows no bodies: those are in the vault.
-import { and, count, desc, eq, gt, inArray, isNotNull, isNull, lte, ne, sql } from "drizzle-orm";
+import { and, count, desc, eq, gt, inArray, isNotNull, isNull, lte, sql } from "drizzle-orm";
 import type { Direction } from "../message/envelope.ts";
 import type { DatabaseReader, DatabaseWriter, Statement } from "./database.ts";
+import { deleteSlices, SLICE_ROWS } from "./delete-old.ts";
 import { quarantine } from "./gatepost-schema.ts";
 import type { RecipientState } from "./log-record.ts";
 import type { QuarantinedSender, QuarantineFilter, QuarantineItem } from "./quarantine-item.ts";
@@ -330,11 +331,12 @@ export async function keptBodies(
 
 /** Forgets items that were settled and whose time was over before `beforeMs`. */
 export async function forgetSettled(database: DatabaseWriter, beforeMs: number): Promise<void> {
-  await database.commit([
-    statement(
-      sqlBuilder
-        .delete(quarantine)
-        .where(and(ne(quarantine.state, "kept"), lte(quarantine.expiresAt, beforeMs))),
-    ),
-  ]);
+  for (const state of ["released", "deleted", "expired"] as const) {
+    const old = sqlBuilder
+      .select({ id: quarantine.id })
+      .from(quarantine)
+      .where(and(eq(quarantine.state, state), lte(quarantine.expiresAt, beforeMs)))
+      .limit(SLICE_ROWS);
+    await deleteSlices(database, statement(sqlBuilder.delete(quarantine).where(inArray(quarantine.id, old))));
+  }
 }

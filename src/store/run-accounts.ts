@@ -1,7 +1,8 @@
 // Accounts, console sessions, API tokens and the audit log in gatepost.db. Secrets arrive hashed; every lookup is one indexed query.
-import { and, count, desc, eq, gt, lt, lte, ne, or, sql } from "drizzle-orm";
+import { and, count, desc, eq, gt, inArray, lt, lte, ne, or, sql } from "drizzle-orm";
 import type { Account, AccountChange, Accounts, AuditEntry } from "./accounts.ts";
 import { type DatabaseWriter, StoreError } from "./database.ts";
+import { SLICE_ROWS } from "./delete-old.ts";
 import { account, apiToken, auditLog, consoleSession } from "./gatepost-schema.ts";
 import { sqlBuilder, sqlStatement, statement, typed } from "./statement.ts";
 
@@ -138,8 +139,13 @@ export function createAccounts(database: DatabaseWriter, now: () => number = Dat
 
     async createSession(session) {
       const createdAt = now();
+      const over = sqlBuilder
+        .select({ tokenHash: consoleSession.tokenHash })
+        .from(consoleSession)
+        .where(lte(consoleSession.expiresAt, createdAt))
+        .limit(SLICE_ROWS);
       await database.commit([
-        statement(sqlBuilder.delete(consoleSession).where(lte(consoleSession.expiresAt, createdAt))),
+        statement(sqlBuilder.delete(consoleSession).where(inArray(consoleSession.tokenHash, over))),
         statement(sqlBuilder.insert(consoleSession).values({ ...session, createdAt })),
       ]);
     },

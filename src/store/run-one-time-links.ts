@@ -1,8 +1,9 @@
 // One-time links in gatepost.db. Who uses one is decided by a single conditional UPDATE, so that no two callers both get it.
 import { createHash, randomBytes } from "node:crypto";
-import { and, eq, gt, isNull, lte } from "drizzle-orm";
+import { and, eq, gt, inArray, isNull, lte } from "drizzle-orm";
 import type { Clock } from "../observe/clock.ts";
 import type { DatabaseReader, DatabaseWriter } from "./database.ts";
+import { SLICE_ROWS } from "./delete-old.ts";
 import { oneTimeLink } from "./notice-schema.ts";
 import type { LinkKind, LinkState, OneTimeLinks } from "./one-time-links.ts";
 import { sqlBuilder, statement, typed } from "./statement.ts";
@@ -13,6 +14,15 @@ const TOKEN = /^[A-Za-z0-9_-]{43}$/;
 /** A link that is over still says so for a while, instead of "unknown". */
 const REMEMBERED_MS = 30 * 86_400_000;
 const UNKNOWN: LinkState = { state: "unknown", subject: null };
+
+/** What is left is forgotten with the next link. */
+function oldLinks(now: number) {
+  return sqlBuilder
+    .select({ tokenHash: oneTimeLink.tokenHash })
+    .from(oneTimeLink)
+    .where(lte(oneTimeLink.expiresAt, now - REMEMBERED_MS))
+    .limit(SLICE_ROWS);
+}
 
 /** One-time links kept in `db`; what people only look at is read through `reader`, which is the same file. */
 export function createOneTimeLinks(parts: {
@@ -42,9 +52,7 @@ export function createOneTimeLinks(parts: {
       const token = randomBytes(TOKEN_BYTES).toString("base64url");
       const createdAt = clock.now();
       await db.commit([
-        statement(
-          sqlBuilder.delete(oneTimeLink).where(lte(oneTimeLink.expiresAt, createdAt - REMEMBERED_MS)),
-        ),
+        statement(sqlBuilder.delete(oneTimeLink).where(inArray(oneTimeLink.tokenHash, oldLinks(createdAt)))),
         statement(
           sqlBuilder.insert(oneTimeLink).values({
             tokenHash: hashOf(token),
