@@ -140,7 +140,10 @@ export interface Outgoing {
   settle(message: OutgoingMessage, result: OutgoingResult): Reply | null;
   /** The message could not be judged or kept, and comes again: its recipients do not count toward limits. Spam events stand. */
   takeBack(messageId: string): void;
-  /** Resolves when the locks that fell are on disk, or could not be kept (an alarm says so then): not before is anybody told. Never rejects. */
+  /**
+   * Resolves when the locks that fell are on disk, or could not be kept (an alarm says so then): not before is anybody told, be it
+   * whoever brought one or who meets it a moment later. Never rejects.
+   */
   locksKept(): Promise<void>;
   /** Somebody outside wrote to one of our addresses: writing back to them is not bulk. */
   noteCorrespondent(outside: MailAddress | null, ours: MailAddress): void;

@@ -55,8 +55,9 @@ export async function acceptMessage(
   const given = await carryOut(session, { message, combined: settled.combined }, services);
   const { transaction } = message;
   tellStopped(settled, { transaction, clientIp: session.client.ip }, services);
-  // A client that has its answer may meet the lock this message brought: then it must hold, whatever happens to this process.
-  if (verdicts.some(({ spam, lock }) => spam === true || lock === true)) await services.outgoing.locksKept();
+  // A client that has its answer may meet the lock this message brought, or hears of one: then it must hold, whatever happens to this process.
+  if (settled.combined.refusal !== null || verdicts.some(({ spam, lock }) => spam === true || lock === true))
+    await services.outgoing.locksKept();
   return given;
 }
 

@@ -41,10 +41,10 @@ export function refuseStart(
       `${party.sender.domain} takes mail of its senders over TLS only; start TLS, then log in again`,
       "require_tls",
     );
-  return (
-    services.outgoing.admitTransaction(party, outgoingConnection(session), writer) ??
-    refuseUnknown(start, reversePath, services)
-  );
+  const stopped = services.outgoing.admitTransaction(party, outgoingConnection(session), writer);
+  return stopped === null
+    ? refuseUnknown(start, reversePath, services)
+    : services.outgoing.locksKept().then(() => stopped);
 }
 
 /** Where the sender's domain wants it, the address must exist if it is one of ours. null: it does, or it need not. */

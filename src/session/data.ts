@@ -225,12 +225,22 @@ function judgeSent(
   { arrived, party }: { readonly arrived: Arrived; readonly party: OutgoingParty },
   services: SessionServices,
 ): Promise<Answer> | Answer {
-  const { transaction, raw, summary, details } = arrived;
+  const { transaction, raw, summary } = arrived;
   const header = headOf(raw).subarray(0, summary.headerBytes);
   const sent = identifySent(session, { transaction, party, header }, services);
   const stopped = services.outgoing.admitMessage(sent.message);
-  if (stopped === null) return decideOn(session, { ...arrived, sent }, services);
-  const findings = whoFindings(party, sent.message.identity);
+  return stopped === null
+    ? decideOn(session, { ...arrived, sent }, services)
+    : refuseStopped(session, { ...arrived, sent, stopped }, services);
+}
+
+async function refuseStopped(
+  session: Session,
+  { transaction, details, sent, stopped }: Arrived & { readonly sent: SentMessage; readonly stopped: Reply },
+  services: SessionServices,
+): Promise<Answer> {
+  const findings = whoFindings(sent.party, sent.message.identity);
+  await services.outgoing.locksKept();
   recordRefusedMessage(session, { transaction, reply: stopped, details: { ...details, findings } }, services);
   return { reply: stopped };
 }

@@ -99,7 +99,7 @@ async function expectWhole(data: string, load: LoadClient): Promise<void> {
     (
       await rowsOf(
         log,
-        "SELECT subject, address FROM message JOIN message_recipient ON message_id = message.id WHERE state = 'delivered'",
+        "SELECT subject, address FROM message JOIN message_recipient ON message_id = message.id WHERE message_recipient.state = 'delivered'",
       )
     ).map(([subject, address]) => `${subject} ${address}`),
   );

@@ -67,6 +67,8 @@ export class HandClock implements Clock {
 /** A database whose writes can be made to fail. */
 export interface Brittle {
   failWith: StoreError | null;
+  /** Writes wait for it. */
+  heldBy: Promise<void> | null;
 }
 
 export interface Bench {
@@ -93,7 +95,7 @@ export async function benchOf(
   const clock = new HandClock();
   const news: LockNews[] = [];
   const alarms = new Map<string, string>();
-  const brittle: Brittle = { failWith: null };
+  const brittle: Brittle = { failWith: null, heldBy: null };
   const path = join(directory, "gatepost.db");
   await readyDatabase(path, gatepostMigrations);
   const open = (): Promise<Database> =>
@@ -108,8 +110,11 @@ export async function benchOf(
   let database = await open();
   const writer: DatabaseWriter = {
     query: (statement) => database.query(statement),
-    commit: (statements) =>
-      brittle.failWith === null ? database.commit(statements) : Promise.reject(brittle.failWith),
+    commit: async (statements) => {
+      if (brittle.heldBy !== null) await brittle.heldBy;
+      if (brittle.failWith !== null) throw brittle.failWith;
+      return database.commit(statements);
+    },
   };
   const snapshot = await snapshotOf({ domain: DOMAINS, ...document });
   const start = (): Promise<Outgoing> =>

@@ -1,5 +1,6 @@
 // The dialogue with the real outgoing control behind it: identities of a smart host, locks, limits and alerts' facts, over SMTP.
 import { expect, test } from "bun:test";
+import { openDialogue } from "../crash/smtp-dialogue.ts";
 import { playDialog } from "../dialogs/play-dialog.ts";
 import { openTrialGateway, trialPolicy } from "../listener/trial-gateway.ts";
 import { type Bench, benchOf } from "../outgoing/outgoing-kit.ts";
@@ -21,6 +22,7 @@ const document = {
       identify_by: { header: "X-Client-ID", extract: "^([^;]+)", remove: true },
       lock: { identity: true, spam: 5, window: "10m", timeout: "1h", max_unlocks: 1 },
     },
+    { kind: "ip", range: "127.0.0.1/32", domain: "example.test", identify_by: { header: "X-Client-ID" } },
     {
       kind: "ip",
       range: "127.0.0.21/32",
@@ -48,6 +50,7 @@ const document = {
 
 async function opened(): Promise<{
   readonly bench: Bench;
+  readonly port: number;
   play(text: string): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }> {
@@ -72,6 +75,7 @@ async function opened(): Promise<{
   });
   return {
     bench,
+    port: gateway.port(),
     play: (text) => playDialog(text, gateway),
     async [Symbol.asyncDispose]() {
       await gateway[Symbol.asyncDispose]();
@@ -121,6 +125,33 @@ STOPPED ${Array.from({ length: 5 }, () => "spam kept 127.0.0.20/32 a").join(", "
     true,
   );
   await gateway.play(`FROM 127.0.0.20\n${HELLO}${from("A", "x@elsewhere.example", "250 *")}`);
+}, 20_000);
+
+test("nobody hears of a lock that a crash could still forget: not who brought it, nor another client that meets it", async () => {
+  await using gateway = await opened();
+  const { bench, port } = gateway;
+  const { promise: held, resolve: release } = Promise.withResolvers<void>();
+  const answers: string[] = [];
+  const sendOne = async (to: string): Promise<void> => {
+    const smtp = await openDialogue(port);
+    for (const line of ["EHLO c", "MAIL FROM:<app@example.test>", `RCPT TO:<${to}>`, "DATA"])
+      expect(await smtp.say(`${line}\r\n`)).toMatch(/^[23]/);
+    answers.push(await smtp.say("From: app@example.test\r\nX-Client-ID: C\r\n\r\nx\r\n.\r\n"));
+    smtp.close();
+  };
+  bench.brittle.heldBy = held;
+  const bringing = sendOne("stop@elsewhere.example");
+  while (bench.outgoing.locks().length === 0) await Bun.sleep(1);
+  const meeting = sendOne("x@elsewhere.example");
+  await Bun.sleep(300);
+  expect(answers).toEqual([]);
+  bench.brittle.heldBy = null;
+  release();
+  await Promise.all([bringing, meeting]);
+  expect(answers.toSorted()).toEqual([
+    expect.stringMatching(/^450 .*locked/),
+    expect.stringMatching(/^550 /),
+  ]);
 }, 20_000);
 
 test("a rule may lock at once", async () => {
