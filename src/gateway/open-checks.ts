@@ -1,6 +1,8 @@
 // What is true about a message: the checks, in scan workers.
 import { createChecks, type GatewayChecks } from "../checks/create-checks.ts";
 import { createResolver } from "../dns/stub-resolver.ts";
+import { type WatchedClamd, watchClamd } from "../hooks/watch-clamd.ts";
+import type { Policy } from "../policy/schema.ts";
 import type { Settings } from "../policy/settings.ts";
 import type { Ground } from "./ground.ts";
 import { clamdHooks } from "./load-settings.ts";
@@ -28,11 +30,23 @@ export function openChecks(
     onFailure: (check) => metrics.checkFailure(check),
   });
   parts.defer(() => checks.close());
+  const watch = watchClamd({
+    watched: () => watchedClamd(settings.current().policy),
+    clock,
+    onAlarm: (name, words) => alarms.set(name, words),
+  });
+  parts.defer(() => watch.stop());
   settings.onChange(({ policy }) => {
+    watch.look();
     checks.useHooks(clamdHooks(policy));
     checks.useDomainAge(policy.settings.domain_age);
   });
   return checks;
+}
+
+function watchedClamd(policy: Policy): WatchedClamd {
+  const sizes = policy.listener.filter(({ enabled }) => enabled).map((one) => one.max_message_bytes);
+  return { hooks: clamdHooks(policy), largest: Math.max(0, ...sizes) };
 }
 
 function silenceWords(names: readonly string[]): string {

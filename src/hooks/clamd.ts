@@ -14,6 +14,7 @@ export interface ClamdHook {
 
 // "stream: NAME FOUND" with room to spare; a longer answer comes from something that is no clamd.
 const MAX_REPLY = 4096;
+const SIZE_EXCEEDED = /size limit exceeded/i;
 
 /** The check `clamd`: facts `clamd.found` and `clamd.signature`. Its run rejects when the daemon gives no clear answer. */
 export function createClamdCheck(hook: ClamdHook): Check {
@@ -45,6 +46,25 @@ export async function pingClamd(hook: ClamdHook): Promise<void> {
   if (reply !== "PONG") throw new Error(`${where(hook)} answered ${quoted(reply)} to PING; is this a clamd?`);
 }
 
+/** How long a daemon has for its "too large" before it counts as taking the size. */
+const SIZE_ANSWER_MS = 1000;
+
+/**
+ * Whether the daemon takes messages of so many octets: it judges a frame by its length (StreamMaxLength, clamd.conf(5)), before any of it has
+ * come. @throws Error when it cannot be asked.
+ */
+export async function takesSize(hook: ClamdHook, octets: number): Promise<boolean> {
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(octets);
+  const late = AbortSignal.timeout(SIZE_ANSWER_MS);
+  try {
+    return !SIZE_EXCEEDED.test(await converse(hook, [Buffer.from("zINSTREAM\0"), length], late));
+  } catch (error) {
+    if (late.aborted) return true;
+    throw error;
+  }
+}
+
 function findingsOf(reply: string, hook: ClamdHook): readonly Finding[] {
   if (reply === "stream: OK") return [{ check: "clamd", fact: "clamd.found", value: false }];
   const signature = /^stream: (.{1,200}) FOUND$/.exec(reply)?.[1];
@@ -54,7 +74,7 @@ function findingsOf(reply: string, hook: ClamdHook): readonly Finding[] {
       { check: "clamd", fact: "clamd.signature", value: signature },
     ];
   }
-  if (/size limit exceeded/i.test(reply)) {
+  if (SIZE_EXCEEDED.test(reply)) {
     throw new Error(
       `the message is larger than ${where(hook)} takes; raise StreamMaxLength in its clamd.conf`,
     );

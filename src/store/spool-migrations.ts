@@ -5,6 +5,7 @@ import unreported from "../../drizzle/spool/0003_unreported.sql" with { type: "t
 import bodySum from "../../drizzle/spool/0004_body_sum.sql" with { type: "text" };
 import awaitsServer from "../../drizzle/spool/0005_awaits_server.sql" with { type: "text" };
 import share from "../../drizzle/spool/0006_share.sql" with { type: "text" };
+import noLogin from "../../drizzle/spool/0007_no_login.sql" with { type: "text" };
 import type { Migration } from "./migration.ts";
 
 /** Every step from an empty file to the present schema of spool.db. */
@@ -15,4 +16,5 @@ export const spoolMigrations: readonly Migration[] = [
   { name: "0004_body_sum", sql: bodySum },
   { name: "0005_awaits_server", sql: awaitsServer },
   { name: "0006_share", sql: share },
+  { name: "0007_no_login", sql: noLogin },
 ];

@@ -52,3 +52,34 @@ test("a queue of the first version is counted when it is opened", async () => {
   expect(await spool.body({ seq: 1, size: 5, bodyFile: null })).toEqual(new Uint8Array(Buffer.from("hello")));
   await now.close();
 });
+
+test("a password that an earlier build kept with waiting mail is taken out", async () => {
+  const path = join(folder, "old.db");
+  const open = (migrations: typeof spoolMigrations) =>
+    openDatabase({ path, migrations, log: silentLog, onBroken: () => {} });
+  const before = spoolMigrations.findIndex(({ name }) => name === "0007_no_login");
+  const old = await open(spoolMigrations.slice(0, before));
+  const destination = { kind: "smarthost", key: "smart", host: "smart.example.test" };
+  const detailOf = (more: object) =>
+    JSON.stringify({ direction: "outbound", destination: { ...destination, ...more } });
+  const insert = (n: number, detail: string) => ({
+    sql: `insert into recipient (message_seq, n, state, address, destination_key, detail, next_attempt_at, tries, deadline_at, expires_at)
+          values (1, ?, 'queued', 'a@example.org', 'smart', ?, 1, 1, 9, 9)`,
+    params: [n, detail],
+  });
+  await old.commit([
+    {
+      sql: "insert into message (seq, id, received_at, size, envelope, body) values (1, 'id1', 1, 5, '{}', ?)",
+      params: [Buffer.from("hello")],
+    },
+    insert(1, detailOf({ login: { user: "u", password: "first-pass-aaa1" } })),
+    insert(2, detailOf({})),
+  ]);
+  await old.close();
+  const now = await open(spoolMigrations);
+  expect(await now.query({ sql: "select detail from recipient order by n", params: [] })).toEqual([
+    [detailOf({})],
+    [detailOf({})],
+  ]);
+  await now.close();
+});

@@ -1,0 +1,58 @@
+// The watch over clamd: an alarm while one is away or takes less than a listener does, and its end.
+import { expect, test } from "bun:test";
+import type { ClamdHook } from "../../src/hooks/clamd.ts";
+import { takesSize } from "../../src/hooks/clamd.ts";
+import { watchClamd } from "../../src/hooks/watch-clamd.ts";
+import { TurnedClock } from "../queue/queue-kit.ts";
+import { clamdInstalled, startClamd } from "./real-clamd.ts";
+
+const MINUTE = 60_000;
+const LIMIT = 1_000_000;
+
+test.skipIf(!clamdInstalled())(
+  "a real clamd that takes less than the listeners, is stopped, or is set no more",
+  async () => {
+    const daemon = await startClamd({ maxStreamBytes: LIMIT });
+    const hookAt = (name: string, address: string): ClamdHook => ({ name, address, timeoutMs: 5000 });
+    let hooks: readonly ClamdHook[] = [hookAt("av", daemon.tcp), hookAt("socket", daemon.unix)];
+    let largest = 52_428_800;
+    const clock = new TurnedClock(0);
+    const alarms = new Map<string, string>();
+    const watch = watchClamd({
+      watched: () => ({ hooks, largest }),
+      clock,
+      onAlarm: (name, words) => {
+        if (words === null) alarms.delete(name);
+        else alarms.set(name, words);
+      },
+    });
+    const looked = async (): Promise<ReadonlyMap<string, string>> => {
+      while (!clock.isAwaited()) await Bun.sleep(5);
+      return alarms;
+    };
+    const minuteLater = async (): Promise<ReadonlyMap<string, string>> => {
+      clock.step(clock.now() + MINUTE);
+      return looked();
+    };
+    try {
+      for (const hook of hooks)
+        expect([await takesSize(hook, LIMIT), await takesSize(hook, LIMIT + 1)]).toEqual([true, false]);
+      expect([...(await looked()).keys()]).toEqual(['clamd "av"', 'clamd "socket"']);
+      expect(alarms.get('clamd "av"')).toContain("Raise StreamMaxLength in its clamd.conf");
+      largest = LIMIT;
+      expect((await minuteLater()).size).toBe(0);
+      await daemon.stop();
+      expect((await minuteLater()).get('clamd "av"')).toContain(daemon.tcp);
+      expect(alarms.get('clamd "socket"')).toContain(
+        "Until it answers, mail it must scan is put off with 451.",
+      );
+      hooks = hooks.slice(1);
+      expect([...(await minuteLater()).keys()]).toEqual(['clamd "socket"']);
+      hooks = [];
+      expect((await minuteLater()).size).toBe(0);
+    } finally {
+      watch.stop();
+    }
+  },
+  30_000,
+);
