@@ -11,7 +11,7 @@ import { type DocumentPaths, FoundProblems } from "./found-problems.ts";
 import { itemKey } from "./policy-document.ts";
 import type { ListenerSettings, Policy, SenderSettings } from "./schema.ts";
 import type { PolicyProblem, PolicySection } from "./settings.ts";
-import { checkSmall } from "./small-values.ts";
+import { checkDeliveryTimes, checkSmall } from "./small-values.ts";
 
 export interface CrossCheck {
   readonly problems: readonly PolicyProblem[];
@@ -313,5 +313,6 @@ export function crossCheck(policy: Policy, paths: DocumentPaths): CrossCheck {
   warnOfDomains(policy, findings);
   warnOfSmarthost(policy, findings);
   checkSmall(policy, findings);
+  checkDeliveryTimes(policy, findings);
   return { problems: findings.problems, warnings: findings.warnings };
 }

@@ -35,7 +35,7 @@ test("other small values are taken with a warning that names what follows", asyn
   const cases: readonly (readonly [document: object, warning: string])[] = [
     [
       { settings: { quarantine_keep: 30 } },
-      "settings: quarantine_keep is 30s: quarantined mail is deleted so soon; a plain number is seconds, write it like 30d",
+      "settings: quarantine_keep is 30s: quarantined mail is deleted so soon; in a file a plain number is seconds, write it like 30d",
     ],
     [{ settings: { log_keep: 90 } }, "settings: log_keep is 90s: "],
     [{ settings: { log_keep: "23h" } }, "settings: log_keep is 23h: "],
@@ -61,6 +61,19 @@ test("other small values are taken with a warning that names what follows", asyn
     {},
   ])
     expect(await planned(document)).not.toMatch(/write it like/);
+});
+
+test("times of delivery that make each other void are told", async () => {
+  const told = async (delivery: object) =>
+    (await planned({ delivery })).split("\n").filter((line) => line.startsWith("! delivery"));
+  expect(await told({ delay_notice_after: "10d" })).toEqual([
+    "! delivery: delay_notice_after is 10d, and mail is given up after 5d: no sender is ever told of a delay",
+  ]);
+  expect(await told({ delay_notice_after: "2h", give_up_after: "2h" })).toHaveLength(1);
+  expect(await told({ cut_through_wait: "1h" })).toEqual([
+    "! delivery: cut_through_wait is 1h: many servers wait no longer than 10m for the answer to a message, and send it again",
+  ]);
+  expect(await told({ cut_through_wait: "5m", delay_notice_after: "4h", give_up_after: "5h" })).toEqual([]);
 });
 
 test("what is off with 0 says so when it changes", async () => {
