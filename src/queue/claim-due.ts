@@ -19,7 +19,7 @@ export async function claimDue(
   try {
     const claim = await claimWork(parts, { key: lane.key, now, ...claimLimits(lane, room, kind) });
     if (kind === "due") lane.nextDueAt = Math.min(lane.nextDueAt, claim.nextDueAt);
-    else noteLook(lane, claim.lookAfter, parts.clock.now());
+    else noteLook(lane, claim, parts.clock.now());
     if (claim.passedOver) lane.passedOver = true;
     return claim;
   } catch (error) {

@@ -135,7 +135,7 @@ async function behind(
 /** In order; large bodies beyond their number are passed over, what is beyond one's own number stays for the next claim. */
 function choose(
   all: readonly Work[],
-  { maxWorks, maxLarge, maxEach, maxEachLarge }: ClaimLimits,
+  { maxWorks, maxLarge, maxEach, moreLargeOf }: ClaimLimits,
 ): { readonly works: readonly Work[]; readonly passedOver: readonly Work[] } {
   const works: Work[] = [];
   const passedOver: Work[] = [];
@@ -145,7 +145,8 @@ function choose(
     const isLarge = isLargeWork(work);
     const mine = ofEach.get(work.share) ?? { works: 0, large: 0 };
     const isNamed = work.share !== "";
-    if (isLarge && (large >= maxLarge || (isNamed && mine.large >= maxEachLarge))) passedOver.push(work);
+    if (isLarge && (large >= maxLarge || (isNamed && mine.large >= moreLargeOf(work.share))))
+      passedOver.push(work);
     else if (works.length < maxWorks && (!isNamed || mine.works < maxEach)) {
       works.push(work);
       ofEach.set(work.share, { works: mine.works + 1, large: mine.large + (isLarge ? 1 : 0) });

@@ -85,21 +85,34 @@ const READY_FACTOR = 5;
 /** So many large bodies of one destination leave less than its share of memory full, with as many that are ready. */
 const MAX_LARGE = 24;
 
-/**
- * How many large bodies may be under way, and how many ready besides: half of the places, so that small mail for the same server does
- * not wait for them, neither for a place nor for its turn on disk.
- */
+/** How many large bodies may be under way: half of the places, so that small mail for the same server does not wait for them. */
 function largePlaces(places: number): number {
   return Math.max(1, Math.min(MAX_LARGE, Math.floor(places / 2)));
 }
 
-/** How many large ones may be fetched from disk now; the next when half of their room is free, so that they share commits. */
+/** How many may be ready besides; two at least, so that one of somebody else may wait beside one's own. */
+function readyLargePlaces(places: number): number {
+  return Math.max(2, largePlaces(places));
+}
+
+function freeForLarge(lane: Lane, places: number): number {
+  return Math.max(0, readyLargePlaces(places) - lane.readyLarge - lane.reservedLarge);
+}
+
+/**
+ * How many large ones may be fetched from disk now; the next when more than half of their room is free, so that they share commits. One
+ * who has all he may have leaves no more than half: his mail is not looked through again and again.
+ */
 function roomForLarge(lane: Lane, places: number): number {
-  const most = largePlaces(places);
   // What is to show that the destination is back must be able to begin.
-  if (lane.failures > 0) return lane.activeLarge < most ? 1 : 0;
-  const free = most - lane.readyLarge - lane.reservedLarge;
-  return free * 2 < most ? 0 : free;
+  if (lane.failures > 0) return lane.activeLarge < largePlaces(places) ? 1 : 0;
+  const free = freeForLarge(lane, places);
+  return free * 2 <= readyLargePlaces(places) ? 0 : free;
+}
+
+/** Large mail was left on disk while one had all he may have ready: others may have some behind it. */
+function wantsLargeOfOthers(lane: Lane, places: number): boolean {
+  return lane.passedOver && lane.failures === 0 && freeForLarge(lane, places) > 0;
 }
 
 /** Whether a message may have a place in `ready`: else it is fetched from disk in its time. */
@@ -109,8 +122,11 @@ export function hasRoomFor(lane: Lane, { size, share }: Counted, capacity: numbe
   const all = lane.ready.length + lane.reserved;
   if (!mayHaveMore(share, { mine, all, most: capacity * READY_FACTOR })) return false;
   if (!isLarge(size)) return true;
+  // What is being fetched may be all he may have.
+  if (lane.claiming && share !== "") return false;
   const mineLarge = use === undefined ? 0 : use.readyLarge + use.reservedLarge;
-  const large = { mine: mineLarge, all: lane.readyLarge + lane.reservedLarge, most: largePlaces(capacity) };
+  const most = readyLargePlaces(capacity);
+  const large = { mine: mineLarge, all: lane.readyLarge + lane.reservedLarge, most };
   return mayHaveMore(share, large);
 }
 
@@ -119,7 +135,8 @@ export interface ClaimLimits {
   readonly maxLarge: number;
   /** For each one for whom mail counts. */
   readonly maxEach: number;
-  readonly maxEachLarge: number;
+  /** How many large ones more that one may have. */
+  readonly moreLargeOf: (share: string) => number;
   /** Only mail of others than those who have enough ready is looked for, from the one behind `after` on. */
   readonly look: { readonly enough: ReadonlySet<string>; readonly after: string } | null;
 }
@@ -138,37 +155,47 @@ const LOOK_WAIT_MS = 1000;
 /** How much may be claimed at once. */
 export function claimLimits(lane: Lane, { places, capacity }: Room, kind: ClaimKind): ClaimLimits {
   const most = Math.max(1, capacity * READY_FACTOR);
-  const maxEachLarge = mostOfOne(largePlaces(capacity));
+  const moreLargeOf = (share: string) => {
+    const use = lane.uses.get(share);
+    const mine = use === undefined ? 0 : use.readyLarge + use.reservedLarge;
+    return mostOfOne(readyLargePlaces(places)) - mine;
+  };
   if (kind === "due") {
     const maxWorks = lane.failures > 0 ? 1 : most;
     return {
       maxWorks,
       maxLarge: roomForLarge(lane, places),
       maxEach: mostOfOne(maxWorks),
-      maxEachLarge,
+      moreLargeOf,
       look: null,
     };
   }
+  const forLarge = smallReady(lane) < places;
   const enough = new Set<string>();
-  for (const { share, ready } of lane.uses.values()) if (ready >= places) enough.add(share);
+  for (const { share, ready, readyLarge } of lane.uses.values())
+    if (forLarge ? readyLarge > 0 : ready >= places) enough.add(share);
   return {
     maxWorks: Math.max(0, most - lane.ready.length - lane.reserved),
-    maxLarge: Math.max(0, largePlaces(places) - lane.readyLarge - lane.reservedLarge),
+    maxLarge: freeForLarge(lane, places),
     maxEach: places,
-    maxEachLarge,
+    moreLargeOf,
     look: { enough, after: lane.lookAfter },
   };
 }
 
-/** What one may have of what is claimed; more than half of it, so that large mail is not looked for again when he has it. */
+/** What one may have of so many, as `mayHaveMore` counts it: half of them or more, but not all of several. */
 function mostOfOne(most: number): number {
-  return Math.max(1, Math.ceil((most * 4) / 5));
+  return Math.max(1, Math.floor((most * 4) / 5));
 }
 
-/** Notes that a look was taken, up to that one. */
-export function noteLook(lane: Lane, after: string, now: number): void {
-  lane.lookAfter = after;
-  lane.lookAt = now + LOOK_WAIT_MS;
+/** Notes that a look was taken, up to that one. The next of large mail need not wait where there was some. */
+export function noteLook(
+  lane: Lane,
+  { lookAfter, works }: { readonly lookAfter: string; readonly works: readonly Work[] },
+  now: number,
+): void {
+  lane.lookAfter = lookAfter;
+  lane.lookAt = works.some(isLargeWork) ? now : now + LOOK_WAIT_MS;
 }
 
 /** Which mail is to be fetched from disk now; `isFree`: an attempt could begin. */
@@ -179,15 +206,21 @@ export function wantsClaim(
 ): ClaimKind | null {
   if (lane.claiming || places === 0 || claimsAt(lane, places, now) > now) return null;
   if (lane.failures > 0) return lane.ready.length === 0 && isFree ? "due" : null;
-  return smallReady(lane) < places ? "due" : "look";
+  const looksForLarge = wantsLargeOfOthers(lane, places) && looksAt(lane, now) <= now;
+  return smallReady(lane) < places && !looksForLarge ? "due" : "look";
 }
 
 /** From when on mail may be fetched. What is ready may be all of one: others are looked for, at times. */
 function claimsAt(lane: Lane, places: number, now: number): number {
-  const { nextDueAt, lookAt } = lane;
+  const { nextDueAt } = lane;
+  if (lane.failures > 0) return nextDueAt;
+  const dueAt = smallReady(lane) < places ? nextDueAt : Math.max(nextDueAt, looksAt(lane, now));
+  return wantsLargeOfOthers(lane, places) ? Math.min(dueAt, looksAt(lane, now)) : dueAt;
+}
+
+function looksAt({ lookAt }: Lane, now: number): number {
   // A longer wait is a clock that was set.
-  if (lane.failures > 0 || smallReady(lane) < places || lookAt > now + LOOK_WAIT_MS) return nextDueAt;
-  return Math.max(nextDueAt, lookAt);
+  return lookAt > now + LOOK_WAIT_MS ? now : lookAt;
 }
 
 /** Large mail that was passed over is due again when there is room for it. */

@@ -84,6 +84,66 @@ for (const places of [2, 3, 5, 20]) {
   }, 60_000);
 }
 
+// With fewer than four places one alone is for large mail: that of others has its turn when an attempt ends.
+for (const places of [4, 5, 6, 10, 20])
+  test(`large mail of others passes by large mail that hangs, new and from disk (${places} places)`, async () => {
+    bench.deliverer.places = places;
+    hangsOnSlow();
+    const queue = await bench.start({ settings: () => SETTINGS });
+    for (let n = 0; n < 120; n++) await queue.accept(of(SLOW, `slow${n}`, LARGE));
+    await bench.run(1000);
+    const hanging = bench.deliverer.underWay;
+    await queue.accept(of(HONEST, "h1", LARGE));
+    await bench.run(3000);
+    expect(left()).toEqual(["h1"]);
+    bench.deliverer.script = defers;
+    await queue.accept(of("192.0.2.0/24", "h2", LARGE));
+    await bench.busy.rest();
+    hangsOnSlow();
+    for (const id of ["h3", "h4", "h5"]) await queue.accept(of(HONEST, id, LARGE));
+    await queue.accept(of("", "own", LARGE));
+    await bench.run(600_000 + 5000);
+    expect(left().toSorted()).toEqual(["h1", "h2", "h3", "h4", "h5", "own"]);
+    expect(bench.deliverer.underWay).toBe(hanging);
+  }, 60_000);
+
+for (const places of [4, 5, 6, 10, 20])
+  test(`from disk, after a restart, large mail of others passes by it too (${places} places)`, async () => {
+    bench.deliverer.places = places;
+    bench.deliverer.script = defers;
+    const first = await bench.start({ settings: () => SETTINGS });
+    for (let n = 0; n < 120; n++) await first.accept(of(SLOW, `slow${n}`, LARGE));
+    for (const id of ["h1", "h2", "h3"]) await first.accept(of(HONEST, id, LARGE));
+    await first.accept(of("192.0.2.0/24", "h4", LARGE));
+    await bench.busy.rest();
+    hangsOnSlow();
+    await bench.crash();
+    await bench.start({ settings: () => SETTINGS });
+    await bench.run(600_000 + 5000);
+    expect(left().toSorted()).toEqual(["h1", "h2", "h3", "h4"]);
+  }, 60_000);
+
+for (const places of [1, 2, 3])
+  test(`where one large message leaves at a time, that of others has its turn (${places} places)`, async () => {
+    bench.deliverer.places = places;
+    const ends: (() => void)[] = [];
+    bench.deliverer.script = async (attempt, now) => {
+      if (attempt.messageId.startsWith("slow")) await new Promise<void>((resolve) => ends.push(resolve));
+      return takes(attempt, now);
+    };
+    const queue = await bench.start();
+    for (let n = 0; n < 30; n++) await queue.accept(of(SLOW, `slow${n}`, LARGE));
+    await bench.run(1000);
+    for (const id of ["h1", "h2"]) await queue.accept(of(HONEST, id, LARGE));
+    for (let n = 0; n < 6; n++) {
+      await bench.run(2000);
+      for (const end of ends.splice(0)) end();
+      await bench.busy.rest();
+    }
+    expect(left()).toContain("h1");
+    expect(left()).toContain("h2");
+  }, 60_000);
+
 test("mail that is put off while slow mail hangs is tried again in its time", async () => {
   hangsOnSlow();
   const queue = await bench.start();
