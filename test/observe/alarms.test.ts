@@ -5,15 +5,31 @@ import { type Log, silentLog } from "../../src/observe/log.ts";
 
 function bench() {
   const lines: string[] = [];
+  const said: string[] = [];
   let now = 1000;
   const log: Log = {
     ...silentLog,
     info: (fields, message) => lines.push(`info ${String(fields.alarm)} ${message}`),
-    error: (fields, message) => lines.push(`error ${String(fields.alarm)} ${message}`),
+    error: (fields, message) => {
+      lines.push(`error ${String(fields.alarm)} ${message}`);
+      said.push(String(fields.words));
+    },
   };
-  const alarms = createAlarms({ now: () => now, after: () => () => {} }, log);
-  return { alarms, lines, turn: (ms: number) => (now += ms) };
+  const timers = new Set<{ readonly at: number; readonly wake: () => void }>();
+  const after = (ms: number, wake: () => void) => {
+    const timer = { at: now + ms, wake };
+    timers.add(timer);
+    return () => void timers.delete(timer);
+  };
+  const alarms = createAlarms({ now: () => now, after }, log);
+  const turn = (ms: number) => {
+    now += ms;
+    for (const timer of [...timers]) if (timer.at <= now && timers.delete(timer)) timer.wake();
+  };
+  return { alarms, lines, said, timers, turn, setBack: (ms: number) => (now -= ms) };
 }
+
+const mail = (name: string, address: string) => `Mail for ${name} waits: ${address} refuses`;
 
 test("an alarm stands until it is lifted, from the time it was first raised", () => {
   const { alarms, lines, turn } = bench();
@@ -61,4 +77,55 @@ test("figures that change with every message are logged once a minute, other wor
   alarms.set("undeliverable", "10 messages could not be delivered");
   expect(lines).toHaveLength(6);
   expect(alarms.list()[0]?.words).toBe("10 messages could not be delivered");
+});
+
+test.each([
+  ["a name and an address", mail("mx1.example", "198.51.100.7"), mail("mx2.example", "203.0.113.9")],
+  ["a name", mail("mx1.example", "x"), mail("mx22.example", "x")],
+  ["an IPv6 address", mail("x", "2001:db8::1"), mail("x", "2001:db8::2")],
+  ["a port", mail("x", "192.0.2.1:25"), mail("x", "192.0.2.1:587")],
+  ["a figure", "1 waiting", "2 waiting"],
+])("the last words of a minute are logged when it is over: %s", (_what, first, last) => {
+  const { alarms, said, timers, turn } = bench();
+  alarms.set("delivery", first);
+  turn(5000);
+  alarms.set("delivery", last);
+  turn(54_999);
+  expect(said).toEqual([first]);
+  turn(1);
+  expect(said).toEqual([first, last]);
+  turn(500_000);
+  alarms.set("delivery", last);
+  turn(500_000);
+  expect(said).toEqual([first, last]);
+  expect(timers.size).toBe(0);
+});
+
+test("words that came back within the minute, or of an alarm that was lifted, are not logged again", () => {
+  const { alarms, said, timers, turn } = bench();
+  alarms.set("a", "1 waits");
+  alarms.set("a", "2 waits");
+  alarms.set("a", "1 waits");
+  turn(60_000);
+  expect(said).toEqual(["1 waits"]);
+  alarms.set("a", "3 waits");
+  alarms.set("a", "4 waits");
+  alarms.set("a", null);
+  expect(timers.size).toBe(0);
+  alarms.set("a", "5 waits");
+  turn(100_000);
+  expect(said).toEqual(["1 waits", "3 waits", "5 waits"]);
+});
+
+test("other words end the wait, and a clock that was set back makes it no longer", () => {
+  const { alarms, said, timers, turn, setBack } = bench();
+  alarms.set("a", "1 waits");
+  alarms.set("a", "2 waits");
+  alarms.set("a", "nothing can be counted");
+  expect(timers.size).toBe(0);
+  alarms.set("a", "7 waits");
+  setBack(3_600_000);
+  alarms.set("a", "8 waits");
+  turn(60_000);
+  expect(said).toEqual(["1 waits", "nothing can be counted", "7 waits", "8 waits"]);
 });
