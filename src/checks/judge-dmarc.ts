@@ -141,9 +141,6 @@ async function failedAuthor(evidence: Evidence, flaw: string): Promise<DmarcJudg
   }
   // Contact forms and ticket systems show the customer's address before their own: who is proven breaks no wish of its own.
   const domains = isOnlyShown(flaw) ? named.filter((one) => !isProven(evidence, one)) : named;
-  const policies = await Promise.all(
-    domains.slice(0, MAX_AUTHOR_DOMAINS).map((author) => publishedPolicy(evidence, author)),
-  );
   const fails = (policy: DmarcJudgement["policy"]): DmarcJudgement => ({
     result: "fail",
     policy,
@@ -151,12 +148,15 @@ async function failedAuthor(evidence: Evidence, flaw: string): Promise<DmarcJudg
     undecided: false,
     words: `DMARC fails: From ${flaw}`,
   });
+  // More than are asked hide one that wants its mail refused; nobody honest writes so.
+  if (domains.length > MAX_AUTHOR_DOMAINS) return fails("reject");
+  const policies = await Promise.all(domains.map((author) => publishedPolicy(evidence, author)));
   if (policies.includes("reject")) return fails("reject");
   if (policies.includes("unknown")) {
     const words = `From ${flaw}, and the DMARC record of one could not be looked up`;
     return { result: "temperror", policy: "unknown", domain, undecided: true, words };
   }
-  if (domains.length > MAX_AUTHOR_DOMAINS || policies.includes("quarantine")) return fails("quarantine");
+  if (policies.includes("quarantine")) return fails("quarantine");
   if (policies.includes("none")) return fails("none");
   const words = `From ${flaw}; no DMARC record says what to do with it`;
   return { result: "none", policy: "absent", domain, undecided: false, words };
