@@ -1,6 +1,7 @@
 // Passwords checked at the domain's own mail server (requirement O13). Remembers what was right under a keyed hash, never in clear;
 // asks a server little: the same question once, few dialogues side by side, none while it is down.
 import { createHmac, randomBytes } from "node:crypto";
+import { preparePassword } from "../message/prepared-password.ts";
 import { DialogueError } from "./line-dialogue.ts";
 import type { LoginAnswer } from "./login-dialogue.ts";
 import {
@@ -27,8 +28,8 @@ export type MailServerAnswer = LoginAnswer | { readonly result: "busy" };
 export interface MailServerLogin {
   /** Never rejects. */
   check(question: MailServerQuestion): Promise<MailServerAnswer>;
-  /** How long this server usually takes to refuse: a login that does not exist is refused after the same time. Milliseconds. */
-  usualRefusalMs(server: PasswordServerAddress): number;
+  /** How long this password is usually refused after: a login that does not exist is refused after the same time. Milliseconds. */
+  usualRefusalMs(server: PasswordServerAddress, password: string): number;
 }
 
 export interface MailServerLoginOptions extends DialogueParts {
@@ -122,20 +123,35 @@ export function createMailServerLogin(options: MailServerLoginOptions): MailServ
     return answer;
   };
 
+  const isRemembered = (question: MailServerQuestion): boolean =>
+    (right.get(whoseOf(question))?.get(idOf(question)) ?? 0) > clock.now();
+
+  const checkOnce = async (question: MailServerQuestion): Promise<MailServerAnswer> => {
+    const id = idOf(question);
+    if (isRemembered(question)) return { result: "right" };
+    if ((wrong.get(id) ?? 0) > clock.now()) return { result: "wrong" };
+    const shared = underWay.get(id);
+    if (shared !== undefined) return shared;
+    const asked = ask(question, id).finally(() => underWay.delete(id));
+    underWay.set(id, asked);
+    return asked;
+  };
+
   return {
     async check(question) {
       // No password has these, and in a protocol of lines they would begin another command.
       if (/[\0\r\n]/.test(question.login + question.password)) return { result: "wrong" };
-      const id = idOf(question);
-      if ((right.get(whoseOf(question))?.get(id) ?? 0) > clock.now()) return { result: "right" };
-      if ((wrong.get(id) ?? 0) > clock.now()) return { result: "wrong" };
-      const shared = underWay.get(id);
-      if (shared !== undefined) return shared;
-      const asked = ask(question, id).finally(() => underWay.delete(id));
-      underWay.set(id, asked);
-      return asked;
+      // A client prepares the password (RFC 4616 §2), which the gateway is here.
+      const prepared = { ...question, password: preparePassword(question.password) };
+      if (prepared.password === question.password || isRemembered(question)) return checkOnce(question);
+      const answer = await checkOnce(prepared);
+      // A server that compares octets may have it as this person's keyboard writes it.
+      return answer.result === "wrong" ? checkOnce(question) : answer;
     },
-    usualRefusalMs: (server) => Math.round(servers.get(serverName(server))?.refusalMs ?? FIRST_REFUSAL_MS),
+    usualRefusalMs(server, password) {
+      const { refusalMs } = servers.get(serverName(server)) ?? { refusalMs: FIRST_REFUSAL_MS };
+      return Math.round(preparePassword(password) === password ? refusalMs : 2 * refusalMs);
+    },
   };
 }
 

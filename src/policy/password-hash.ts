@@ -1,4 +1,5 @@
 // Password hashes as they are stored: argon2id, computed off the main thread. Never logs or returns a password.
+import { preparePassword } from "../message/prepared-password.ts";
 
 /** OWASP's first choice for argon2id: 19 MiB, two passes. A login is verified once and then cached by the session. */
 const ARGON2ID = { algorithm: "argon2id", memoryCost: 19_456, timeCost: 2 } as const;
@@ -6,16 +7,6 @@ const ARGON2ID = { algorithm: "argon2id", memoryCost: 19_456, timeCost: 2 } as c
 /** Bounds on hashes that come from outside: a crafted one must not make a login take gigabytes or minutes. */
 const MAX_MEMORY_KIB = 262_144;
 const MAX_TIME_COST = 12;
-
-/**
- * The password as it is hashed and compared (RFC 8265 §4.2, OpaqueString, which follows SASLprep): every space is U+0020, letters and
- * their marks are one character. What one keyboard writes as ü and another as u and two dots is the same password.
- */
-export function preparePassword(password: string): string {
-  return /^[\x00-\x7f]*$/.test(password)
-    ? password
-    : password.replace(/[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]/g, " ").normalize("NFC");
-}
 
 /** Hashes a password. */
 export function hashPassword(password: string): Promise<string> {

@@ -1,6 +1,7 @@
 // Recoverable passwords of senders (CRAM-MD5): given in clear by a form or file, kept sealed under the appliance key. No I/O.
+
+import { preparePassword } from "../message/prepared-password.ts";
 import type { ApplianceKey } from "../vault/appliance-key.ts";
-import { preparePassword } from "./password-hash.ts";
 import { refuseWeakPassword } from "./password-strength.ts";
 
 /** What a password sealed for CRAM-MD5 opens for. */

@@ -66,7 +66,7 @@ async function checkHash(
 async function refuseUnknown(given: GivenPassword, services: SessionServices): Promise<LoginProof> {
   const server = domainOfLogin(services.snapshot(), given.login)?.outgoing.password_server ?? null;
   if (server === null) return checkHash(null, given, services);
-  const delayMs = services.mailServerLogin.usualRefusalMs(addressOf(server));
+  const delayMs = services.mailServerLogin.usualRefusalMs(addressOf(server), given.password);
   await new Promise<void>((resolve) => services.clock.after(delayMs, resolve));
   return { result: "wrong", cause: "no such login" };
 }

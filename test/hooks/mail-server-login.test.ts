@@ -266,6 +266,75 @@ describe("what is remembered", () => {
   });
 });
 
+describe("a password that another keyboard writes otherwise", () => {
+  const PREPARED = "pässwörd lang";
+  const DECOMPOSED = PREPARED.normalize("NFD");
+  /** Takes this password of alice alone. */
+  const takes = (password: string) => {
+    const initial = Buffer.from(`\0${ASKED.login}\0${password}`).toString("base64");
+    const as = <T extends { readonly script: ScriptOptions["script"] }>(yes: T, no: T): T => ({
+      ...no,
+      script: (line, turn) => (line.includes(initial) ? yes : no).script(line, turn),
+    });
+    return {
+      imap: as(imap("OK"), imap("NO no")),
+      pop3: as(pop3("+OK"), pop3("-ERR [AUTH] no")),
+      smtp: as(smtp("235 ok"), smtp("535 no")),
+    };
+  };
+  const tries = (lines: readonly string[]) => lines.filter((line) => line.includes("AUTH")).length;
+  const PROTOCOLS = ["imap", "pop3", "smtp"] as const;
+  const WRITTEN = [
+    ["decomposed", DECOMPOSED],
+    ["half decomposed", PREPARED.replace("ö", "o\u0308")],
+    ["with a no-break space", PREPARED.replace(" ", "\u00a0")],
+    ["decomposed, with an ideographic space", DECOMPOSED.replace(" ", "\u3000")],
+  ] as const;
+
+  for (const protocol of PROTOCOLS) {
+    test.each(WRITTEN)(`${protocol}: asked prepared, once: %s`, async (_name, password) => {
+      const { ask, server } = await trial(takes(PREPARED)[protocol]);
+      expect(await ask({ password })).toEqual({ result: "right" });
+      expect(tries(server.lines)).toBe(1);
+      expect((await ask({ password: PREPARED })).result).toBe("right");
+      expect(server.connections).toBe(1);
+    });
+
+    test(`${protocol}: as it was written, where the server has it so`, async () => {
+      const { ask, server, clock } = await trial(takes(DECOMPOSED)[protocol]);
+      const answers = await Promise.all(Array.from({ length: 5 }, () => ask({ password: DECOMPOSED })));
+      expect(answers.every(({ result }) => result === "right")).toBe(true);
+      expect(tries(server.lines)).toBe(2);
+      clock.turn(60_000);
+      expect((await ask({ password: DECOMPOSED })).result).toBe("right");
+      expect(server.connections).toBe(2);
+    });
+  }
+
+  test("a wrong one is one answer, and asked again only where the two differ", async () => {
+    const { ask, server, login, address } = await trial(takes("another").smtp);
+    for (const [password, asked] of [
+      ["plain", 1],
+      [PREPARED, 1],
+      ["pa\u0308ss", 2],
+    ] as const) {
+      const before = tries(server.lines);
+      expect(await ask({ password })).toEqual({ result: "wrong" });
+      expect(await ask({ password })).toEqual({ result: "wrong" });
+      expect(tries(server.lines) - before).toBe(asked);
+    }
+    // Who does not exist is refused as late as who does.
+    const once = login.usualRefusalMs(address, PREPARED);
+    expect(Math.abs(login.usualRefusalMs(address, DECOMPOSED) - 2 * once)).toBeLessThanOrEqual(1);
+  });
+
+  test("a server in trouble is not asked a second time", async () => {
+    const { ask, server } = await trial(smtp("454 4.7.0 later"));
+    expect((await ask({ password: DECOMPOSED })).result).toBe("unavailable");
+    expect(tries(server.lines)).toBe(1);
+  });
+});
+
 describe("servers in trouble", () => {
   test("one that is down: unavailable, an alarm, and for a moment nobody else waits for it", async () => {
     const { ask, server, alarms, clock } = await trial(imap("OK"));
