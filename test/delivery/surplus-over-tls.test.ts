@@ -4,10 +4,11 @@ import { once } from "node:events";
 import type { Socket } from "node:net";
 import { SMTPServer } from "smtp-server";
 import { createRecipientVerifier } from "../../src/delivery/recipient-verify.ts";
+import { DEFAULT_TIMEOUTS } from "../../src/delivery/timeouts.ts";
 import { systemClock } from "../../src/observe/clock.ts";
 import { silentLog } from "../../src/observe/log.ts";
 import { makeCertificate, type TestCertificate } from "./certificate.ts";
-import { attemptFor, makeDeliverer, noDns, routes, SHORT, withoutStore } from "./deliverer-fixture.ts";
+import { attemptFor, makeDeliverer, noDns, routes, withoutStore } from "./deliverer-fixture.ts";
 
 let certificate: TestCertificate;
 const open: (() => void)[] = [];
@@ -99,34 +100,42 @@ const SURPLUS: readonly (readonly [string, Surplus])[] = [
 
 for (const tls of ["opportunistic", "required", "verified", "implicit"] as const) {
   describe(tls, () => {
-    test.each([...SURPLUS])("%s: never in clear text, now or with the next message", async (_, surplus) => {
-      const peer = await server(surplus, { times: 1, secure: tls === "implicit" });
-      const sending = makeDeliverer({ timeouts: SHORT, trusted: [certificate.cert] });
-      open.push(() => void sending.close(100));
-      const [first] = await sending.attempt(attemptFor(routes({ port: peer.port, tls })));
-      expect(first?.result).toBe("deferred");
-      const [second] = await sending.attempt(attemptFor(routes({ port: peer.port, tls })));
-      expect(second).toMatchObject({ result: "delivered" });
-      expect(second?.tls).not.toBeNull();
-      expect(peer.taken).toEqual([true]);
-      expect(peer.inClear).toEqual([]);
-    });
+    test.each([...SURPLUS])(
+      "%s: never in clear text, now or with the next message",
+      async (_, surplus) => {
+        const peer = await server(surplus, { times: 1, secure: tls === "implicit" });
+        const sending = makeDeliverer({ trusted: [certificate.cert], connectTimeoutMs: 10_000 });
+        open.push(() => void sending.close(100));
+        const [first] = await sending.attempt(attemptFor(routes({ port: peer.port, tls })));
+        expect(first?.result).toBe("deferred");
+        const [second] = await sending.attempt(attemptFor(routes({ port: peer.port, tls })));
+        expect(second).toMatchObject({ result: "delivered" });
+        expect(second?.tls).not.toBeNull();
+        expect(peer.taken).toEqual([true]);
+        expect(peer.inClear).toEqual([]);
+      },
+      20_000,
+    );
   });
 }
 
-test.each([...SURPLUS])("a call-out, %s: not asked again in clear text", async (_, surplus) => {
-  const peer = await server(surplus, { times: 1, secure: false });
-  const verifier = createRecipientVerifier({
-    ...(await withoutStore()),
-    resolver: noDns,
-    hostname: "gate.example.com",
-    clock: systemClock,
-    log: silentLog,
-    timeouts: { ...SHORT, attempt: 1500 },
-  });
-  open.push(() => void verifier.close());
-  const asked = [{ host: "127.0.0.1", port: peer.port, priority: 1, tls: "opportunistic" as const }];
-  const found = await verifier.verify({ address: "b@example.test", routes: asked, cacheMs: 1000 });
-  expect(found.known).toBe("unsure");
-  expect(peer.inClear).toEqual([]);
-});
+test.each([...SURPLUS])(
+  "a call-out, %s: not asked again in clear text",
+  async (_, surplus) => {
+    const peer = await server(surplus, { times: 1, secure: false });
+    const verifier = createRecipientVerifier({
+      ...(await withoutStore()),
+      resolver: noDns,
+      hostname: "gate.example.com",
+      clock: systemClock,
+      log: silentLog,
+      timeouts: { ...DEFAULT_TIMEOUTS, attempt: 10_000 },
+    });
+    open.push(() => void verifier.close());
+    const asked = [{ host: "127.0.0.1", port: peer.port, priority: 1, tls: "opportunistic" as const }];
+    const found = await verifier.verify({ address: "b@example.test", routes: asked, cacheMs: 1000 });
+    expect(found.known).toBe("unsure");
+    expect(peer.inClear).toEqual([]);
+  },
+  20_000,
+);
