@@ -4,6 +4,7 @@ import {
   type Credentials,
   type LoginAnswer,
   type LoginProtocol,
+  noLogin,
   quoted,
   RIGHT,
   saslPlain,
@@ -14,7 +15,8 @@ import {
 /** Untagged lines a server may send before it answers a command. */
 const MAX_UNTAGGED = 50;
 
-export const imapLogin: LoginProtocol = {
+/** `client` is the address of who asks, an IP literal, or null. */
+export const imapLogin = (client: string | null): LoginProtocol => ({
   goodbye: "g9 LOGOUT",
   async greet(dialogue, { starttls }) {
     const greeting = await dialogue.line();
@@ -26,13 +28,17 @@ export const imapLogin: LoginProtocol = {
     const { tagged } = await command(dialogue, "g2", "STARTTLS");
     if (!/^OK\b/i.test(tagged)) throw new DialogueError(`STARTTLS was answered with ${quoted(tagged)}`);
   },
-  async logIn(dialogue, credentials) {
+  async prepare(dialogue) {
     const offered = await capabilities(dialogue, "g3");
-    if (offered.has("AUTH=PLAIN")) return authenticatePlain(dialogue, credentials, offered.has("SASL-IR"));
-    if (!offered.has("LOGINDISABLED")) return loginWithLiterals(dialogue, credentials);
-    return { result: "unavailable", words: "the server offers neither AUTH=PLAIN nor LOGIN" };
+    // RFC 2971. Dovecot takes these names from `login_trusted_networks`, and counts wrong passwords by that address then, not by ours.
+    if (client !== null && offered.has("ID"))
+      await command(dialogue, "g5", `ID ("name" "Gatepost" "x-originating-ip" "${client}")`);
+    if (offered.has("AUTH=PLAIN"))
+      return (credentials) => authenticatePlain(dialogue, credentials, offered.has("SASL-IR"));
+    if (!offered.has("LOGINDISABLED")) return (credentials) => loginWithLiterals(dialogue, credentials);
+    return noLogin("the server offers neither AUTH=PLAIN nor LOGIN");
   },
-};
+});
 
 async function authenticatePlain(
   dialogue: LineDialogue,

@@ -12,18 +12,26 @@ export type LoginAnswer =
   | { readonly result: "right" | "wrong" }
   | { readonly result: "unavailable"; readonly words: string };
 
-/** How one protocol asks. The greeting has not been read yet. */
+/** Tries the login once. Sends the password at most once. */
+export type TryLogin = (credentials: Credentials) => Promise<LoginAnswer>;
+
+/** How one protocol asks, for one connection. The greeting has not been read yet. */
 export interface LoginProtocol {
   /** Reads the greeting; with `starttls` it gets the connection to where the handshake may begin. */
   greet(dialogue: LineDialogue, options: { readonly starttls: boolean }): Promise<void>;
-  /** Over TLS: tries the login once. Sends the password at most once. */
-  logIn(dialogue: LineDialogue, credentials: Credentials): Promise<LoginAnswer>;
+  /** Over TLS: finds out what the server offers and tells it who is asking, where it wants to know. */
+  prepare(dialogue: LineDialogue): Promise<TryLogin>;
   /** The last word. */
   readonly goodbye: string;
 }
 
 export const RIGHT: LoginAnswer = { result: "right" };
 export const WRONG: LoginAnswer = { result: "wrong" };
+
+/** For a server that offers nothing we know. */
+export function noLogin(words: string): TryLogin {
+  return () => Promise.resolve({ result: "unavailable", words });
+}
 
 /** The server answered, but not the question. `line` is quoted, cut and made printable. */
 export function unclear(what: string, line: string): LoginAnswer {

@@ -4,10 +4,11 @@ import { connect, type Socket } from "node:net";
 import { connectTrouble } from "../delivery/connect-trouble.ts";
 import { hostAddresses } from "../delivery/resolve-hosts.ts";
 import type { Resolver } from "../dns/resolver.ts";
+import { ipLiteral } from "../message/client-network.ts";
 import type { Clock } from "../observe/clock.ts";
 import { imapLogin } from "./imap-login.ts";
 import { DialogueError, LineDialogue } from "./line-dialogue.ts";
-import type { Credentials, LoginAnswer, LoginProtocol } from "./login-dialogue.ts";
+import type { Credentials, LoginAnswer, LoginProtocol, TryLogin } from "./login-dialogue.ts";
 import { pop3Login } from "./pop3-login.ts";
 import { smtpLogin } from "./smtp-login.ts";
 
@@ -30,8 +31,10 @@ export interface DialogueParts {
   readonly trusted?: readonly string[];
 }
 
-/** From the look-up of the name to the answer. */
-const DIALOGUE_MS = 10_000;
+/** From the look-up of the name to where a login can be tried: whoever takes longer is down. */
+const READY_MS = 10_000;
+/** For the answer to a login. Dovecot says no after 17 s when an address has been wrong often (15 s for that, 2 s for each). */
+const ANSWER_MS = 25_000;
 
 const PORTS = {
   imap: { implicit: 993, starttls: 143 },
@@ -48,59 +51,83 @@ export function serverName({ protocol, host, port, tls }: PasswordServerAddress)
 /** The answer of a server, and when the connection is gone: until then the server counts it. */
 export interface AnsweredDialogue {
   readonly answer: LoginAnswer;
+  /** The server was there, and then said nothing to this login: that tells nothing of the logins of others. */
+  readonly unanswered: boolean;
   readonly closed: Promise<void>;
 }
 
-/** Asks once. @throws DialogueError when the server cannot be reached, breaks off or talks nonsense. */
+/** A login, its password, and the client's address. */
+export interface AskedLogin extends Credentials {
+  readonly client: string;
+}
+
+/** Asks once. @throws DialogueError when the server cannot be reached, or does not get to where a login can be tried. */
 export async function askMailServer(
   server: PasswordServerAddress,
-  credentials: Credentials,
+  asked: AskedLogin,
   parts: DialogueParts,
 ): Promise<AnsweredDialogue> {
   const timer = new AbortController();
-  const cancel = parts.clock.after(DIALOGUE_MS, () =>
-    timer.abort(`the server took too long: no answer within ${DIALOGUE_MS / 1000} seconds`),
-  );
+  const limit = (ms: number, what: string) =>
+    parts.clock.after(ms, () => timer.abort(`the server took too long: ${what} within ${ms / 1000} seconds`));
+  const protocol = protocolOf(server, parts.hostname, ipLiteral(asked.client));
+  let cancel = limit(READY_MS, "no answer");
   try {
-    const socket = await reach(server, parts, timer.signal);
-    return await converse(new LineDialogue(socket, timer.signal), server, { credentials, parts });
+    const dialogue = new LineDialogue(await reach(server, parts, timer.signal), timer.signal);
+    const tryLogin = await prepare(dialogue, protocol, { server, parts });
+    cancel();
+    cancel = limit(ANSWER_MS, "no answer to a login");
+    const tried = await answerOf(() => tryLogin(asked));
+    return { ...tried, closed: dialogue.end(protocol.goodbye) };
   } finally {
     cancel();
   }
 }
 
-async function converse(
+/** From the greeting to where a login can be tried, over TLS. */
+async function prepare(
   dialogue: LineDialogue,
-  server: PasswordServerAddress,
-  asked: { readonly credentials: Credentials; readonly parts: DialogueParts },
-): Promise<AnsweredDialogue> {
-  const protocol = protocolOf(server, asked.parts.hostname);
+  protocol: LoginProtocol,
+  { server, parts }: { readonly server: PasswordServerAddress; readonly parts: DialogueParts },
+): Promise<TryLogin> {
   const starttls = server.tls === "starttls";
   const secure = {
     serverName: bare(server.host),
     verify: server.verifyCertificate,
-    trusted: asked.parts.trusted ?? null,
+    trusted: parts.trusted ?? null,
   };
   try {
     if (starttls) await protocol.greet(dialogue, { starttls });
     await dialogue.secure(secure);
     if (!starttls) await protocol.greet(dialogue, { starttls });
-    const answer = await protocol.logIn(dialogue, asked.credentials);
-    return { answer, closed: dialogue.end(protocol.goodbye) };
+    return await protocol.prepare(dialogue);
   } catch (error) {
     void dialogue.end(protocol.goodbye);
     throw error;
   }
 }
 
-function protocolOf(server: PasswordServerAddress, hostname: string): LoginProtocol {
-  switch (server.protocol) {
+async function answerOf(tryLogin: () => Promise<LoginAnswer>): Promise<Omit<AnsweredDialogue, "closed">> {
+  try {
+    return { answer: await tryLogin(), unanswered: false };
+  } catch (error) {
+    if (!(error instanceof DialogueError)) throw error;
+    return { answer: { result: "unavailable", words: error.message }, unanswered: true };
+  }
+}
+
+function protocolOf(
+  { protocol }: PasswordServerAddress,
+  hostname: string,
+  client: string | null,
+): LoginProtocol {
+  switch (protocol) {
     case "imap":
-      return imapLogin;
+      return imapLogin(client);
     case "pop3":
-      return pop3Login;
+      return pop3Login(client);
     case "smtp":
-      return smtpLogin(hostname);
+      return smtpLogin(hostname, client);
   }
 }
 

@@ -1,9 +1,12 @@
 // Passwords checked at the domain's own mail server (requirement O13). Remembers what was right under a keyed hash, never in clear;
-// asks a server little: the same question once, few dialogues side by side, none while it is down.
+// asks a server little: the same question once, few dialogues side by side, none while it is down. Who has a place is in `login-places.ts`.
 import { createHmac, randomBytes } from "node:crypto";
+import { personsNetwork } from "../message/client-network.ts";
 import { preparePassword } from "../message/prepared-password.ts";
+import type { Clock } from "../observe/clock.ts";
 import { DialogueError } from "./line-dialogue.ts";
 import type { LoginAnswer } from "./login-dialogue.ts";
+import { LoginPlaces } from "./login-places.ts";
 import {
   type AnsweredDialogue,
   askMailServer,
@@ -37,10 +40,6 @@ export interface MailServerLoginOptions extends DialogueParts {
   readonly onAlarm: (name: string, words: string | null) => void;
 }
 
-/** Dialogues with one server side by side. */
-const MAX_DIALOGUES = 4;
-const MAX_WAITING = 64;
-const MAX_OF_ONE_CLIENT = 16;
 const MAX_REMEMBERED = 10_000;
 /** Of one login. */
 const MAX_PASSWORDS = 4;
@@ -55,9 +54,7 @@ const REFUSAL_WEIGHT = 0.25;
 
 /** What is known of one server. */
 interface ServerState {
-  running: number;
-  readonly waiting: (() => void)[];
-  readonly clients: Map<string, number>;
+  readonly places: LoginPlaces;
   downUntil: number;
   downWords: string;
   refusalMs: number;
@@ -71,6 +68,8 @@ export function createMailServerLogin(options: MailServerLoginOptions): MailServ
   const right = new Map<string, Map<string, number>>();
   const wrong = new Map<string, number>();
   const underWay = new Map<string, Promise<MailServerAnswer>>();
+  /** Until when a client network is told of a login, without another dialogue, that the server gave no answer. */
+  const unanswered = new Map<string, { readonly until: number; readonly words: string }>();
   const servers = new Map<string, ServerState>();
 
   const idOf = ({ server, login, password }: MailServerQuestion): string =>
@@ -83,31 +82,57 @@ export function createMailServerLogin(options: MailServerLoginOptions): MailServ
 
   const dialogue = async (question: MailServerQuestion, state: ServerState): Promise<AnsweredDialogue> => {
     if (state.downUntil > clock.now()) return unreached(state.downWords);
-    const { server, login, password } = question;
+    const { server } = question;
     const name = serverName(server);
     const from = clock.now();
     try {
-      const answered = await askMailServer(server, { login, password }, options);
+      const answered = await askMailServer(server, question, options);
       const { answer } = answered;
       if (answer.result === "wrong")
         state.refusalMs += (clock.now() - from - state.refusalMs) * REFUSAL_WEIGHT;
       options.onAlarm(
         alarmOf(server),
-        answer.result === "unavailable" ? alarmWords(name, answer.words) : null,
+        answer.result === "unavailable" ? loginAlarmWords(name, answer.words) : null,
       );
       return answered;
     } catch (error) {
       if (!(error instanceof DialogueError)) throw error;
       state.downUntil = clock.now() + DOWN_MS;
       state.downWords = error.message;
-      options.onAlarm(alarmOf(server), alarmWords(name, error.message));
+      options.onAlarm(alarmOf(server), serverAlarmWords(name, error.message));
       return unreached(error.message);
     }
   };
 
+  /** A place at the server for one dialogue, until its connection is gone: so long the server counts it. */
+  const inTurn = async (question: MailServerQuestion, state: ServerState): Promise<MailServerAnswer> => {
+    const { places } = state;
+    const { client } = question;
+    const asker = { login: question.login.toLowerCase(), client, network: personsNetwork(client) };
+    const key = JSON.stringify([whoseOf(question), asker.network]);
+    const before = unanswered.get(key);
+    if (before !== undefined && before.until > clock.now())
+      return { result: "unavailable", words: before.words };
+    if (!(await places.enter(asker))) return { result: "busy" };
+    let closed = Promise.resolve();
+    try {
+      const answered = await dialogue(question, state);
+      closed = answered.closed;
+      const { answer } = answered;
+      if (answered.unanswered || answer.result === "wrong") places.suspect(asker);
+      if (answered.unanswered && answer.result === "unavailable")
+        remember(unanswered, key, {
+          until: { until: clock.now() + DOWN_MS, words: answer.words },
+          most: MAX_REMEMBERED,
+        });
+      return answer;
+    } finally {
+      void closed.then(() => places.leave(asker));
+    }
+  };
+
   const ask = async (question: MailServerQuestion, id: string): Promise<MailServerAnswer> => {
-    const state = stateOf(servers, question.server);
-    const answer = await inTurn(state, question.client, () => dialogue(question, state));
+    const answer = await inTurn(question, stateOf(servers, question.server, clock));
     const whose = whoseOf(question);
     if (answer.result === "right") {
       const held = right.get(whose) ?? new Map<string, number>();
@@ -159,21 +184,27 @@ function alarmOf(server: PasswordServerAddress): string {
   return `password-server ${serverName(server)}`;
 }
 
-function alarmWords(name: string, words: string): string {
+function loginAlarmWords(name: string, words: string): string {
+  return `A login could not be checked at ${name}: ${words}. It was put off with 454; logins of others go on being asked for there.`;
+}
+
+function serverAlarmWords(name: string, words: string): string {
   return `Passwords cannot be checked at ${name}: ${words}. Logins of its domain are put off with 454 meanwhile.`;
 }
 
-function stateOf(servers: Map<string, ServerState>, server: PasswordServerAddress): ServerState {
+function stateOf(
+  servers: Map<string, ServerState>,
+  server: PasswordServerAddress,
+  clock: Clock,
+): ServerState {
   const name = serverName(server);
   const known = servers.get(name);
   if (known !== undefined) return known;
   // The policy names few servers; old ones go when it was changed very often.
-  for (const [other, { running }] of servers)
-    if (servers.size >= MAX_SERVERS && running === 0) servers.delete(other);
+  for (const [other, { places }] of servers)
+    if (servers.size >= MAX_SERVERS && places.idle) servers.delete(other);
   const made: ServerState = {
-    running: 0,
-    waiting: [],
-    clients: new Map(),
+    places: new LoginPlaces(clock),
     downUntil: 0,
     downWords: "",
     refusalMs: FIRST_REFUSAL_MS,
@@ -183,37 +214,7 @@ function stateOf(servers: Map<string, ServerState>, server: PasswordServerAddres
 }
 
 function unreached(words: string): AnsweredDialogue {
-  return { answer: { result: "unavailable", words }, closed: Promise.resolve() };
-}
-
-/** At most `MAX_DIALOGUES` side by side, each until its connection is gone; a bounded number waits. */
-async function inTurn(
-  state: ServerState,
-  client: string,
-  work: () => Promise<AnsweredDialogue>,
-): Promise<MailServerAnswer> {
-  const ofClient = state.clients.get(client) ?? 0;
-  const full = state.running >= MAX_DIALOGUES;
-  if (ofClient >= MAX_OF_ONE_CLIENT || (full && state.waiting.length >= MAX_WAITING))
-    return { result: "busy" };
-  state.clients.set(client, ofClient + 1);
-  if (full) await new Promise<void>((go) => state.waiting.push(go));
-  else state.running++;
-  let closed = Promise.resolve();
-  try {
-    const answered = await work();
-    closed = answered.closed;
-    return answered.answer;
-  } finally {
-    const left = (state.clients.get(client) ?? 1) - 1;
-    if (left === 0) state.clients.delete(client);
-    else state.clients.set(client, left);
-    void closed.then(() => {
-      const next = state.waiting.shift();
-      if (next === undefined) state.running--;
-      else next();
-    });
-  }
+  return { answer: { result: "unavailable", words }, unanswered: false, closed: Promise.resolve() };
 }
 
 /** The oldest goes when there are too many. */

@@ -15,28 +15,39 @@ import {
 const MAX_COMMAND_BYTES = 253;
 const MAX_CAPABILITIES = 100;
 
-export const pop3Login: LoginProtocol = {
-  goodbye: "QUIT",
-  async greet(dialogue, { starttls }) {
-    const greeting = await dialogue.line();
-    if (!isOk(greeting))
-      throw new DialogueError(`the server greets with ${quoted(greeting)}; is it a POP3 server?`);
-    if (!starttls) return;
-    dialogue.send("STLS");
-    const answer = await dialogue.line();
-    if (!isOk(answer))
-      throw new DialogueError(
-        `STLS was answered with ${quoted(answer)}; set tls = implicit if the server has a port for that`,
-      );
-  },
-  async logIn(dialogue, credentials) {
-    const offered = await capabilities(dialogue);
-    const sasl = offered.find((line) => /^SASL /i.test(line)) ?? "";
-    // A server without CAPA is an old one: USER and PASS are all it knows.
-    if (sasl.toUpperCase().split(" ").includes("PLAIN")) return authPlain(dialogue, credentials);
-    return userAndPass(dialogue, credentials);
-  },
-};
+/** `client` is the address of who asks, an IP literal, or null. */
+export function pop3Login(client: string | null): LoginProtocol {
+  let wantsClient = false;
+  return {
+    goodbye: "QUIT",
+    async greet(dialogue, { starttls }) {
+      const greeting = await dialogue.line();
+      if (!isOk(greeting))
+        throw new DialogueError(`the server greets with ${quoted(greeting)}; is it a POP3 server?`);
+      wantsClient = /\[XCLIENT\]/i.test(greeting);
+      if (!starttls) return;
+      dialogue.send("STLS");
+      const answer = await dialogue.line();
+      if (!isOk(answer))
+        throw new DialogueError(
+          `STLS was answered with ${quoted(answer)}; set tls = implicit if the server has a port for that`,
+        );
+    },
+    async prepare(dialogue) {
+      const offered = await capabilities(dialogue);
+      if (client !== null && (wantsClient || offered.some((line) => /^XCLIENT\b/i.test(line)))) {
+        // Dovecot's, for `login_trusted_networks`: it counts wrong passwords by that address then, not by ours.
+        dialogue.send(`XCLIENT ADDR=${client}`);
+        await dialogue.line();
+      }
+      const sasl = offered.find((line) => /^SASL /i.test(line)) ?? "";
+      // A server without CAPA is an old one: USER and PASS are all it knows.
+      return sasl.toUpperCase().split(" ").includes("PLAIN")
+        ? (credentials) => authPlain(dialogue, credentials)
+        : (credentials) => userAndPass(dialogue, credentials);
+    },
+  };
+}
 
 async function authPlain(dialogue: LineDialogue, credentials: Credentials): Promise<LoginAnswer> {
   const response = saslPlain(credentials);

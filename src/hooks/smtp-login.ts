@@ -5,6 +5,7 @@ import {
   type Credentials,
   type LoginAnswer,
   type LoginProtocol,
+  noLogin,
   quoted,
   RIGHT,
   saslPlain,
@@ -14,8 +15,8 @@ import {
 
 const MAX_REPLY_LINES = 100;
 
-/** `hostname` is our name for EHLO. */
-export function smtpLogin(hostname: string): LoginProtocol {
+/** `hostname` is our name for EHLO; `client` is the address of who asks, an IP literal, or null. */
+export function smtpLogin(hostname: string, client: string | null): LoginProtocol {
   const ehlo = async (dialogue: LineDialogue): Promise<readonly string[]> => {
     dialogue.send(`EHLO ${hostname}`);
     const { code, lines } = await reply(dialogue);
@@ -38,17 +39,33 @@ export function smtpLogin(hostname: string): LoginProtocol {
       if (answer.code !== 220)
         throw new DialogueError(`STARTTLS was answered with ${quoted(answer.lines.join(" "))}`);
     },
-    async logIn(dialogue, credentials) {
-      const offered = await ehlo(dialogue);
+    async prepare(dialogue) {
+      let offered = await ehlo(dialogue);
+      // Postfix and Dovecot begin anew after XCLIENT.
+      if (client !== null && (await introduce(dialogue, offered, client))) offered = await ehlo(dialogue);
       const mechanisms = offered.find((line) => /^AUTH[ =]/.test(line))?.split(/[ =]/) ?? [];
-      if (mechanisms.includes("PLAIN")) {
-        dialogue.send(`AUTH PLAIN ${saslPlain(credentials)}`);
-        return judge(await reply(dialogue));
-      }
-      if (mechanisms.includes("LOGIN")) return authLogin(dialogue, credentials);
-      return { result: "unavailable", words: "the server offers neither AUTH PLAIN nor LOGIN" };
+      if (mechanisms.includes("PLAIN")) return (credentials) => authPlain(dialogue, credentials);
+      if (mechanisms.includes("LOGIN")) return (credentials) => authLogin(dialogue, credentials);
+      return noLogin("the server offers neither AUTH PLAIN nor LOGIN");
     },
   };
+}
+
+/** Tells a server that trusts us with it who is asking, so that it counts wrong passwords by that address. true: it was taken. */
+async function introduce(
+  dialogue: LineDialogue,
+  offered: readonly string[],
+  client: string,
+): Promise<boolean> {
+  const attributes = offered.find((line) => line.startsWith("XCLIENT "))?.split(" ") ?? [];
+  if (!attributes.includes("ADDR")) return false;
+  dialogue.send(`XCLIENT ADDR=${client.includes(":") ? "IPV6:" : ""}${client}`);
+  return (await reply(dialogue)).code === 220;
+}
+
+async function authPlain(dialogue: LineDialogue, credentials: Credentials): Promise<LoginAnswer> {
+  dialogue.send(`AUTH PLAIN ${saslPlain(credentials)}`);
+  return judge(await reply(dialogue));
 }
 
 async function authLogin(dialogue: LineDialogue, { login, password }: Credentials): Promise<LoginAnswer> {

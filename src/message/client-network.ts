@@ -23,6 +23,12 @@ export function clientNetwork(ip: string): ClientNetwork | null {
   return { host: base(64), wide: base(48) };
 }
 
+/** The address as text that is safe in a line of any protocol, without a zone; IPv4 within IPv6 as IPv4. null: not an IP address. */
+export function ipLiteral(ip: string): string | null {
+  if (ip.includes("%") || !(ipaddr.IPv4.isValidFourPartDecimal(ip) || ipaddr.IPv6.isValid(ip))) return null;
+  return ipaddr.process(ip).toString();
+}
+
 /** With whom a stranger counts where something is shared: the /24 of IPv4, the /64 of IPv6. */
 export function neighbourhood(ip: string): string {
   const network = clientNetwork(ip);

@@ -25,7 +25,28 @@ export interface RunningLoginServer {
 const inet = (name: string, port: number, ssl: boolean) =>
   `  inet_listener ${name} {\n    address = 127.0.0.1\n    port = ${port}\n    ssl = ${ssl ? "yes" : "no"}\n  }\n`;
 
-function configuration(directory: string, ports: RunningLoginServer["ports"]): string {
+export interface LoginServerOptions {
+  /** Does it make whoever was wrong wait, as it does by default? */
+  readonly delays?: boolean;
+  /** Networks whose word it takes for the client's address, null: none. */
+  readonly trustedNetworks?: string | null;
+}
+
+const NO_DELAYS = `
+# All logins of a gateway come from one address: Dovecot would make that wait longer and longer.
+auth_failure_delay = 0
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+}
+`;
+
+function configuration(
+  directory: string,
+  ports: RunningLoginServer["ports"],
+  { delays = false, trustedNetworks = null }: LoginServerOptions,
+): string {
   return `protocols = imap pop3 submission
 base_dir = ${directory}/run
 state_dir = ${directory}/run
@@ -35,8 +56,8 @@ ssl_cert = <${directory}/cert.pem
 ssl_key = <${directory}/key.pem
 disable_plaintext_auth = yes
 auth_mechanisms = plain login
-# All logins of a gateway come from one address: Dovecot would make that wait longer and longer.
-auth_failure_delay = 0
+${delays ? "" : NO_DELAYS}
+${trustedNetworks === null ? "" : `login_trusted_networks = ${trustedNetworks}`}
 mail_location = maildir:${directory}/mail/%u
 submission_relay_host = 127.0.0.1
 submission_relay_port = 9
@@ -53,11 +74,6 @@ service auth {
     mode = 0666
   }
 }
-service anvil {
-  unix_listener anvil-auth-penalty {
-    mode = 0
-  }
-}
 service imap-login {
 ${inet("imap", ports.imap, false)}${inet("imaps", ports.imaps, true)}}
 service pop3-login {
@@ -68,7 +84,10 @@ ${inet("submission", ports.submission, false)}${inet("submissions", ports.submis
 }
 
 /** Starts it for these logins and passwords. Needs root and Debian's dovecot-imapd, dovecot-pop3d and dovecot-submissiond. */
-export async function runLoginServer(users: Readonly<Record<string, string>>): Promise<RunningLoginServer> {
+export async function runLoginServer(
+  users: Readonly<Record<string, string>>,
+  options: LoginServerOptions = {},
+): Promise<RunningLoginServer> {
   const directory = mkdtempSync(join(tmpdir(), "gatepost-logins-"));
   chmodSync(directory, 0o755);
   mkdirSync(join(directory, "run"));
@@ -80,7 +99,7 @@ export async function runLoginServer(users: Readonly<Record<string, string>>): P
   const lines = Object.entries(users).map(([user, password]) => `${user}:{PLAIN}${password}\n`);
   writeFileSync(join(directory, "users"), lines.join(""));
   const ports = await freePorts("imap", "imaps", "pop3", "pop3s", "submission", "submissions");
-  writeFileSync(join(directory, "dovecot.conf"), configuration(directory, ports));
+  writeFileSync(join(directory, "dovecot.conf"), configuration(directory, ports, options));
   const log = () => {
     const read = (name: string) =>
       existsSync(join(directory, name)) ? readFileSync(join(directory, name), "utf8") : "";
