@@ -3,6 +3,7 @@
 import { type IdentityDetail, LOCKED_BY_ITSELF, type Lock, type LockKey } from "../outgoing/outgoing.ts";
 import { itemKey } from "../policy/policy-document.ts";
 import type { SenderSettings } from "../policy/schema.ts";
+import { networkOfKey } from "../policy/server-mail.ts";
 import { actorOf } from "./actor.ts";
 import type { ConsoleContext } from "./console-env.ts";
 import { inScope, ownDomains } from "./domain-scope.ts";
@@ -14,6 +15,8 @@ export interface KnownParty {
   readonly key: LockKey;
   /** What is set for the sender; null when it was removed since. */
   readonly sender: SenderSettings | null;
+  /** The trusted network it sends from: nothing is set for such a sender, and nothing was removed. null: it is none. */
+  readonly network: string | null;
   readonly domain: string;
   readonly detail: IdentityDetail;
 }
@@ -21,6 +24,14 @@ export interface KnownParty {
 function senderOf(c: ConsoleContext, key: string): SenderSettings | null {
   const { sender } = c.get("services").settings.current().policy;
   return sender.find((one) => itemKey("sender", one) === key) ?? null;
+}
+
+/** The network in force whose mail counts under this key, for a domain that is set up; null: it is none. */
+function networkOf(c: ConsoleContext, key: string): string | null {
+  const { networks, domain } = c.get("services").settings.current().policy;
+  const parts = networkOfKey(key);
+  if (parts === null || !networks.trusted.some((one) => one === parts.network)) return null;
+  return parts.domain === "" || domain.some(({ name }) => name === parts.domain) ? parts.network : null;
 }
 
 /** A sender that has sent nothing yet has a page too: it can be locked before it begins. */
@@ -53,10 +64,11 @@ export async function partyOf(c: ConsoleContext, key: LockKey): Promise<KnownPar
   if (found === null && (sender === null || key.identity !== null)) return null;
   const domain = sender?.domain ?? found?.domain ?? "";
   if (!inScope(ownDomains(c), domain)) return null;
-  if (found !== null) return { key, sender, domain, detail: found };
+  const network = sender === null ? networkOf(c, key.sender) : null;
+  if (found !== null) return { key, sender, network, domain, detail: found };
   if (sender === null) return null;
   const lock = lockInForce(c, { sender: key.sender, identity: null });
-  return { key, sender, domain, detail: emptyDetail(sender, lock) };
+  return { key, sender, network, domain, detail: emptyDetail(sender, lock) };
 }
 
 /** `identity client-a of sender 192.0.2.64/28`, `sender alice@example.test`. */

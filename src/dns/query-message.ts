@@ -1,6 +1,7 @@
 // One DNS question and the judgement of an answer to it. No I/O. Answers are hostile until every check here has passed.
 import { randomInt } from "node:crypto";
 import packet, { type Answer, type DecodedPacket, type OptAnswer } from "dns-packet";
+import { hasWholeRecords } from "./whole-records.ts";
 
 export type QueryType = "A" | "AAAA" | "MX" | "TXT" | "PTR" | "CNAME" | "NS";
 
@@ -160,6 +161,7 @@ export function readAnswer(
   if (questions === 0) return refusalWithoutQuestion(message);
   if (questions !== 1 || !withinBounds(message, via)) return null;
   const truncated = (flags & FLAG_TRUNCATED) !== 0;
+  if (!truncated && !hasWholeRecords(message)) return null;
   let decoded: DecodedPacket;
   try {
     decoded = packet.decode(truncated ? withoutRecords(message) : message);

@@ -65,6 +65,9 @@ const keepsAll: Refusal = (set, wanted) => {
 const staysSame: Refusal = (set, wanted) =>
   Bun.deepEquals(set, wanted) ? null : "was set by an administrator of the gateway, who alone can change it";
 
+/** Where the operator set nothing it is free. */
+const staysIfSet: Refusal = (set, wanted) => (set === null ? null : staysSame(set, wanted));
+
 interface Field<T> {
   readonly path: string;
   readonly of: (value: T) => unknown;
@@ -121,6 +124,7 @@ const noRarer: Refusal = (set, wanted) =>
 
 /** Whom the operator wants told of what, and how soon: others may be told as well, and of less. */
 const TOLD: readonly Field<DomainSettings>[] = [
+  { path: "outgoing.abuse_contact", of: ({ outgoing }) => outgoing.abuse_contact, refuse: staysIfSet },
   { path: "outgoing.alerts.mail", of: ({ outgoing }) => outgoing.alerts.mail, refuse: keepsAll },
   ...THRESHOLDS.map(
     (kind): Field<DomainSettings> => ({

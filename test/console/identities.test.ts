@@ -48,6 +48,33 @@ describe("identities", () => {
     expect(whole).toContain("Everybody behind this sender is locked with it");
   });
 
+  test("behind a trusted network are not called removed while it is trusted", async () => {
+    const { gateway, browser } = await setUp();
+    const [sample] = gateway.outgoing.identities;
+    if (sample === undefined) throw new Error("no sample");
+    const page = async (sender: string) => {
+      gateway.outgoing.identities.push({
+        ...sample,
+        sender,
+        name: "bob@example.test",
+        lock: null,
+        limits: [],
+      });
+      return (await browser.get(identityUrl({ sender, identity: "bob@example.test" }))).text();
+    };
+    for (const sender of ["example.test via 10.0.0.0/8", "10.0.0.0/8", "example.test via 192.0.2.25/32"]) {
+      const text = await page(sender);
+      expect([sender, text.includes("May send."), text.includes("was removed")]).toEqual([
+        sender,
+        true,
+        false,
+      ]);
+      expect(text).toContain("Trusted network");
+    }
+    for (const sender of ["example.test via 172.16.0.0/12", "gone.test via 10.0.0.0/8", "gone@example.test"])
+      expect([sender, (await page(sender)).includes("its sender was removed")]).toEqual([sender, true]);
+  });
+
   test("of any name can be opened", async () => {
     const { gateway, browser } = await setUp();
     for (const { sender, name } of gateway.outgoing.identities) {

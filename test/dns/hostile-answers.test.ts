@@ -37,6 +37,56 @@ const forged = (query: DecodedPacket): Answer[] => [
   { name: query.questions?.[0]?.name ?? "", type: "A", ttl: 60, data: "203.0.113.66" },
 ];
 
+/** A TXT record of this name as its octets: what it says of its length, and what is there. */
+function txtAnswer(raw: Buffer, said: number, there: Buffer, count = 1): Buffer {
+  const question = raw.subarray(12, raw.indexOf(0, 12) + 5);
+  const header = Buffer.from(raw.subarray(0, 12));
+  header.writeUInt16BE(0x8180, 2);
+  header.writeUInt16BE(count, 6);
+  header.writeUInt16BE(0, 10);
+  const record = Buffer.from([0xc0, 12, 0, 16, 0, 1, 0, 0, 0, 60, said >> 8, said & 0xff]);
+  return Buffer.concat([header, question, record, there]);
+}
+
+const PLAIN = { mixCase: false, edns: false };
+const POLICY = Buffer.from("!v=DMARC1; p=reject; rua=mailto:x@");
+
+describe("an answer cut short without saying so", () => {
+  const query = encodeQuery({ id: 7, name: "_dmarc.example.test", type: "TXT", manner: PLAIN });
+  const accepted = (said: number, there: Buffer, count?: number) =>
+    readAnswer(txtAnswer(query.bytes, said, there, count), query) !== null;
+
+  test("is none, wherever it is cut; whole, it is one", () => {
+    expect(accepted(POLICY.length, POLICY)).toBe(true);
+    expect(accepted(POLICY.length, Buffer.concat([POLICY, Buffer.from("more")]))).toBe(true);
+    for (let cut = 0; cut < POLICY.length; cut++)
+      expect([cut, accepted(POLICY.length, POLICY.subarray(0, cut))]).toEqual([cut, false]);
+    for (let said = 0; said < 300; said++)
+      if (said !== POLICY.length) expect([said, accepted(said, POLICY)]).toEqual([said, false]);
+    expect(accepted(0, Buffer.alloc(0))).toBe(false);
+    expect(accepted(POLICY.length, POLICY, 2)).toBe(false);
+    expect(accepted(1, Buffer.from([0]))).toBe(true);
+  });
+
+  test("of any kind is none", () => {
+    const name = "mx.example.test";
+    const answers: readonly Answer[] = [
+      { name, type: "A", ttl: 60, data: "192.0.2.1" },
+      { name, type: "AAAA", ttl: 60, data: "2001:db8::1" },
+      { name, type: "MX", ttl: 60, data: { preference: 10, exchange: "mail.example.test" } },
+      { name, type: "CNAME", ttl: 60, data: "other.example.test" },
+    ];
+    for (const answer of answers) {
+      const type = answer.type === "CNAME" ? "A" : (answer.type as "A" | "AAAA" | "MX");
+      const asked = encodeQuery({ id: 7, name, type, manner: PLAIN });
+      const whole = response(packet.decode(asked.bytes), [answer]);
+      const read = (bytes: Buffer) => readAnswer(bytes, asked);
+      expect(read(whole)).not.toBeNull();
+      for (let cut = 1; cut < 30; cut++) expect(read(whole.subarray(0, whole.length - cut))).toBeNull();
+    }
+  });
+});
+
 describe("not accepted", () => {
   const cases: Readonly<Record<string, (query: DecodedPacket, raw: Buffer) => Buffer[]>> = {
     "a wrong id": (query) => [response(query, forged(query), { id: ((query.id ?? 0) + 1) & 0xffff })],

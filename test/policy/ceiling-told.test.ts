@@ -11,6 +11,7 @@ describe("whom the operator wants told", () => {
       thresholds: { spam: 5, virus: 5, bulk: null, program: 5, window: "2h" },
     },
     report: { every: "weekly", to: ["op@ops.test"] },
+    abuse_contact: "abuse@ops.test",
   };
   const domain = (over: object, alerts: object = {}, report: object = {}) => ({
     name: "told.test",
@@ -28,6 +29,13 @@ describe("whom the operator wants told", () => {
     await settings.apply({ domain: [domain({})] }, { prune: false, actor: TESTER });
     return settings;
   }
+
+  test("an abuse contact may be set, changed and emptied where the operator set none", async () => {
+    const settings = await settingsOn(new MemoryStore());
+    await settings.apply({ domain: [domain({ abuse_contact: null })] }, { prune: false, actor: TESTER });
+    for (const abuse_contact of ["me@told.test", "you@told.test", null])
+      expect(await put(settings, "domain", domain({ abuse_contact }), keeper)).toBe("done");
+  });
 
   test.each<readonly [string, object, string]>([
     [
@@ -53,6 +61,8 @@ describe("whom the operator wants told", () => {
       "alerts.thresholds.undeliverable an",
     ],
     ["a shorter window", domain({}, limits({ window: "1h" })), "alerts.thresholds.window is shorter"],
+    ["no abuse contact", domain({ abuse_contact: null }), "abuse_contact was set by"],
+    ["an abuse contact of its own", domain({ abuse_contact: "me@told.test" }), "abuse_contact was set by"],
     ["no report", domain({}, {}, { every: "off" }), "report.every an administrator"],
     ["a report to others alone", domain({}, {}, { to: ["me@told.test"] }), "report.to op@ops.test"],
   ])("%s: refused", async (_, input, words) => {

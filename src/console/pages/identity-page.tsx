@@ -215,8 +215,13 @@ function Figures({ detail }: { readonly detail: IdentityDetail }) {
   );
 }
 
+/** A sender that is not set: mail of a trusted network, or one that was removed. */
+function kindUnset(network: string | null): string {
+  return network === null ? "removed since" : `Trusted network ${network}`;
+}
+
 function About({ party }: { readonly party: KnownParty }) {
-  const { detail, key, sender, domain } = party;
+  const { detail, key, sender, network, domain } = party;
   const seen = detail.firstSeen > 0;
   const address = key.identity ?? (sender?.kind === "user" ? key.sender : "");
   return (
@@ -233,9 +238,12 @@ function About({ party }: { readonly party: KnownParty }) {
               </a>
             ),
           ],
-          ["Kind", sender === null ? "removed since" : SENDER_KINDS[sender.kind].label],
+          ["Kind", sender === null ? kindUnset(network) : SENDER_KINDS[sender.kind].label],
           ["Domain", <a href={`/domains/${encodeURIComponent(domain)}/outgoing`}>{domain}</a>],
-          ["Told apart", sender === null ? "" : identifiedBy(sender)],
+          [
+            "Told apart",
+            sender === null ? (network === null ? "" : "By the envelope sender") : identifiedBy(sender),
+          ],
           ["Automatic lock", sender === null ? "" : lockInWords(sender)],
           ["First seen", seen ? <Moment at={detail.firstSeen} style="full" /> : "not yet"],
           ["Last seen", seen ? <Moment at={detail.lastSeen} style="full" /> : "not yet"],

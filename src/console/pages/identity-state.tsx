@@ -76,15 +76,15 @@ function otherLock(c: ConsoleContext, { key, sender }: KnownParty): State | null
   };
 }
 
-function offState(c: ConsoleContext, { sender, domain }: KnownParty): State | null {
-  if (sender === null)
+function offState(c: ConsoleContext, { sender, network, domain }: KnownParty): State | null {
+  if (sender === null && network === null)
     return {
       tone: "quiet",
       icon: "quiet",
       sentence: "May not send: its sender was removed.",
       words: "What it sent before is still counted here.",
     };
-  if (!sender.enabled)
+  if (sender?.enabled === false)
     return {
       tone: "quiet",
       icon: "quiet",

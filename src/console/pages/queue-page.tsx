@@ -179,6 +179,7 @@ async function getQueue(c: ConsoleContext): Promise<Response> {
               noun="recipient"
               older={found.length > PAGE_ENTRIES ? `/queue?offset=${offset + PAGE_ENTRIES}` : null}
               newest={offset === 0 ? null : "/queue"}
+              labels={{ first: "First", next: "Next" }}
             />
           </>
         )}
