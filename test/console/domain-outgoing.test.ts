@@ -228,7 +228,7 @@ describe("a domain administrator", () => {
     expect(page).toContain("This domain is barred");
     const response = await keeper.post(SHOP, {
       ...(await fieldsOf(keeper, SHOP)),
-      "outgoing.abuse_contact": "new@shop.example.test",
+      "outgoing.report.hour": "9",
       // Fields the form does not have.
       "outgoing.barred": "",
       "outgoing.password_server.host": "evil.example.org",
@@ -243,9 +243,15 @@ describe("a domain administrator", () => {
     const domain = gateway.services.settings
       .current()
       .policy.domain.find((one) => one.name === "shop.example.test");
-    const wanted = { ...FULL, dkim_selector: null, abuse_contact: "new@shop.example.test" };
+    const wanted = { ...FULL, dkim_selector: null, report: { ...FULL.report, hour: 9 } };
     expect(JSON.stringify(domain?.outgoing)).toBe(JSON.stringify(outgoingSchema.parse(wanted)));
     expect(domain).toMatchObject({ enabled: true, routes: [{ host: "10.0.0.7" }] });
+    // Whom the operator wants told of abuse.
+    const elsewhere = {
+      ...(await fieldsOf(keeper, SHOP)),
+      "outgoing.abuse_contact": "new@shop.example.test",
+    };
+    expect((await keeper.post(SHOP, elsewhere)).status).toBe(422);
     await keeper.post(SHOP, {
       ...(await fieldsOf(keeper, SHOP)),
       "outgoing.alerts.mail": [...FULL.alerts.mail, "me@shop.example.test"].join("\n"),

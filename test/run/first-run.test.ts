@@ -86,7 +86,14 @@ describe.skipIf(await maySkip())("the first run of the README", () => {
       viewport: { width: 1280, height: 900 },
     });
     page = await context.newPage();
-    page.on("console", (message) => void (message.type() === "error" && complaints.push(message.text())));
+    page.on(
+      "console",
+      (message) =>
+        void (
+          message.type() === "error" &&
+          complaints.push(`${message.text()} (${message.location().url}, on ${page.url()})`)
+        ),
+    );
     page.on("pageerror", (error) => complaints.push(error.message));
   }, 180_000);
 
