@@ -29,8 +29,8 @@ function senderOf(c: ConsoleContext, key: string): SenderSettings | null {
 /** The network in force whose mail counts under this key, for a domain that is set up; null: it is none. */
 function networkOf(c: ConsoleContext, key: string): string | null {
   const { networks, domain } = c.get("services").settings.current().policy;
-  const parts = networkOfKey(key);
-  if (parts === null || !networks.trusted.some((one) => one === parts.network)) return null;
+  const parts = networkOfKey(key, networks.trusted);
+  if (parts === null) return null;
   return parts.domain === "" || domain.some(({ name }) => name === parts.domain) ? parts.network : null;
 }
 

@@ -10,6 +10,7 @@ import type { Resolver } from "../dns/resolver.ts";
 import { createResolver } from "../dns/stub-resolver.ts";
 import { domainOf, type MailAddress } from "../message/address.ts";
 import { headOf } from "../message/body.ts";
+import type { KeptLook } from "../observe/keep-looking.ts";
 import { durationMs } from "../policy/duration.ts";
 import { releaseTerms } from "../policy/release-terms.ts";
 import { sendsNothing } from "../policy/sends-nothing.ts";
@@ -26,7 +27,7 @@ import { keepInArchive } from "../vault/keep-in-archive.ts";
 import { keepInQuarantine } from "../vault/keep-in-quarantine.ts";
 import type { Quarantine } from "../vault/quarantine.ts";
 import { createQuarantine } from "../vault/run-quarantine.ts";
-import { type UndeliverableWatch, watchUndeliverable } from "../vault/watch-undeliverable.ts";
+import { watchUndeliverable } from "../vault/watch-undeliverable.ts";
 import type { Ground } from "./ground.ts";
 import { deliverySettings } from "./load-settings.ts";
 import type { Stores } from "./open-stores.ts";
@@ -179,7 +180,7 @@ async function openQuarantine(
   }: {
     readonly queue: RunningQueue;
     readonly settings: Settings;
-    readonly watch: UndeliverableWatch;
+    readonly watch: KeptLook;
   },
 ): Promise<Quarantine> {
   const quarantine = createQuarantine({

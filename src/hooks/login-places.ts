@@ -78,8 +78,8 @@ export class LoginPlaces {
       this.#suspects.delete(key);
       this.#suspects.set(key, until);
     }
-    for (const [key, since] of this.#suspects) {
-      if (this.#suspects.size <= MAX_SUSPECTS && since > this.#clock.now()) break;
+    for (const [key, suspectUntil] of this.#suspects) {
+      if (this.#suspects.size <= MAX_SUSPECTS && suspectUntil > this.#clock.now()) break;
       this.#suspects.delete(key);
     }
   }

@@ -103,9 +103,8 @@ export function outgoingParties(
     byKey(key) {
       const sender = senders.party(key);
       if (sender !== null) return sender;
-      const parts = networkOfKey(key);
-      if (parts === null || !policy.networks.trusted.some((network) => network === parts.network))
-        return null;
+      const parts = networkOfKey(key, policy.networks.trusted);
+      if (parts === null) return null;
       const domain = facts.domain(parts.domain as Domain);
       return parts.domain !== "" && domain === null ? null : ofNetwork(parts.network, domain);
     },

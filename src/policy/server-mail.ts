@@ -79,11 +79,14 @@ export function networkKey(network: string, domain: string): string {
   return domain === "" ? network : `${domain} via ${network}`;
 }
 
-/** The same apart; null: it is none. */
-export function networkOfKey(key: string): { readonly network: string; readonly domain: string } | null {
+/** The same apart, where the network is one of the trusted ones; null: it is none. */
+export function networkOfKey(
+  key: string,
+  trusted: readonly string[],
+): { readonly network: string; readonly domain: string } | null {
   const [first = "", second, ...more] = key.split(" via ");
-  if (more.length > 0) return null;
-  return second === undefined ? { network: first, domain: "" } : { network: second, domain: first };
+  const parts = second === undefined ? { network: first, domain: "" } : { network: second, domain: first };
+  return more.length === 0 && trusted.includes(parts.network) ? parts : null;
 }
 
 /** The settings a trusted network sends under: the product's defaults, told apart by the person who writes. */

@@ -75,6 +75,20 @@ describe("identities", () => {
       expect([sender, (await page(sender)).includes("its sender was removed")]).toEqual([sender, true]);
   });
 
+  test("of a domain that is switched off may not send, and it says so", async () => {
+    const { gateway, browser } = await setUp();
+    const { settings } = gateway.services;
+    const key = { sender: "example.test via 10.0.0.0/8", identity: "bob@example.test" };
+    const [sample] = gateway.outgoing.identities;
+    if (sample === undefined) throw new Error("no sample");
+    gateway.outgoing.identities.push({ ...sample, ...key, name: key.identity, lock: null, limits: [] });
+    const page = async () => (await browser.get(identityUrl(key))).text();
+    expect(await page()).toContain("May send.");
+    const domain = settings.current().policy.domain.find(({ name }) => name === "example.test");
+    await settings.put("domain", { ...domain, enabled: false }, { name: "test", via: "console", ip: "" });
+    expect(await page()).toContain("May not send: its domain is switched off.");
+  });
+
   test("of any name can be opened", async () => {
     const { gateway, browser } = await setUp();
     for (const { sender, name } of gateway.outgoing.identities) {

@@ -91,8 +91,23 @@ function offState(c: ConsoleContext, { sender, network, domain }: KnownParty): S
       sentence: "Switched off.",
       words: "The settings of the sender say that it may not send.",
     };
-  const settings = c.get("services").settings.current().policy.domain;
-  if (settings.find(({ name }) => name === domain)?.outgoing.barred !== true) return null;
+  const settings = c
+    .get("services")
+    .settings.current()
+    .policy.domain.find(({ name }) => name === domain);
+  if (settings?.enabled === false)
+    return {
+      tone: "quiet",
+      icon: "quiet",
+      sentence: "May not send: its domain is switched off.",
+      words: (
+        <>
+          Nothing is sent from {domain} meanwhile.{" "}
+          <a href={`/domains/${encodeURIComponent(domain)}/outgoing`}>Outgoing mail of the domain</a>
+        </>
+      ),
+    };
+  if (settings?.outgoing.barred !== true) return null;
   return {
     tone: "bad",
     icon: "ban",
