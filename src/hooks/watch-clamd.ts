@@ -7,6 +7,11 @@ import { type ClamdHook, pingClamd, takesSize } from "./clamd.ts";
 /** The name of the alarm for those that take too little: it asks for a person, and says nothing against the gateway's own health. */
 export const CLAMD_SIZE_ALARM = "clamd size";
 
+/** Is it one of the alarms of this watch? */
+export function isClamdAlarm(name: string): boolean {
+  return name === CLAMD_SIZE_ALARM || name.startsWith('clamd "');
+}
+
 const EVERY_MS = 60_000;
 const REST_MS = 1000;
 // A daemon that loads its signatures anew answers late; what takes longer than this is told.
@@ -55,7 +60,7 @@ async function troubles({ hooks, largest }: WatchedClamd): Promise<Alarms> {
       } catch (error) {
         found.set(
           `clamd "${hook.name}"`,
-          `${error instanceof Error ? error.message : String(error)}. Until it answers, mail it must scan is put off with 451.`,
+          `Mail that clamd must scan is put off with 451 until it answers: ${error instanceof Error ? error.message : String(error)}`,
         );
       }
     }),

@@ -48,7 +48,7 @@ test.skipIf(!clamdInstalled())(
       await daemon.stop();
       expect((await minuteLater()).get('clamd "av"')).toContain(daemon.tcp);
       expect(alarms.get('clamd "socket"')).toContain(
-        "Until it answers, mail it must scan is put off with 451.",
+        "Mail that clamd must scan is put off with 451 until it answers: ",
       );
       hooks = hooks.slice(1);
       expect([...(await minuteLater()).keys()]).toEqual(['clamd "socket"']);

@@ -1,5 +1,6 @@
 // What needs a person, gathered for the overview, most pressing first. Reads only what is at hand or given; asks no database.
 
+import { isClamdAlarm } from "../../hooks/watch-clamd.ts";
 import type { QuarantinedSender } from "../../store/quarantine-item.ts";
 import type { UnseenUndeliverable } from "../../store/quarantine-undeliverable.ts";
 import { UNDELIVERABLE_ALARM } from "../../vault/watch-undeliverable.ts";
@@ -59,8 +60,9 @@ function broken({ services, now }: State): readonly Concern[] {
       tone: "bad",
       title: alarm.words,
       words: `Alarm ${alarm.name}, for ${span(now - alarm.since)}.`,
-      href: "/settings",
-      action: "Settings",
+      ...(isClamdAlarm(alarm.name)
+        ? { href: "/settings/hooks", action: "Scanning" }
+        : { href: "/settings", action: "Settings" }),
     }),
   );
   const listeners = services
