@@ -22,7 +22,7 @@ const LABEL = /^(?!-)[a-z0-9_-]{1,63}(?<!-)$/;
 const MAX_DOMAIN_LENGTH = 253;
 // RFC 5321 §4.5.3.1.3: a path has at most 256 octets with its brackets.
 // Deviation: the 64 of a local part (§4.5.3.1.1) are not enforced, for rewritten and tagged addresses (SRS, VERP) need more.
-const MAX_ADDRESS_OCTETS = 254;
+export const MAX_ADDRESS_OCTETS = 254;
 // Controls beyond ASCII (C1) are no more than those in it: a terminal takes U+009B for the start of a command.
 const DOT_STRING = /^[^\s"(),:;<>@[\\\]\u0000-\u001f\u007f-\u009f]+$/u;
 const QUOTED_STRING = /^"(?:[^"\\\u0000-\u001f\u007f-\u009f]|\\[\u0020-\u007e])*"$/u;

@@ -5,7 +5,7 @@
 import { domainOf, type MailAddress, parseAddress } from "./address.ts";
 import { decodeWords } from "./encoded-word.ts";
 import { fromOctets } from "./header-block.ts";
-import { lookalikesIn, MAX_MAILBOX_LIST, MAX_MAILBOXES, readMailboxes } from "./mailboxes.ts";
+import { lookalikesIn, MAX_MAILBOX_LIST, MAX_MAILBOXES, readMailboxes, UNREADABLE } from "./mailboxes.ts";
 import { organisationTest } from "./organisation.ts";
 
 /** A From field as it was found. */
@@ -123,7 +123,7 @@ function othersIn(
 /** The hosts of obsolete routes (`<@a.example,@b.example:ann@c.example>`, RFC 5322 §4.4), as addresses of nobody in particular. */
 function routeStops(text: string): readonly string[] {
   return [...text.matchAll(/[\s<,]@([^\s"(),:;<>@[\\\]]{1,253})(?=\s*[,:])/g)].map(
-    ([, host]) => `unreadable@${host}`,
+    ([, host]) => `${UNREADABLE}@${host}`,
   );
 }
 

@@ -1,5 +1,5 @@
 // The mailboxes of an address header (From): every address any reader could take from it. No I/O, linear in the input.
-import { domainOf, type MailAddress, parseAddress, parseDomain } from "./address.ts";
+import { domainOf, MAX_ADDRESS_OCTETS, type MailAddress, parseAddress, parseDomain } from "./address.ts";
 import { fromOctets } from "./header-block.ts";
 import { organisationTest } from "./organisation.ts";
 
@@ -73,7 +73,8 @@ function readAddress(candidate: string): MailAddress | null {
   const strict = parseAddress(candidate);
   if (strict.ok) return strict.value;
   const at = candidate.lastIndexOf("@");
-  const domain = !candidate.includes('"') || at < 1 ? null : parseDomain(candidate.slice(at + 1));
+  const domain =
+    !candidate.includes('"') || at < 1 ? null : parseDomain(domainThatFits(candidate.slice(at + 1)));
   if (domain?.ok !== true) return null;
   const plain = parseAddress(`${candidate.slice(0, at).replace(/["\\]/g, "")}@${domain.value}`);
   if (plain.ok) return plain.value;
@@ -255,8 +256,22 @@ interface Lookalike {
 
 /** What may stand on one side of an at sign. */
 const WORDS = /[^\s"(),:;<>@[\\\]]+/g;
-const MAX_LOCAL = 254;
-const MAX_DOMAIN = 253;
+/** The local part of an address whose own is no part of any: what counts is the domain it claims. */
+export const UNREADABLE = "unreadable";
+/** Octets that are left for the domain behind that. */
+const MAX_DOMAIN = MAX_ADDRESS_OCTETS - `${UNREADABLE}@`.length;
+
+/** The last labels of a name that is too long to be a domain: the end says whose it is. */
+function domainThatFits(name: string): string {
+  if (name.length <= MAX_DOMAIN) return name;
+  const end = name.slice(-MAX_DOMAIN);
+  return end.slice(end.indexOf(".") + 1);
+}
+
+/** A longer one than an address may have is still shown to a reader, with the domain it claims. */
+function localThatFits(local: string, domain: string): string {
+  return Buffer.byteLength(local) + 1 + domain.length > MAX_ADDRESS_OCTETS ? UNREADABLE : local;
+}
 
 /** Everything that looks like an address, wherever it stands, in order. One pass: each at sign alone would look back 254 characters. */
 export function lookalikesIn(text: string): Lookalike[] {
@@ -265,11 +280,10 @@ export function lookalikesIn(text: string): Lookalike[] {
   let before = "";
   let end = -1;
   for (const { 0: word, index } of text.matchAll(WORDS)) {
-    const local = before.slice(-MAX_LOCAL);
     // A dot in front is what quotes have left of a longer one.
-    if (index === end + 1 && text.charAt(end) === "@" && !local.startsWith(".")) {
-      const domain = word.slice(0, MAX_DOMAIN);
-      found.push({ address: `${local}@${domain}`, end: index + domain.length });
+    if (index === end + 1 && text.charAt(end) === "@" && !before.startsWith(".")) {
+      const domain = domainThatFits(word);
+      found.push({ address: `${localThatFits(before, domain)}@${domain}`, end: index + word.length });
     }
     before = word;
     end = index + word.length;

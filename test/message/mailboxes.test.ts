@@ -51,7 +51,26 @@ const cases: readonly (readonly [name: string, value: string, addresses: readonl
   ["quotes with spaces and dots", '<"b c".d@example.org>', ["unreadable@example.org"]],
   ["two words in brackets", "<boss b@example.org>", ["b@example.org"]],
   ["a long local part", `<${"a".repeat(70)}@example.org>`, [`${"a".repeat(70)}@example.org`]],
-  ["an address longer than a path", `<${"a".repeat(250)}@example.org>`, []],
+  ["an address longer than a path", `<${"a".repeat(250)}@example.org>`, ["unreadable@example.org"]],
+  ["the same bare", `${"a".repeat(5000)}@example.org`, ["unreadable@example.org"]],
+  ["the same in octets alone", `<${"\u00c3\u00bc".repeat(130)}@example.org>`, ["unreadable@example.org"]],
+  ["the same in quotes", `<"${"a b".repeat(100)}"@example.org>`, ["unreadable@example.org"]],
+  [
+    "the same beside a sound one",
+    `b@example.net, ${"a".repeat(300)}@example.org`,
+    ["b@example.net", "unreadable@example.org"],
+  ],
+  [
+    "a domain of more labels than a name may have",
+    `<a@${"a.".repeat(200)}example.org>`,
+    [`a@${"a.".repeat(116)}example.org`],
+  ],
+  ["one label of that length", `<a@${"a".repeat(300)}.example.org>`, ["a@example.org"]],
+  [
+    "that and quotes",
+    `<"a b".c@${"a.".repeat(200)}example.org>`,
+    [`unreadable@${"a.".repeat(116)}example.org`],
+  ],
   [
     "dots side by side and at the end",
     "<a..b@example.org>, <.c.@example.org>",
