@@ -5,7 +5,7 @@ import { addressKey, parseAddress } from "../message/address.ts";
 import { judgePassword } from "../policy/password-strength.ts";
 import { itemKey } from "../policy/policy-document.ts";
 import type { SenderSettings } from "../policy/schema.ts";
-import type { Actor, PolicyProblem } from "../policy/settings.ts";
+import type { Actor, PolicyProblem, WantedInput } from "../policy/settings.ts";
 import { clientKey } from "./security/attempt-throttle.ts";
 import { createRequestLimit } from "./security/request-limit.ts";
 import { createWorkChallenge, type WorkChallenge } from "./security/work-challenge.ts";
@@ -166,15 +166,21 @@ export function createRelayPasswords(services: ConsoleServices): RelayPasswords 
       if (!plan.ok) return { state: "refused", words: `This password ${wordsOf(plan.problems)}.` };
       const used = await links.use("relay-password", token);
       if (used.state !== "valid") return { state: used.state };
-      // As it is now: what an administrator changed meanwhile stays, and a sender removed or switched off does not come back.
-      const now = entitled(found.login);
-      if (now === null) return { state: "unknown" };
       const actor: Actor = {
         name: "self-service",
         via: "console",
         ip: clientIp === "" ? null : clientIp,
       };
-      const saved = await settings.put("sender", withPassword(now, password), actor);
+      // As it is then: what an administrator changed meanwhile stays, and a sender removed or switched off does not come back.
+      let gone = false;
+      const withNewPassword = (): WantedInput => {
+        const now = entitled(found.login);
+        gone = now === null;
+        return now === null ? { ok: false, problems: [] } : { ok: true, input: withPassword(now, password) };
+      };
+      const item = { section: "sender", key: itemKey("sender", sender) } as const;
+      const saved = await settings.change(item, withNewPassword, actor);
+      if (gone) return { state: "unknown" };
       return saved.ok ? { state: "done" } : { state: "refused", words: wordsOf(saved.problems) };
     },
   };

@@ -2,8 +2,8 @@
 import type { ApplianceKey } from "../vault/appliance-key.ts";
 import { crossCheck } from "./cross-check.ts";
 import { DEFAULT_LISTENERS, untouchedDefaults } from "./default-listeners.ts";
-import { hashPassword, passwordMatches } from "./password-hash.ts";
 import { refuseWeakPassword } from "./password-strength.ts";
+import { type PasswordWork, passwordWork } from "./password-work.ts";
 import { planChanges } from "./plan-changes.ts";
 import {
   HIDDEN,
@@ -29,6 +29,8 @@ export interface DraftOptions {
   readonly wholeFile: boolean;
   /** Left out or null: a new CRAM-MD5 password cannot be kept. */
   readonly seal?: PasswordSeal | null;
+  /** Left out: each password is worked on anew. */
+  readonly passwords?: PasswordWork;
 }
 
 export type Draft =
@@ -50,17 +52,22 @@ function storedSender(before: PolicyItems, key: string): SenderItem["value"] | u
 }
 
 /** Puts the hash in the place of a new password. One that belongs to the stored hash already changes nothing. */
-async function settlePassword(wanted: WantedItem, before: PolicyItems, hash: boolean): Promise<Settled> {
+async function settlePassword(
+  wanted: WantedItem,
+  before: PolicyItems,
+  { hash, passwords }: { readonly hash: boolean; readonly passwords: PasswordWork },
+): Promise<Settled> {
   const { item, password, path } = wanted;
   if (item.section !== "sender" || password === null) return { item };
   const storedHash = storedSender(before, item.key)?.password_hash;
   const withHash = (password_hash: string): Settled => ({
     item: { ...item, value: { ...item.value, password_hash } },
   });
-  if (storedHash !== undefined && (await passwordMatches(password, storedHash))) return withHash(storedHash);
+  if (storedHash !== undefined && (await passwords.matches(password, storedHash)))
+    return withHash(storedHash);
   const weak = refuseWeakPassword(password, item.value.login ?? item.key, [item.value.domain]);
   if (weak !== null) return { problem: { path: `${path}.password`, message: weak } };
-  return withHash(hash ? await hashPassword(password) : HIDDEN);
+  return withHash(hash ? await passwords.hash(password, item.key) : HIDDEN);
 }
 
 /** Puts the sealed form in the place of a new CRAM-MD5 password. */
@@ -88,13 +95,13 @@ function settleCramPassword(
 async function settlePasswords(
   wanted: readonly WantedItem[],
   before: PolicyItems,
-  { hash, seal = null }: DraftOptions,
+  { hash, seal = null, passwords = passwordWork() }: DraftOptions,
 ): Promise<{ readonly items: readonly PolicyItem[]; readonly problems: readonly PolicyProblem[] }> {
   const items: PolicyItem[] = [];
   const problems: PolicyProblem[] = [];
   // One after the other: each takes 19 MiB for some 20 ms off the main thread, and logins must not wait behind hundreds.
   for (const one of wanted) {
-    const hashed = await settlePassword(one, before, hash);
+    const hashed = await settlePassword(one, before, { hash, passwords });
     const settled = "item" in hashed ? settleCramPassword(one, hashed.item, { before, seal }) : hashed;
     if ("item" in settled) items.push(settled.item);
     else problems.push(settled.problem);

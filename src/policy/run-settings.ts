@@ -6,7 +6,8 @@ import { refuseTenant, withCeiling } from "./ceiling.ts";
 import { createSnapshot } from "./create-snapshot.ts";
 import { crossCheck } from "./cross-check.ts";
 import { DEFAULT_LISTENERS } from "./default-listeners.ts";
-import { type Draft, draftChange, type PasswordSeal } from "./draft-change.ts";
+import { type Draft, type DraftOptions, draftChange, type PasswordSeal } from "./draft-change.ts";
+import { passwordWork } from "./password-work.ts";
 import { planChanges } from "./plan-changes.ts";
 import {
   DEFAULT_ITEMS,
@@ -18,7 +19,16 @@ import {
 } from "./policy-document.ts";
 import type { PolicyStore } from "./policy-store.ts";
 import { sealedStore } from "./sealed-store.ts";
-import type { Actor, PlanResult, PolicyChange, PolicyProblem, PolicySection, Settings } from "./settings.ts";
+import type {
+  Actor,
+  ItemAddress,
+  PlanResult,
+  PolicyChange,
+  PolicyProblem,
+  PolicySection,
+  Settings,
+  WantedInput,
+} from "./settings.ts";
 import type { PolicySnapshot } from "./snapshot.ts";
 import {
   type Ceilings,
@@ -64,6 +74,10 @@ function planResult(draft: Draft): PlanResult {
   return draft.ok ? { ok: true, changes: draft.changes, warnings: draft.warnings } : draft;
 }
 
+interface ChangeOptions extends Pick<DraftOptions, "prune" | "wholeFile" | "passwords"> {
+  readonly actor: Actor;
+}
+
 class RunningSettings implements Settings {
   readonly #parts: SettingsParts;
   readonly #listeners = new Set<(now: PolicySnapshot, before: PolicySnapshot) => void>();
@@ -74,6 +88,8 @@ class RunningSettings implements Settings {
   #ceilings: Ceilings;
   #snapshot: PolicySnapshot;
   #last: Promise<unknown> = Promise.resolve();
+  /** Whole documents: the one that came later wins, also where the earlier one had more to work out. */
+  #lastApply: Promise<unknown> = Promise.resolve();
 
   constructor(parts: SettingsParts, { items, refused, ceilings }: StoredPolicy) {
     this.#parts = parts;
@@ -124,12 +140,34 @@ class RunningSettings implements Settings {
   }
 
   apply(document: unknown, options: { readonly prune: boolean; readonly actor: Actor }): Promise<PlanResult> {
-    return this.#change(document, { prune: options.prune, wholeFile: true }, options.actor);
+    const { prune, actor } = options;
+    const passwords = passwordWork();
+    const applied = this.#lastApply.then(async () => {
+      // Hundreds of passwords take a minute: who switches a sender off meanwhile does not wait for that.
+      const whole = { prune, hash: true, wholeFile: true, seal: this.#parts.seal ?? null, passwords };
+      await draftChange(this.#items, document, whole);
+      const wanted = (): WantedInput => ({ ok: true, input: document });
+      return this.#change(wanted, { prune, wholeFile: true, actor, passwords });
+    });
+    this.#lastApply = applied.catch(() => undefined);
+    return applied;
   }
 
   put(section: PolicySection, input: unknown, actor: Actor): Promise<PlanResult> {
-    const document = { [section]: isListSection(section) ? [input] : input };
-    return this.#change(document, { prune: false, wholeFile: false }, actor);
+    return this.change({ section, key: "" }, () => ({ ok: true, input }), actor);
+  }
+
+  change(
+    { section, key }: ItemAddress,
+    want: (now: object | null) => WantedInput,
+    actor: Actor,
+  ): Promise<PlanResult> {
+    const document = (): WantedInput => {
+      const wanted = want(this.#items.get(itemId(section, key))?.value ?? null);
+      if (!wanted.ok) return wanted;
+      return { ok: true, input: { [section]: isListSection(section) ? [wanted.input] : wanted.input } };
+    };
+    return this.#change(document, { prune: false, wholeFile: false, actor });
   }
 
   remove(section: PolicySection, key: string, actor: Actor): Promise<boolean> {
@@ -153,16 +191,14 @@ class RunningSettings implements Settings {
     });
   }
 
-  async #change(
-    document: unknown,
-    options: { readonly prune: boolean; readonly wholeFile: boolean },
-    actor: Actor,
-  ): Promise<PlanResult> {
+  /** `document` is asked in its turn. */
+  async #change(document: () => WantedInput, { actor, ...options }: ChangeOptions): Promise<PlanResult> {
     const result = await this.#inTurn(async (): Promise<PlanResult> => {
+      const wanted = document();
+      if (!wanted.ok) return wanted;
+      const before = this.#asSetBefore(wanted.input, actor);
       const seal = this.#parts.seal ?? null;
-      const drafted = this.#fitting(
-        await draftChange(this.#items, this.#asSetBefore(document, actor), { ...options, hash: true, seal }),
-      );
+      const drafted = this.#fitting(await draftChange(this.#items, before, { ...options, hash: true, seal }));
       if (!drafted.ok || drafted.changes.length === 0) return planResult(drafted);
       const draft = { ...drafted, changes: await this.#withBelongings(drafted.changes) };
       const beyond = this.#beyond(draft.changes, draft.items, actor);

@@ -32,6 +32,18 @@ export type PlanResult =
     }
   | { readonly ok: false; readonly problems: readonly PolicyProblem[] };
 
+/** What an item is to be, in the policy file's form, or why it stays as it is. */
+export type WantedInput =
+  | { readonly ok: true; readonly input: unknown }
+  | { readonly ok: false; readonly problems: readonly PolicyProblem[] };
+
+/** Names one item. */
+export interface ItemAddress {
+  readonly section: PolicySection;
+  /** As `itemKey` makes it; `""` in a section that holds one object, and for an item that is yet to be. */
+  readonly key: string;
+}
+
 /** Who changes something, for the audit log. */
 export interface Actor {
   /** `admin@example.org`, `api token NAME`, `command line`. */
@@ -58,6 +70,11 @@ export interface Settings {
   apply(document: unknown, options: { readonly prune: boolean; readonly actor: Actor }): Promise<PlanResult>;
   /** Adds or replaces one item (a form, the API): input in the policy file's form. */
   put(section: PolicySection, input: unknown, actor: Actor): Promise<PlanResult>;
+  /**
+   * The same where what is wanted follows from what is there: `want` is asked once all changes before this one are in force, with the item
+   * as it is then (null: there is none). What others have set meanwhile is not taken back by a look from before.
+   */
+  change(item: ItemAddress, want: (now: object | null) => WantedInput, actor: Actor): Promise<PlanResult>;
   /** What removing the item would take along, itself included: senders, keys and accounts of a domain. Empty: there is no such item. */
   removal(section: PolicySection, key: string): Promise<readonly PolicyChange[]>;
   /** Removes one item of a list. False: there was none, or none that the actor may remove. */

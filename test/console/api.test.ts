@@ -28,6 +28,56 @@ async function apiOf(scope: "read" | "write") {
   return { gateway, app, browser, call };
 }
 
+describe("If-Match", () => {
+  const PATHS = ["/domains/example.test", "/senders/carol%40example.test", "/rules/no-ads", "/delivery"];
+
+  test.each(PATHS)("%s: only what was read is replaced", async (path) => {
+    const { app, gateway } = await apiOf("write");
+    const token = apiToken(gateway, "write");
+    const ask = (method: string, headers: Record<string, string>, body?: string) =>
+      app.request(`${ORIGIN}/api/v1${path}`, {
+        method,
+        headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json", ...headers },
+        ...(body === undefined ? {} : { body }),
+      });
+    const read = await ask("GET", {});
+    const tag = read.headers.get("ETag") ?? "";
+    const item = JSON.parse(await read.text());
+    expect(tag).toMatch(/^"[\w-]{27}"$/);
+    const field =
+      path === "/delivery"
+        ? { cut_through_wait: "5s" }
+        : { [path.includes("rules") ? "priority" : "enabled"]: path.includes("rules") ? 3 : false };
+    const changed = JSON.stringify({ ...item, ...field });
+    expect((await ask("PUT", { "If-Match": `"other", ${tag}` }, changed)).status).toBe(200);
+    const version = gateway.services.settings.current().version;
+    const late = await ask("PUT", { "If-Match": tag }, JSON.stringify(item));
+    expect(late.status).toBe(412);
+    expect(await late.text()).toContain("It was changed meanwhile");
+    expect(gateway.services.settings.current().version).toBe(version);
+    expect((await ask("GET", {})).headers.get("ETag")).not.toBe(tag);
+    expect((await ask("PUT", { "If-Match": "*" }, JSON.stringify(item))).status).toBe(200);
+    expect((await ask("PUT", {}, changed)).status).toBe(200);
+  });
+
+  test("what is not there matches nothing", async () => {
+    const { app, gateway } = await apiOf("write");
+    const response = await app.request(`${ORIGIN}/api/v1/domains/new.test`, {
+      method: "PUT",
+      headers: {
+        Authorization: `Bearer ${apiToken(gateway, "write")}`,
+        "Content-Type": "application/json",
+        "If-Match": "*",
+      },
+      body: '{"name":"new.test"}',
+    });
+    expect(response.status).toBe(412);
+    expect(gateway.services.settings.current().policy.domain.map(({ name }) => String(name))).not.toContain(
+      "new.test",
+    );
+  });
+});
+
 describe("OpenAPI", () => {
   async function description() {
     const { app } = administratorAt(await fakeGateway());

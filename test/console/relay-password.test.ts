@@ -301,6 +301,21 @@ describe("the link", () => {
     meanwhile = () => settings.put("sender", { ...carol(), enabled: false }, actor);
     expect((await browser.post(first, form)).status).toBe(404);
     expect(carol()?.enabled).toBe(false);
+    // A change that has begun and is not yet in force is one already.
+    await settings.put("sender", { ...carol(), enabled: true }, actor);
+    const third = await linkFor(gateway, browser, "carol@example.test");
+    meanwhile = async () => {
+      void settings.put("sender", { ...carol(), enabled: false }, actor);
+    };
+    expect((await browser.post(third, form)).status).toBe(404);
+    expect(carol()?.enabled).toBe(false);
+    await settings.put("sender", { ...carol(), enabled: true }, actor);
+    const fourth = await linkFor(gateway, browser, "carol@example.test");
+    meanwhile = async () => {
+      void settings.put("sender", { ...carol(), limits: { per_hour: 5 } }, actor);
+    };
+    expect((await browser.post(fourth, form)).status).toBe(303);
+    expect(carol()?.limits.per_hour).toBe(5);
     await settings.put("sender", { ...carol(), enabled: true }, actor);
     const second = await linkFor(gateway, browser, "carol@example.test");
     meanwhile = () => settings.remove("sender", "carol@example.test", actor);

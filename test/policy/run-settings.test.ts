@@ -38,6 +38,69 @@ describe("changes", () => {
     expect(names(await settingsOn(store))).toHaveLength(12);
   });
 
+  test("that follow from what is there are asked in their turn, and may leave it", async () => {
+    const store = new MemoryStore();
+    const settings = await settingsOn(store);
+    await settings.put("domain", { name: "a.test" }, TESTER);
+    store.delayMs = 3;
+    const item = { section: "domain", key: "a.test" } as const;
+    const seen: unknown[] = [];
+    const [, changed, left, missing] = await Promise.all([
+      settings.put("domain", { name: "a.test", enabled: false }, TESTER),
+      settings.change(item, (now) => ({ ok: true, input: { ...now, cut_through: false } }), TESTER),
+      settings.change(
+        item,
+        (now) => {
+          seen.push(now);
+          return { ok: false, problems: [{ path: "name", message: "stays" }] };
+        },
+        TESTER,
+      ),
+      settings.change(
+        { ...item, key: "b.test" },
+        (now) => {
+          seen.push(now);
+          return { ok: true, input: { name: "b.test" } };
+        },
+        TESTER,
+      ),
+    ]);
+    expect([changed.ok, left.ok, missing.ok]).toEqual([true, false, true]);
+    const [domain] = settings.current().policy.domain;
+    expect([domain?.enabled, domain?.cut_through]).toEqual([false, false]);
+    expect(seen).toEqual([domain, null]);
+    expect(names(settings)).toEqual(["a.test", "b.test"]);
+  });
+
+  test("do not wait for the passwords of a file; of two files the later one wins", async () => {
+    const settings = await settingsOn(new MemoryStore());
+    await settings.put("domain", { name: "a.test" }, TESTER);
+    const ended: string[] = [];
+    const file = (perHour: number, users: number) => ({
+      sender: Array.from({ length: users }, (_, i) => ({
+        kind: "user",
+        login: `u${i}@a.test`,
+        domain: "a.test",
+        password: `granite-willow-compass-${i}`,
+        limits: { per_hour: perHour },
+      })),
+    });
+    const options = { prune: false, actor: TESTER };
+    await Promise.all([
+      settings.apply(file(5, 8), options).then(() => ended.push("long file")),
+      settings.apply(file(9, 1), options).then(() => ended.push("short file")),
+      settings.put("domain", { name: "b.test" }, TESTER).then(() => ended.push("domain")),
+    ]);
+    expect(ended).toEqual(["domain", "long file", "short file"]);
+    expect(settings.current().userSender("u0@a.test")?.limits.per_hour).toBe(9);
+    expect(settings.current().userSender("u7@a.test")?.limits.per_hour).toBe(5);
+    // The same again proves each password and changes nothing.
+    const version = settings.current().version;
+    const again = await settings.apply(file(5, 8), options);
+    expect(again.ok && again.changes.map(({ key }) => key)).toEqual(["u0@a.test"]);
+    expect(settings.current().version).toBe(version + 1);
+  });
+
   test("one that cannot be stored is not in force, and the next one is", async () => {
     const store = new MemoryStore();
     const settings = await settingsOn(store);

@@ -12,7 +12,7 @@ import {
   settingsSchema,
   templateSchema,
 } from "../../policy/schema.ts";
-import type { PlanResult, PolicyProblem } from "../../policy/settings.ts";
+import type { PlanResult, PolicyProblem, WantedInput } from "../../policy/settings.ts";
 import { actorOf } from "../actor.ts";
 import type { ConsoleContext } from "../console-env.ts";
 import { withoutSection } from "../forms/form-input.ts";
@@ -98,6 +98,11 @@ function listSchema(noun: Noun): NamedSchema {
   };
 }
 
+const PUT_REFUSALS = {
+  412: "It is not what `If-Match` names any more; nothing was changed.",
+  422: "The input was refused; nothing was changed.",
+} as const;
+
 /** A stored item without its secrets: what is kept for senders is left out, other secrets are `***`, which as input keeps them. */
 function shown(item: object): unknown {
   const { password_hash: _hash, cram_password: _cram, ...rest }: Record<string, unknown> = { ...item };
@@ -123,6 +128,46 @@ function keyOf(c: ConsoleContext): string {
   return c.req.param("key") ?? "";
 }
 
+/** Of what `shown` gives: another one once the item was changed. (RFC 9110 §8.8.3) */
+function entityTag(item: object): string {
+  return `"${new Bun.CryptoHasher("sha256")
+    .update(JSON.stringify(shown(item)))
+    .digest("base64url")
+    .slice(0, 27)}"`;
+}
+
+function withTag(c: ConsoleContext, item: object): Response {
+  c.header("ETag", entityTag(item));
+  return c.json(shown(item));
+}
+
+/** Puts an item; with `If-Match` only in the place of the one it names. (RFC 9110 §13.1.1) */
+async function putMatching(
+  c: ConsoleContext,
+  item: { readonly section: ListSection | ObjectSection; readonly key: string },
+  input: unknown,
+): Promise<Response> {
+  const asked = c.req
+    .header("If-Match")
+    ?.split(",")
+    .map((tag) => tag.trim());
+  let missed = false;
+  const want = (now: object | null): WantedInput => {
+    missed =
+      asked !== undefined && (now === null || !(asked.includes("*") || asked.includes(entityTag(now))));
+    return missed ? { ok: false, problems: [] } : { ok: true, input };
+  };
+  const result = await c.get("services").settings.change(item, want, actorOf(c));
+  if (missed) return changedMeanwhile(c);
+  return result.ok ? planAnswer(c, result) : refused(c, withoutSection(result.problems, item.section));
+}
+
+function changedMeanwhile(c: ConsoleContext): Response {
+  const detail =
+    "Nothing was changed: what is stored is not what `If-Match` names. Read it again, and its `ETag`.";
+  return problem(c, { status: 412, title: "It was changed meanwhile", detail });
+}
+
 async function putItem(c: ConsoleContext, section: ListSection): Promise<Response> {
   const body = jsonBody(c);
   if (!body.ok) return body.refusal;
@@ -138,9 +183,7 @@ async function putItem(c: ConsoleContext, section: ListSection): Promise<Respons
       },
     ]);
   }
-  const result = await c.get("services").settings.put(section, input, actorOf(c));
-  if (!result.ok) return refused(c, withoutSection(result.problems, section));
-  return planAnswer(c, result);
+  return putMatching(c, { section, key: keyOf(c) }, input);
 }
 
 function listOperations(section: ListSection, noun: Noun): readonly Operation[] {
@@ -169,7 +212,7 @@ function listOperations(section: ListSection, noun: Noun): readonly Operation[] 
       refusals: missing,
       handle: (c) => {
         const item = storedOf(c, section).find((stored) => itemKey(section, stored) === keyOf(c));
-        return item === undefined ? notFound(c, name) : c.json(shown(item));
+        return item === undefined ? notFound(c, name) : withTag(c, item);
       },
     },
     {
@@ -181,7 +224,7 @@ function listOperations(section: ListSection, noun: Noun): readonly Operation[] 
       summary: `Add or replace a ${name}; what is left out gets its default`,
       body: inputSchema(noun),
       answer: PLAN,
-      refusals: { 422: "The input was refused; nothing was changed." },
+      refusals: PUT_REFUSALS,
       handle: (c) => putItem(c, section),
     },
     {
@@ -225,7 +268,7 @@ function objectOperations(section: ObjectSection, noun: Noun): readonly Operatio
       tag: noun.many,
       summary: `The ${noun.many} settings`,
       answer: inputSchema(noun),
-      handle: (c) => c.json(shown(c.get("services").settings.current().policy[section])),
+      handle: (c) => withTag(c, c.get("services").settings.current().policy[section]),
     },
     {
       method: "PUT",
@@ -236,12 +279,10 @@ function objectOperations(section: ObjectSection, noun: Noun): readonly Operatio
       summary: `Change the ${noun.many} settings; what is left out stays`,
       body: inputSchema(noun),
       answer: PLAN,
-      refusals: { 422: "The input was refused; nothing was changed." },
-      handle: async (c) => {
+      refusals: PUT_REFUSALS,
+      handle: (c) => {
         const body = jsonBody(c);
-        if (!body.ok) return body.refusal;
-        const result = await c.get("services").settings.put(section, body.value, actorOf(c));
-        return result.ok ? planAnswer(c, result) : refused(c, withoutSection(result.problems, section));
+        return body.ok ? putMatching(c, { section, key: "" }, body.value) : body.refusal;
       },
     },
   ];

@@ -6,6 +6,7 @@ import { Notice } from "../parts/notice.tsx";
 import { PasswordMeter } from "../parts/password-meter.tsx";
 import { type Field, type FieldGroup, fieldId, fieldsOf, type LineField, MORE_ROWS } from "./field.ts";
 import { fieldFor, lineOfProblem, rowCount } from "./form-input.ts";
+import { SHOWN, shownValues } from "./shown-values.ts";
 
 export interface PolicyFormProps {
   readonly action: string;
@@ -346,6 +347,11 @@ function Group(props: { readonly group: FieldGroup; readonly state: FieldState; 
   );
 }
 
+/** Of a form that comes back: what it was filled with before somebody typed. */
+function shownBy({ groups, form }: PolicyFormProps): string {
+  return form.get(SHOWN) ?? shownValues(groups, form);
+}
+
 /** The whole form. What was typed stays, except passwords. */
 export function PolicyForm(props: PolicyFormProps) {
   const errors = errorsByField(props.groups, props.problems);
@@ -358,6 +364,7 @@ export function PolicyForm(props: PolicyFormProps) {
         <button type="submit" class="default-button" tabindex={-1}>
           {props.submit}
         </button>
+        <input type="hidden" name={SHOWN} value={shownBy(props)} />
         {props.groups.map((group) => (
           <Group
             group={group}

@@ -1,6 +1,7 @@
 // What holds for all mail a domain sends (requirements O5, O6, O10–O14). Domain administrators see and change their own domains'
 // pages, but neither a bar nor where passwords are sent to: these are the operator's.
 import type { AlertChannel } from "../../notify/outgoing-notices.ts";
+import { itemKey } from "../../policy/policy-document.ts";
 import type { DomainSettings } from "../../policy/schema.ts";
 import type { OutgoingSettings } from "../../policy/schema-outgoing.ts";
 import type { PolicyProblem } from "../../policy/settings.ts";
@@ -153,19 +154,26 @@ async function show(
   );
 }
 
-async function getOutgoing(c: ConsoleContext, domain: DomainSettings): Promise<Response> {
-  const form = formOf(await groupsOf(c, domain), domain);
+function filled(groups: readonly FieldGroup[], domain: DomainSettings): URLSearchParams {
+  const form = formOf(groups, domain);
   fillOutgoing(form, domain.outgoing);
-  return show(c, domain, { form, problems: [] });
+  return form;
+}
+
+async function getOutgoing(c: ConsoleContext, domain: DomainSettings): Promise<Response> {
+  return show(c, domain, { form: filled(await groupsOf(c, domain), domain), problems: [] });
 }
 
 async function postOutgoing(c: ConsoleContext, domain: DomainSettings): Promise<Response> {
+  const groups = await groupsOf(c, domain);
+  const asItIs = (): DomainSettings => domainOf(c) ?? domain;
   const result = await savePolicyForm(c, {
     section: "domain",
-    groups: await groupsOf(c, domain),
-    stored: domain,
+    key: itemKey("domain", domain),
+    groups,
+    filled: () => filled(groups, asItIs()),
     finish(input) {
-      finishOutgoing(input, domain.outgoing, { administrator: isAdministrator(c) });
+      finishOutgoing(input, asItIs().outgoing, { administrator: isAdministrator(c) });
       return [];
     },
   });

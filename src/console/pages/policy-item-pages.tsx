@@ -133,7 +133,7 @@ function filled(c: ConsoleContext, pages: ItemPages, stored: object | null): URL
   return form;
 }
 
-async function isTaken(c: ConsoleContext, pages: ItemPages, input: Input): Promise<boolean> {
+function isTaken(c: ConsoleContext, pages: ItemPages, input: Input): boolean {
   const key = itemKey(pages.section, input);
   return key !== "" && storedItem(c, pages.section, key) !== null;
 }
@@ -143,14 +143,15 @@ async function save(c: ConsoleContext, pages: ItemPages, stored: object | null):
   let saved = "";
   const result: SaveResult = await savePolicyForm(c, {
     section: pages.section,
+    key: key ?? "",
     groups: pages.groups(c, stored),
     ...(pages.optionalObjects === undefined ? {} : { optionalObjects: pages.optionalObjects }),
-    stored,
-    finish: async (input) => {
-      const problems = [...(pages.finish?.(input, c, stored) ?? [])];
+    filled: (now) => filled(c, pages, now),
+    finish: (input, now) => {
+      const problems = [...(pages.finish?.(input, c, now) ?? [])];
       saved = itemKey(pages.section, input);
       const path = pages.keyFields[0] ?? "";
-      if (key === null && (await isTaken(c, pages, input)))
+      if (key === null && isTaken(c, pages, input))
         problems.push({
           path,
           message: `there is one already; change it from the list of ${pages.listTitle.toLowerCase()}`,

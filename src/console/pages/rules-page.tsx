@@ -247,9 +247,9 @@ async function postMode(c: ConsoleContext): Promise<Response> {
   if (stored === undefined && shippedRule(name) === null)
     return errorPage(c, 404, "No such rule", `There is no rule “${name.slice(0, 80)}”.`);
   if (!isMode(mode)) return errorPage(c, 422, "Nothing was changed", "A rule is enforced, observed or off.");
-  const result = await settings.put(
-    "rule",
-    stored === undefined ? { name, mode } : { ...stored, mode },
+  const result = await settings.change(
+    { section: "rule", key: name },
+    (now) => ({ ok: true, input: now === null ? { name, mode } : { ...now, mode } }),
     actorOf(c),
   );
   if (!result.ok)

@@ -277,7 +277,8 @@ async function save(c: ConsoleContext, page: ObjectPage): Promise<Response> {
     section: page.section,
     groups: page.groups,
     ...(page.optionalObjects === undefined ? {} : { optionalObjects: page.optionalObjects }),
-    stored: null,
+    key: "",
+    filled: (now) => formOf(page.groups, now),
     finish: (input) => {
       emptied(page.groups, input);
       return [];
