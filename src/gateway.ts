@@ -52,6 +52,7 @@ export async function startGateway(
   // What is kept, and what is set.
   const stores = await openStores(ground, { onBroken, acceptLoss: options.acceptLoss });
   const settings = await loadSettings(ground, stores);
+  settings.onChange(() => alarms.review());
 
   // How mail leaves; who may send how much, and who is told.
   let noteOutcome: OnOutcomes = () => {};

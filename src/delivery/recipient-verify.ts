@@ -1,10 +1,12 @@
 // Does a domain's own mail server know a recipient? Asked by SMTP call-out, answers kept (requirement I2).
 // "unsure" means that no server said yes or no: what follows from it is the session's decision.
+
 import { randomBytes } from "node:crypto";
 import { type AnswerCache, createAnswerCache } from "../dns/answer-cache.ts";
 import { createGate, type Gate } from "../dns/gate.ts";
 import type { Resolver } from "../dns/resolver.ts";
 import { addressKey } from "../message/address.ts";
+import type { OnAlarm } from "../observe/alarms.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import { type ConnectionPool, createConnectionPool, type Link } from "./connection-pool.ts";
@@ -89,7 +91,8 @@ interface Parts {
   readonly gates: Map<string, Gate>;
   /** Addresses, and `*@domain` where all are taken, that stay known while the server is away. */
   readonly confirmed: KnownRecipients;
-  readonly onAlarm: (name: string, words: string | null) => void;
+  readonly onAlarm: OnAlarm;
+  readonly isAsked: (domain: string, routes: readonly Route[]) => boolean;
   readonly onAnswer: () => void;
   readonly limits?: Pick<ServerLimits, "learn">;
 }
@@ -208,9 +211,12 @@ async function callOut(parts: Parts, address: string, destination: Destination):
     const takesAll = ofInvented === "yes";
     parts.catchAll.put(destination.key, takesAll, { ttlMs: CATCH_ALL_MS, bytes: 1 });
     noteTakesAll(parts, domain, takesAll);
+    if (!takesAll) parts.onAlarm(`call-out ${domain}`, null);
   }
   const verdict = verdictOf(reply);
   const takesAll = parts.catchAll.get(destination.key) === true;
+  // Each time: where call-outs were switched off for a while, the alarm ended with them.
+  if (takesAll) tellTakesAll(parts, domain, destination);
   // Where all are taken, an invented address must not fill the list.
   if (verdict.known === "yes" && !takesAll) parts.confirmed.confirm(addressKey(address));
   if (verdict.known === "no") parts.confirmed.refuse(addressKey(address));
@@ -225,11 +231,14 @@ function noteTakesAll(parts: Parts, domain: string, takesAll: boolean): void {
   } else {
     parts.confirmed.refuse(all);
   }
+}
+
+function tellTakesAll(parts: Parts, domain: string, destination: Destination): void {
+  const routes = destination.kind === "routes" ? destination.routes : [];
   parts.onAlarm(
     `call-out ${domain}`,
-    takesAll
-      ? `The mail server of ${domain} takes every address, so unknown recipients are not refused. Let it refuse them, or set how recipients of ${domain} are checked (a list, or catch-all).`
-      : null,
+    `The mail server of ${domain} takes every address, so unknown recipients are not refused. Let it refuse them, or set how recipients of ${domain} are checked (a list, or catch-all).`,
+    { isSet: () => parts.isAsked(domain, routes) },
   );
 }
 
@@ -291,7 +300,9 @@ export function createRecipientVerifier(options: {
   readonly timeouts?: DeliveryTimeouts;
   readonly confirmed: KnownRecipients;
   /** Raises (words) or clears (null) an alarm. */
-  readonly onAlarm: (name: string, words: string | null) => void;
+  readonly onAlarm: OnAlarm;
+  /** Are recipients of the domain asked of these servers? Left out: always. */
+  readonly isAsked?: (domain: string, routes: readonly Route[]) => boolean;
   /** A mail server answered that had not for a while. */
   readonly onAnswer: () => void;
   /** The connections that rest, with those of others who open some; left out: only these. */
@@ -306,6 +317,7 @@ export function createRecipientVerifier(options: {
   const resting = options.resting ?? createRestingLinks();
   const parts: Parts = {
     ...options,
+    isAsked: options.isAsked ?? (() => true),
     timeouts,
     deadlines,
     pool: createConnectionPool({

@@ -3,6 +3,7 @@
 import type { Resolver } from "../dns/resolver.ts";
 import { parseDomain } from "../message/address.ts";
 import { headOf, withHead } from "../message/body.ts";
+import type { OnAlarm } from "../observe/alarms.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { DatabaseReader, DatabaseWriter } from "../store/database.ts";
@@ -29,7 +30,7 @@ export interface DkimParts {
   readonly clock: Clock;
   readonly log: Log;
   /** Raises (words) or lifts (null) an alarm. */
-  readonly onAlarm: (name: string, words: string | null) => void;
+  readonly onAlarm: OnAlarm;
 }
 
 const SELECTOR = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -43,7 +44,7 @@ export function createDkim(parts: DkimParts): Dkim {
 
   /** An active key whose record is gone raises an alarm until the record is back or the key signs no more. No answer says nothing. */
   const alarm = (row: DkimKeyRow): void => {
-    const name = `dkim ${recordName(row)}`;
+    const name = `dkim ${recordName(row)}` as const;
     if (row.state !== "active") onAlarm(`dkim key ${recordName(row)}`, null);
     if (row.state !== "active" || row.publicationState === "published") onAlarm(name, null);
     else if (row.publicationState !== "failed" && row.publicationState !== "unchecked") {

@@ -7,15 +7,14 @@ import { serveConsole } from "../console/serve-console.ts";
 import { serveControl } from "../console/serve-control.ts";
 import type { ConsoleServices, ListenerStatus } from "../console/services.ts";
 import type { SetupCode } from "../console/setup-code.ts";
-import { CLAMD_SIZE_ALARM } from "../hooks/watch-clamd.ts";
 import type { Certificate } from "../listener/certificate.ts";
 import { type IpNetwork, parseNetwork } from "../message/address.ts";
+import { isUnwell } from "../observe/alarm-kinds.ts";
 import { serveMetrics } from "../observe/serve-metrics.ts";
 import type { Settings } from "../policy/settings.ts";
 import type { Bans } from "../session/bans.ts";
 import type { LoginBook } from "../session/login-book.ts";
 import { backUp } from "../vault/back-up.ts";
-import { UNDELIVERABLE_ALARM } from "../vault/watch-undeliverable.ts";
 import type { Ground } from "./ground.ts";
 import type { Delivery } from "./open-delivery.ts";
 import type { OutgoingControl } from "./open-outgoing.ts";
@@ -126,12 +125,6 @@ function crowdedWarning({ clock, log }: Ground): () => void {
   };
 }
 
-/**
- * A mail server behind that says no, or a scanner that takes less than we do, makes work for a person; this gateway is well, and no
- * balancer should leave it for that.
- */
-const WORK_FOR_PEOPLE: ReadonlySet<string> = new Set([UNDELIVERABLE_ALARM, CLAMD_SIZE_ALARM]);
-
 /** /metrics and /healthz. A taken address is an alarm: mail does not depend on it. */
 function openFigures(
   { config, parts, clock, metrics, alarms, draining }: Ground,
@@ -154,7 +147,7 @@ function openFigures(
     return (await quarantine.undeliverable()).items;
   });
   const health = () => {
-    const problems = alarms.list().flatMap(({ name, words }) => (WORK_FOR_PEOPLE.has(name) ? [] : [words]));
+    const problems = alarms.list().flatMap(({ name, words }) => (isUnwell(name) ? [words] : []));
     return {
       ok: problems.length === 0 && !draining(),
       problems: draining() ? ["stopping", ...problems] : problems,

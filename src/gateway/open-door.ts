@@ -8,6 +8,7 @@ import type { Certificate } from "../listener/certificate.ts";
 import { createListeners, type Listeners } from "../listener/run-listeners.ts";
 import { durationMs } from "../policy/duration.ts";
 import type { Settings } from "../policy/settings.ts";
+import { isCalledOut, isPasswordServer } from "../policy/still-asked.ts";
 import type { Bans } from "../session/bans.ts";
 import { createCramPasswords } from "../session/cram-md5.ts";
 import type { LoginBook } from "../session/login-book.ts";
@@ -58,9 +59,18 @@ export async function openDoor(
     onAlarm: ground.alarms.set,
     limits: delivery.limits,
     resting: delivery.resting,
+    isAsked: (domain, routes) => isCalledOut(settings.current(), domain, routes),
     onAnswer: () => delivery.queue.lookForLife(),
   });
   parts.defer(() => verifier.close());
+  const mailServerLogin = createMailServerLogin({
+    resolver,
+    clock,
+    hostname,
+    onAlarm: ground.alarms.set,
+    isAsked: (server) => isPasswordServer(settings.current(), server),
+  });
+  parts.defer(() => mailServerLogin.close());
   const listeners = await createListeners({
     settings,
     certificate: rest.certificate,
@@ -76,7 +86,7 @@ export async function openDoor(
       bans,
       logins: rest.logins,
       takenBy: (routes) => delivery.limits.of(routes),
-      mailServerLogin: createMailServerLogin({ resolver, clock, hostname, onAlarm: ground.alarms.set }),
+      mailServerLogin,
       cramPasswords: createCramPasswords(stores.applianceKey, log),
       verifyRecipient: async (address, domain) => {
         const cacheMs = durationMs(domain.recipients.cache);

@@ -19,6 +19,8 @@ import type { Ground } from "./ground.ts";
 const CHECKPOINT_PAGES = 4000;
 const PAGE_BYTES = 4096;
 
+type DatabaseName = "spool.db" | "gatepost.db";
+
 export interface Stores {
   readonly spoolDatabase: Database;
   readonly database: Database;
@@ -45,11 +47,11 @@ export async function openStores(
   const { config, parts, log, alarms } = ground;
   const folder = examineDataFolder(config.data, { acceptLoss, log });
   const reserve = reserveAtStart(config.data);
-  const lost = (name: string) => (error: Error) => {
+  const lost = (name: DatabaseName) => (error: Error) => {
     alarms.set(name, `The database ${name} is lost to this process (${error.message}); the gateway stops.`);
     onBroken();
   };
-  const open = async (name: string, migrations: readonly Migration[]) => {
+  const open = async (name: DatabaseName, migrations: readonly Migration[]) => {
     const path = join(config.data, name);
     const database = await openDatabase({
       path,

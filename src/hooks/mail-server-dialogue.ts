@@ -32,9 +32,9 @@ export interface DialogueParts {
 }
 
 /** From the look-up of the name to where a login can be tried: whoever takes longer is down. */
-const READY_MS = 10_000;
+const READY = { ms: 10_000, what: "no answer" };
 /** For the answer to a login. Dovecot says no after 17 s when an address has been wrong often (15 s for that, 2 s for each). */
-const ANSWER_MS = 25_000;
+const ANSWER = { ms: 25_000, what: "no answer to a login" };
 
 const PORTS = {
   imap: { implicit: 993, starttls: 143 },
@@ -46,6 +46,11 @@ const PORTS = {
 export function serverName({ protocol, host, port, tls }: PasswordServerAddress): string {
   const name = host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
   return `${protocol} ${name}:${port ?? PORTS[protocol][tls]}`;
+}
+
+/** Tells servers, and how they are asked, apart. */
+export function serverKey(server: PasswordServerAddress): string {
+  return `${serverName(server)} ${server.tls}${server.verifyCertificate ? "" : ", any certificate"}`;
 }
 
 /** The answer of a server, and when the connection is gone: until then the server counts it. */
@@ -61,6 +66,20 @@ export interface AskedLogin extends Credentials {
   readonly client: string;
 }
 
+/** Looks whether logins can be tried there, without one. @throws DialogueError when they cannot. */
+export async function lookAtMailServer(server: PasswordServerAddress, parts: DialogueParts): Promise<void> {
+  const protocol = protocolOf(server, parts.hostname, null);
+  const timer = new AbortController();
+  const cancel = limit(timer, parts.clock, READY);
+  try {
+    const dialogue = new LineDialogue(await reach(server, parts, timer.signal), timer.signal);
+    await prepare(dialogue, protocol, { server, parts });
+    void dialogue.end(protocol.goodbye);
+  } finally {
+    cancel();
+  }
+}
+
 /** Asks once. @throws DialogueError when the server cannot be reached, or does not get to where a login can be tried. */
 export async function askMailServer(
   server: PasswordServerAddress,
@@ -68,20 +87,27 @@ export async function askMailServer(
   parts: DialogueParts,
 ): Promise<AnsweredDialogue> {
   const timer = new AbortController();
-  const limit = (ms: number, what: string) =>
-    parts.clock.after(ms, () => timer.abort(`the server took too long: ${what} within ${ms / 1000} seconds`));
   const protocol = protocolOf(server, parts.hostname, ipLiteral(asked.client));
-  let cancel = limit(READY_MS, "no answer");
+  let cancel = limit(timer, parts.clock, READY);
   try {
     const dialogue = new LineDialogue(await reach(server, parts, timer.signal), timer.signal);
     const tryLogin = await prepare(dialogue, protocol, { server, parts });
     cancel();
-    cancel = limit(ANSWER_MS, "no answer to a login");
+    cancel = limit(timer, parts.clock, ANSWER);
     const tried = await answerOf(() => tryLogin(asked));
     return { ...tried, closed: dialogue.end(protocol.goodbye) };
   } finally {
     cancel();
   }
+}
+
+/** Ends what takes longer; the returned function calls it off. */
+function limit(
+  timer: AbortController,
+  clock: Clock,
+  { ms, what }: { readonly ms: number; readonly what: string },
+): () => void {
+  return clock.after(ms, () => timer.abort(`the server took too long: ${what} within ${ms / 1000} seconds`));
 }
 
 /** From the greeting to where a login can be tried, over TLS. */

@@ -1,16 +1,17 @@
 // Passwords checked at the domain's own mail server (requirement O13). Remembers what was right under a keyed hash, never in clear;
 // asks a server little: the same question once, few dialogues side by side, none while it is down. Who has a place is in `login-places.ts`.
+
 import { createHmac, randomBytes } from "node:crypto";
 import { personsNetwork } from "../message/client-network.ts";
 import { preparePassword } from "../message/prepared-password.ts";
 import type { Clock } from "../observe/clock.ts";
+import { createDownServers, DOWN_MS, type DownServersParts } from "./down-servers.ts";
 import { DialogueError } from "./line-dialogue.ts";
 import type { LoginAnswer } from "./login-dialogue.ts";
 import { LoginPlaces } from "./login-places.ts";
 import {
   type AnsweredDialogue,
   askMailServer,
-  type DialogueParts,
   type PasswordServerAddress,
   serverName,
 } from "./mail-server-dialogue.ts";
@@ -33,11 +34,8 @@ export interface MailServerLogin {
   check(question: MailServerQuestion): Promise<MailServerAnswer>;
   /** How long this password is usually refused after: a login that does not exist is refused after the same time. Milliseconds. */
   usualRefusalMs(server: PasswordServerAddress, password: string): number;
-}
-
-export interface MailServerLoginOptions extends DialogueParts {
-  /** Raises an alarm with words, or ends it with null. */
-  readonly onAlarm: (name: string, words: string | null) => void;
+  /** Looks at no server any more. */
+  close(): void;
 }
 
 const MAX_REMEMBERED = 10_000;
@@ -46,8 +44,6 @@ const MAX_PASSWORDS = 4;
 const MAX_SERVERS = 1000;
 /** A program that sends the same wrong password again at once is not worth another dialogue. */
 const WRONG_MS = 5000;
-/** After a dialogue that came to nothing, for so long nobody else waits for the same. */
-const DOWN_MS = 5000;
 const FIRST_REFUSAL_MS = 50;
 /** The share of a new measurement in the usual time. */
 const REFUSAL_WEIGHT = 0.25;
@@ -55,13 +51,11 @@ const REFUSAL_WEIGHT = 0.25;
 /** What is known of one server. */
 interface ServerState {
   readonly places: LoginPlaces;
-  downUntil: number;
-  downWords: string;
   refusalMs: number;
 }
 
 /** Makes the check with nothing remembered. */
-export function createMailServerLogin(options: MailServerLoginOptions): MailServerLogin {
+export function createMailServerLogin(options: DownServersParts): MailServerLogin {
   const { clock } = options;
   const key = randomBytes(32);
   /** Until when each right password of a login is not asked for again; 0: it was right, and another one has been right since. */
@@ -71,6 +65,7 @@ export function createMailServerLogin(options: MailServerLoginOptions): MailServ
   /** Until when a client network is told of a login, without another dialogue, that the server gave no answer. */
   const unanswered = new Map<string, { readonly until: number; readonly words: string }>();
   const servers = new Map<string, ServerState>();
+  const downs = createDownServers(options);
 
   const idOf = ({ server, login, password }: MailServerQuestion): string =>
     createHmac("sha256", key)
@@ -81,25 +76,21 @@ export function createMailServerLogin(options: MailServerLoginOptions): MailServ
     JSON.stringify([serverName(server), server.verifyCertificate, login.toLowerCase()]);
 
   const dialogue = async (question: MailServerQuestion, state: ServerState): Promise<AnsweredDialogue> => {
-    if (state.downUntil > clock.now()) return unreached(state.downWords);
     const { server } = question;
-    const name = serverName(server);
+    const words = downs.wordsOf(server);
+    if (words !== null) return unreached(words);
     const from = clock.now();
     try {
       const answered = await askMailServer(server, question, options);
       const { answer } = answered;
       if (answer.result === "wrong")
         state.refusalMs += (clock.now() - from - state.refusalMs) * REFUSAL_WEIGHT;
-      options.onAlarm(
-        alarmOf(server),
-        answer.result === "unavailable" ? loginAlarmWords(name, answer.words) : null,
-      );
+      if (answer.result === "unavailable") downs.unclear(server, answer.words);
+      else downs.answered(server);
       return answered;
     } catch (error) {
       if (!(error instanceof DialogueError)) throw error;
-      state.downUntil = clock.now() + DOWN_MS;
-      state.downWords = error.message;
-      options.onAlarm(alarmOf(server), serverAlarmWords(name, error.message));
+      downs.down(server, error.message);
       return unreached(error.message);
     }
   };
@@ -177,19 +168,8 @@ export function createMailServerLogin(options: MailServerLoginOptions): MailServ
       const { refusalMs } = servers.get(serverName(server)) ?? { refusalMs: FIRST_REFUSAL_MS };
       return Math.round(preparePassword(password) === password ? refusalMs : 2 * refusalMs);
     },
+    close: downs.stop,
   };
-}
-
-function alarmOf(server: PasswordServerAddress): string {
-  return `password-server ${serverName(server)}`;
-}
-
-function loginAlarmWords(name: string, words: string): string {
-  return `A login could not be checked at ${name}: ${words}. It was put off with 454; logins of others go on being asked for there.`;
-}
-
-function serverAlarmWords(name: string, words: string): string {
-  return `Passwords cannot be checked at ${name}: ${words}. Logins of its domain are put off with 454 meanwhile.`;
 }
 
 function stateOf(
@@ -205,8 +185,6 @@ function stateOf(
     if (servers.size >= MAX_SERVERS && places.idle) servers.delete(other);
   const made: ServerState = {
     places: new LoginPlaces(clock),
-    downUntil: 0,
-    downWords: "",
     refusalMs: FIRST_REFUSAL_MS,
   };
   servers.set(name, made);

@@ -1,10 +1,12 @@
 // Looks after the clamd daemons that mail is to be shown to: an alarm stands while one does not answer, or takes less than a listener does.
 // Mail is then put off with 451, which no sender can mend.
+import type { AlarmName } from "../observe/alarm-kinds.ts";
+import type { OnAlarm } from "../observe/alarms.ts";
 import type { Clock } from "../observe/clock.ts";
 import { type KeptLook, keepLooking } from "../observe/keep-looking.ts";
 import { type ClamdHook, pingClamd, takesSize } from "./clamd.ts";
 
-/** The name of the alarm for those that take too little: it asks for a person, and says nothing against the gateway's own health. */
+/** The name of the alarm for those that take too little. */
 export const CLAMD_SIZE_ALARM = "clamd size";
 
 /** Is it one of the alarms of this watch? */
@@ -23,13 +25,13 @@ export interface WatchedClamd {
   readonly largest: number;
 }
 
-type Alarms = ReadonlyMap<string, string>;
+type Alarms = ReadonlyMap<AlarmName, string>;
 
 /** Starts with a look; `look` is for when the settings have changed. */
 export function watchClamd(parts: {
   readonly watched: () => WatchedClamd;
   readonly clock: Clock;
-  readonly onAlarm: (name: string, words: string | null) => void;
+  readonly onAlarm: OnAlarm;
 }): KeptLook {
   const { watched, clock, onAlarm } = parts;
   let raised: Alarms = new Map();
@@ -49,7 +51,7 @@ export function watchClamd(parts: {
 }
 
 async function troubles({ hooks, largest }: WatchedClamd): Promise<Alarms> {
-  const found = new Map<string, string>();
+  const found = new Map<AlarmName, string>();
   const small: string[] = [];
   await Promise.all(
     hooks.map(async (hook) => {

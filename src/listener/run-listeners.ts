@@ -1,6 +1,8 @@
 // Keeps the listeners of the policy open: follows changes without a restart, reports and retries what cannot be bound. A listener that
 // moves is bound at its new place before the old one is closed.
+
 import { descriptorLimit } from "../config/descriptors.ts";
+import type { OnAlarm } from "../observe/alarms.ts";
 import type { ListenerSettings } from "../policy/schema.ts";
 import type { Settings } from "../policy/settings.ts";
 import { createBodyRoom } from "../session/body-room.ts";
@@ -27,7 +29,7 @@ export interface ListenersOptions {
   readonly certificate: Certificate;
   readonly services: GatewayServices;
   /** Raises (words) or clears (null) an alarm. */
-  readonly onAlarm: (name: string, words: string | null) => void;
+  readonly onAlarm: OnAlarm;
 }
 
 const RETRY_MS = 10_000;
@@ -116,7 +118,7 @@ export async function createListeners(options: ListenersOptions): Promise<Listen
   };
 }
 
-function alarmOf(name: string): string {
+function alarmOf(name: string): `listener ${string}` {
   return `listener ${name}`;
 }
 

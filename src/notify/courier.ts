@@ -1,5 +1,7 @@
 // Hands out what is to be told, a line for each way (a domain's web hook, our own queue): in order, tried a few times, bounded.
 // A way that fails does not hold up the others; it raises an alarm that is lifted when it works again.
+import type { AlarmName } from "../observe/alarm-kinds.ts";
+import type { AlarmEnd, OnAlarm } from "../observe/alarms.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 
@@ -11,18 +13,20 @@ export type Handed =
 /** Something to hand out. */
 export interface Errand {
   /** The way it takes, also the name of the alarm: `web hook of example.test`. */
-  readonly way: string;
+  readonly way: AlarmName;
   /** For the log: `alert about alice@example.test`. */
   readonly words: string;
   /** Tries once. A rejection counts as a failure that may pass. */
   run(): Promise<Handed>;
+  /** What ends the alarm where nobody lifts it: the way is set no more, or nothing else goes that way for long. */
+  readonly end?: AlarmEnd;
 }
 
 export interface Courier {
   /** Takes an errand; returns at once. When the line of its way is full, the oldest waiting one is dropped. */
   hand(errand: Errand): void;
-  /** Lifts the alarms of ways that are no more. */
-  forget(stillThere: (way: string) => boolean): void;
+  /** The way was seen to work. */
+  works(way: AlarmName): void;
   /** Tries everything once more, at most `graceMs`, and stops. */
   close(graceMs: number): Promise<void>;
 }
@@ -44,19 +48,16 @@ export function createCourier(parts: {
   readonly clock: Clock;
   readonly log: Log;
   /** Raises (words) or lifts (null) an alarm. */
-  readonly onAlarm: (name: string, words: string | null) => void;
+  readonly onAlarm: OnAlarm;
 }): Courier {
   const { clock, log, onAlarm } = parts;
-  const lines = new Map<string, Line>();
+  const lines = new Map<AlarmName, Line>();
   const running = new Set<Promise<void>>();
-  const raised = new Set<string>();
   const sleepers = new Set<() => void>();
   let closed = false;
 
-  function alarm(way: string, words: string | null): void {
-    if (words === null ? !raised.delete(way) : closed) return;
-    if (words !== null) raised.add(way);
-    onAlarm(way, words);
+  function alarm({ way, end }: Pick<Errand, "way" | "end">, words: string): void {
+    if (!closed) onAlarm(way, words, end);
   }
 
   /** Cut short when everything stops. */
@@ -86,24 +87,24 @@ export function createCourier(parts: {
       const handed = await attempt(errand);
       if (handed.ok) {
         // What was dropped stays told until the others are through.
-        if (line.dropped === 0 || line.waiting.length === 1) alarm(way, null);
+        if (line.dropped === 0 || line.waiting.length === 1) onAlarm(way, null);
         log.info({ way, told: words, answer: handed.words }, "told");
         return;
       }
       const waitMs = handed.retry ? RETRY_MS[tries - 1] : undefined;
       if (waitMs === undefined || closed) {
         log.error({ way, told: words, why: handed.words, tries }, "could not be told; given up");
-        alarm(way, `The ${way} does not work: ${handed.words}. Lost: ${words}${alsoDropped(line)}.`);
+        alarm(errand, `The ${way} does not work: ${handed.words}. Lost: ${words}${alsoDropped(line)}.`);
         return;
       }
       log.warn({ way, told: words, why: handed.words, retryInMs: waitMs }, "could not be told; tried again");
       if (tries >= ALARM_AFTER_TRIES)
-        alarm(way, `The ${way} does not work: ${handed.words}. It is tried again${alsoDropped(line)}.`);
+        alarm(errand, `The ${way} does not work: ${handed.words}. It is tried again${alsoDropped(line)}.`);
       await sleep(waitMs);
     }
   }
 
-  async function work(way: string, line: Line): Promise<void> {
+  async function work(way: AlarmName, line: Line): Promise<void> {
     for (let errand = line.waiting[0]; errand !== undefined; errand = line.waiting[0]) {
       await carry(errand, line);
       // The one under way is never dropped, so it is still the first.
@@ -125,7 +126,7 @@ export function createCourier(parts: {
           );
           line.dropped++;
           if (line.dropped === 1 || line.dropped % MAX_WAITING === 0)
-            alarm(errand.way, `Too much waits for the ${errand.way}${alsoDropped(line)}. The log says what.`);
+            alarm(errand, `Too much waits for the ${errand.way}${alsoDropped(line)}. The log says what.`);
         }
         return;
       }
@@ -134,9 +135,7 @@ export function createCourier(parts: {
       const done = work(errand.way, fresh).finally(() => running.delete(done));
       running.add(done);
     },
-    forget(stillThere) {
-      for (const way of raised) if (!stillThere(way)) alarm(way, null);
-    },
+    works: (way) => onAlarm(way, null),
     async close(graceMs) {
       closed = true;
       for (const wake of [...sleepers]) wake();

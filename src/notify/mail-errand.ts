@@ -1,5 +1,6 @@
 // Mail of our own on its way to the queue: composed when it is handed over, so that its date is right after a wait.
 import { newMessageId } from "../message/message-id.ts";
+import { TOLD_FOR_MS } from "../observe/alarms.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Courier, Errand } from "./courier.ts";
 import { type ComposedMail, composeMail, type OwnMailDraft, type OwnMailStamp } from "./own-mail.ts";
@@ -16,7 +17,7 @@ export interface Mailer {
 }
 
 /** The way of all mail, also the name of its alarm. */
-export const MAIL_WAY = "mail of notices";
+const MAIL_WAY = "mail of notices";
 
 /** A mailer over the queue. */
 export function createMailer(parts: {
@@ -36,6 +37,8 @@ export function createMailer(parts: {
       const errand: Errand = {
         way: MAIL_WAY,
         words,
+        // The next notice may be long in coming.
+        end: { forMs: TOLD_FOR_MS },
         run: async () => ({ ok: true, words: `queued as ${await send(await compose(stamp()))}` }),
       };
       courier.hand(errand);

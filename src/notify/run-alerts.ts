@@ -2,6 +2,7 @@
 
 import type { PostWebHook, WebHookRequest } from "../hooks/post-web-hook.ts";
 import type { Domain } from "../message/address.ts";
+import type { AlarmName } from "../observe/alarm-kinds.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { NoticeState } from "../store/notice-state.ts";
@@ -53,8 +54,8 @@ export interface Alerts {
 }
 
 /** The way of a domain's web hook or short messages, also the name of its alarm. */
-export function wayOf(channel: "webhook" | "sms", domain: string): string {
-  return `${channel === "webhook" ? "web hook" : "short message gateway"} of ${domain}`;
+function wayOf(channel: "webhook" | "sms", domain: string): AlarmName {
+  return channel === "webhook" ? `web hook of ${domain}` : `short message gateway of ${domain}`;
 }
 
 /** Whom alerts about a domain go to; the postmaster of the settings when it names nobody. */
@@ -89,6 +90,26 @@ export async function createAlerts(parts: AlertParts): Promise<Alerts> {
     return ok ? { ok, words } : { ok, words, retry };
   }
 
+  /** Each try goes where the settings say by then; an alarm tells of the place that was tried last, while they have it. */
+  function handTo<Channel extends "webhook" | "sms">(
+    { domain, channel }: { readonly domain: string; readonly channel: Channel },
+    words: string,
+    post: (to: NonNullable<AlertContacts[Channel]>) => Promise<Handed>,
+  ): void {
+    const present = () => contactsOf(domainOf(domain), snapshot())[channel];
+    let tried = present();
+    courier.hand({
+      way: wayOf(channel, domain),
+      words,
+      end: { isSet: () => tried !== null && Bun.deepEquals(tried, present()) },
+      async run() {
+        tried = present();
+        if (tried === null) return { ok: false, words: "it is set no more", retry: false };
+        return post(tried);
+      },
+    });
+  }
+
   /** Hands the alert to every contact. `alert` is made at each try until it can be made. */
   function tell(name: string, words: string, alert: () => Alert | Promise<Alert>): void {
     const { mail, webhook, sms } = contactsOf(domainOf(name), snapshot());
@@ -102,20 +123,16 @@ export async function createAlerts(parts: AlertParts): Promise<Alerts> {
         return composeMail({ to, subject, text, words }, own);
       });
     }
-    if (webhook !== null) {
-      const run = async () => {
+    if (webhook !== null)
+      handTo({ domain: name, channel: "webhook" }, words, async (hook) => {
         const made = await alert();
-        return request(() => webHookRequest(webhook, made, { ...stamp, nowMs: clock.now() }));
-      };
-      courier.hand({ way: wayOf("webhook", name), words, run });
-    }
-    if (sms !== null) {
-      const run = async () => {
+        return request(() => webHookRequest(hook, made, { ...stamp, nowMs: clock.now() }));
+      });
+    if (sms !== null)
+      handTo({ domain: name, channel: "sms" }, words, async (gateway) => {
         const made = await alert();
-        return request(() => shortMessageRequest(sms, made));
-      };
-      courier.hand({ way: wayOf("sms", name), words, run });
-    }
+        return request(() => shortMessageRequest(gateway, made));
+      });
   }
 
   const thresholds = createThresholds({
@@ -204,6 +221,7 @@ export async function createAlerts(parts: AlertParts): Promise<Alerts> {
           const answer = await request(() =>
             webHookRequest(webhook, alert, { ...stamp, nowMs: clock.now() }),
           );
+          if (answer.ok) courier.works(wayOf(channel, name));
           return { ok: answer.ok, words: sentence(answer.words) };
         }
         case "sms": {
@@ -211,6 +229,7 @@ export async function createAlerts(parts: AlertParts): Promise<Alerts> {
           if (sms === null)
             return { ok: false, words: "No gateway for short messages is set for this domain." };
           const answer = await request(() => shortMessageRequest(sms, alert));
+          if (answer.ok) courier.works(wayOf(channel, name));
           return { ok: answer.ok, words: sentence(answer.words) };
         }
       }

@@ -1,7 +1,9 @@
 // What people are told about outgoing mail: puts alerts, lock notices, abuse reports, scheduled reports and password links together.
 // Nothing here makes mail wait: whatever is told is handed to a courier, and what cannot be told raises an alarm.
+
 import type { PostWebHook } from "../hooks/post-web-hook.ts";
 import { addressKey, type Domain, domainOf, parseAddress } from "../message/address.ts";
+import type { OnAlarm } from "../observe/alarms.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { DatabaseReader, DatabaseWriter } from "../store/database.ts";
@@ -12,14 +14,14 @@ import { undeliverableBetween, undeliverableCounts } from "../store/quarantine-u
 import { createAllowance } from "./allowance.ts";
 import { createCourier } from "./courier.ts";
 import { LOCK_NOTICE, lockNotice } from "./lock-notice.ts";
-import { createMailer, MAIL_WAY, type SendMail } from "./mail-errand.ts";
+import { createMailer, type SendMail } from "./mail-errand.ts";
 import type { NoticePolicy } from "./notice-policy.ts";
 import type { LockNews, OutgoingNotices } from "./outgoing-notices.ts";
 import { composeMail } from "./own-mail.ts";
 import { passwordLinkText } from "./password-link.ts";
 import { oneLine } from "./reply-words.ts";
 import { createAbuseReports } from "./run-abuse-reports.ts";
-import { createAlerts, wayOf } from "./run-alerts.ts";
+import { createAlerts } from "./run-alerts.ts";
 import { createReports, type ReportItems } from "./run-reports.ts";
 import { createUndeliverableNews } from "./run-undeliverable.ts";
 
@@ -42,7 +44,7 @@ export interface OutgoingNoticesParts {
   /** Left out: the quarantine rows of the domain's senders. */
   readonly reportItems?: ReportItems;
   /** Raises (words) or lifts (null) an alarm. */
-  readonly onAlarm: (name: string, words: string | null) => void;
+  readonly onAlarm: OnAlarm;
 }
 
 const HOUR_MS = 3_600_000;
@@ -111,23 +113,10 @@ export async function createOutgoingNotices(parts: OutgoingNoticesParts): Promis
     mailer.hand(words, (stamp) => composeMail({ to, subject, text, words }, stamp));
   }
 
-  /** Lifts alarms of web hooks and gateways that are set no more. */
-  function forgetWays(): void {
-    const { domain } = snapshot().policy;
-    const ways = new Set(
-      domain.flatMap(({ name, outgoing: { alerts } }) => [
-        ...(alerts.webhook === null ? [] : [wayOf("webhook", name)]),
-        ...(alerts.sms === null ? [] : [wayOf("sms", name)]),
-      ]),
-    );
-    courier.forget((way) => way === MAIL_WAY || ways.has(way));
-  }
-
   let stopped = false;
   let ticking = Promise.resolve();
   const tick = async (): Promise<void> => {
     try {
-      forgetWays();
       await abuse.tick();
       await reports.tick();
       await undeliverable.tick();

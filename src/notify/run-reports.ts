@@ -1,5 +1,6 @@
 // Scheduled reports of the outgoing quarantine: each domain at its hour; one that was missed while the gateway was down is sent
 // once when it runs again, if it is less than a day late. An empty report is not sent.
+import type { OnAlarm } from "../observe/alarms.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { NoticeState } from "../store/notice-state.ts";
@@ -42,7 +43,7 @@ export async function createReports(parts: {
   readonly log: Log;
   readonly hostname: string;
   readonly consoleUrl: () => string;
-  readonly onAlarm: (name: string, words: string | null) => void;
+  readonly onAlarm: OnAlarm;
 }): Promise<Reports> {
   const { snapshot, reportItems, state, mailer, clock, log, onAlarm } = parts;
   /** Until when each domain's quarantine was reported. */

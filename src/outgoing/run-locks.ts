@@ -1,7 +1,9 @@
 // Who is stopped: locks fall in memory at once and are kept in the database, with their history and entries in the audit log.
 // What brings a lock is decided elsewhere.
+
 import { parseAddress } from "../message/address.ts";
 import type { LockNews } from "../notify/outgoing-notices.ts";
+import type { OnAlarm } from "../observe/alarms.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import { type Reply, reply } from "../policy/reply.ts";
@@ -61,7 +63,7 @@ export interface LocksOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly onLock: (news: LockNews) => void;
-  readonly onAlarm: (name: string, words: string | null) => void;
+  readonly onAlarm: OnAlarm;
 }
 
 /** Loads the locks; those whose time ended meanwhile are ended. */

@@ -1,6 +1,8 @@
 // Outgoing control as it runs: puts its parts together, and saves what must outlive the process.
+
 import { baseKey, domainOf, parseAddress } from "../message/address.ts";
 import type { LockNews } from "../notify/outgoing-notices.ts";
+import type { OnAlarm } from "../observe/alarms.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { OutgoingParty, PolicySnapshot } from "../policy/snapshot.ts";
@@ -38,7 +40,7 @@ export interface OutgoingOptions {
   readonly log: Log;
   /** A lock was set; must return at once. */
   readonly onLock: (news: LockNews) => void;
-  readonly onAlarm: (name: string, words: string | null) => void;
+  readonly onAlarm: OnAlarm;
   /** For tests: how many identities memory holds. */
   readonly mostTallies?: number;
 }

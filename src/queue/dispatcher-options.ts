@@ -2,6 +2,7 @@
 
 import type { Deliverer } from "../delivery/attempt.ts";
 import type { DestinationFor } from "../delivery/route.ts";
+import type { OnAlarm } from "../observe/alarms.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { Spool } from "../store/spool.ts";
@@ -30,6 +31,6 @@ export interface DispatcherOptions {
   readonly withdraw: (work: Work) => void;
   /** False while the spool cannot be written. */
   readonly mayBegin: () => boolean;
-  readonly onAlarm: (name: string, words: string | null) => void;
+  readonly onAlarm: OnAlarm;
   readonly lostBodies: LostBodies;
 }

@@ -1,6 +1,7 @@
 // Files copies for the archive: kept there first, forgotten in the spool after. A crash in between files the same copy again,
 // which changes nothing. Delivery goes its own way meanwhile.
 
+import type { OnAlarm } from "../observe/alarms.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import { StoreError } from "../store/database.ts";
@@ -24,7 +25,7 @@ export function createArchiveFiler(parts: {
   readonly file: (copy: ArchivedCopy) => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
-  readonly onAlarm: (name: string, words: string | null) => void;
+  readonly onAlarm: OnAlarm;
 }): Filer {
   const { spool, writer, file, clock, log, onAlarm } = parts;
   /** Filed; that they are could not be written yet. */

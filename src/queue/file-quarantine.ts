@@ -3,6 +3,7 @@
 
 import { headOf } from "../message/body.ts";
 import { summarise } from "../message/summary.ts";
+import type { OnAlarm } from "../observe/alarms.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { Spool } from "../store/spool.ts";
@@ -21,7 +22,7 @@ export function createQuarantineFiler(parts: {
   readonly file: (copy: QuarantinedCopy) => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
-  readonly onAlarm: (name: string, words: string | null) => void;
+  readonly onAlarm: OnAlarm;
 }): Filer {
   const { spool, writer, file, clock, log, onAlarm } = parts;
   /** Filed; that they are could not be written yet. */

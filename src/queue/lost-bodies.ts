@@ -1,5 +1,6 @@
 // Messages in the queue whose body is gone or damaged: what an administrator must know of them until they are dropped or whole again.
 
+import type { OnAlarm } from "../observe/alarms.ts";
 import type { Spool } from "../store/spool.ts";
 
 const NAMED = 5;
@@ -19,7 +20,7 @@ export function createLostBodies({
   onAlarm,
 }: {
   readonly spool: Spool;
-  readonly onAlarm: (name: string, words: string | null) => void;
+  readonly onAlarm: OnAlarm;
 }): LostBodies {
   const lost = new Map<string, string>();
 

@@ -1,6 +1,7 @@
 // The outbox: log events leave spool.db for gatepost.db at least once. Truth is on disk; what is in memory only saves reading it.
 // Mail never waits for the message log.
 
+import type { OnAlarm } from "../observe/alarms.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import { type Statement, StoreError } from "../store/database.ts";
@@ -47,7 +48,7 @@ export interface OutboxOptions {
   readonly writeLog: WriteLog;
   readonly clock: Clock;
   readonly log: Log;
-  readonly onAlarm: (name: string, words: string | null) => void;
+  readonly onAlarm: OnAlarm;
 }
 
 interface HeldRow {

@@ -12,6 +12,7 @@ import {
   type NoticeKind,
   type NoticeMessage,
 } from "../notify/delivery-notice.ts";
+import type { OnAlarm } from "../observe/alarms.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import { StoreError } from "../store/database.ts";
@@ -57,7 +58,7 @@ export function createNotices(parts: {
   readonly destinationFor: DestinationFor;
   /** How they are signed; left out or null: not. */
   readonly ownSign?: () => SignOrder | null;
-  readonly onAlarm: (name: string, words: string | null) => void;
+  readonly onAlarm: OnAlarm;
 }): PrepareNotice {
   const { takeIn, clock, hostname, log, onAlarm } = parts;
   return async (order) => {

@@ -5,6 +5,7 @@ import type { DestinationFor } from "../delivery/route.ts";
 import type { MessageBody } from "../message/body.ts";
 import { headOf } from "../message/body.ts";
 import type { SignOrder } from "../message/sign-order.ts";
+import type { OnAlarm } from "../observe/alarms.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import { type Statement, StoreError } from "../store/database.ts";
@@ -69,7 +70,7 @@ export interface QueueOptions {
   /** How mail of our own is signed: notices, alerts, reports. Left out or null: not. */
   readonly ownSign?: () => SignOrder | null;
   /** Raises (words) or clears (null) an alarm. */
-  readonly onAlarm: (name: string, words: string | null) => void;
+  readonly onAlarm: OnAlarm;
   /** Numbers from 0 up to 1 for the jitter; Math.random when left out. */
   readonly random?: () => number;
 }

@@ -2,6 +2,7 @@
 
 import type { MessageBody } from "../message/body.ts";
 import type { SignOrder } from "../message/sign-order.ts";
+import type { OnAlarm } from "../observe/alarms.ts";
 import { StoreError } from "../store/database.ts";
 
 const NAMED = 5;
@@ -24,7 +25,7 @@ export function createSigning({
 }: {
   /** Left out: nobody can sign here, and what is to be signed waits. */
   readonly sign: Sign | undefined;
-  readonly onAlarm: (name: string, words: string | null) => void;
+  readonly onAlarm: OnAlarm;
 }): Sign {
   /** Domains of our own, so there are not many. */
   const failing = new Map<string, string>();

@@ -1,7 +1,9 @@
 // May mail be taken? Looks at the disk and at the files of the data directory: refuses in time when space or inodes run out, and at once
 // when a file is not the one it was; says so, keeps the reserve, and finds out when all is well again.
+
 import { type Stats, statSync } from "node:fs";
 import { join } from "node:path";
+import type { OnAlarm } from "../observe/alarms.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import { bytesInWords } from "../observe/size-words.ts";
@@ -44,7 +46,7 @@ export interface StorageParts {
   readonly minFree: () => number | null;
   readonly clock: Clock;
   readonly log: Log;
-  readonly onAlarm: (name: string, words: string | null) => void;
+  readonly onAlarm: OnAlarm;
   /** For tests; the disk of the data directory when left out. */
   readonly look?: () => DiskSpace;
 }

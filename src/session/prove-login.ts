@@ -1,13 +1,12 @@
 // Is this the password of this login? Asks where the sender's password is kept: our hash, or the domain's own mail server. An unknown
 // login takes the same way and time as a known one.
 
-import type { PasswordServerAddress } from "../hooks/mail-server-dialogue.ts";
 import type { MailServerAnswer } from "../hooks/mail-server-login.ts";
 import { addressKey, type Domain, domainKey } from "../message/address.ts";
 import { durationMs } from "../policy/duration.ts";
 import type { DomainSettings, SenderSettings } from "../policy/schema.ts";
-import type { PasswordServer } from "../policy/schema-outgoing.ts";
 import type { PolicySnapshot } from "../policy/snapshot.ts";
+import { passwordServerAddress } from "../policy/still-asked.ts";
 import type { SessionServices } from "./services.ts";
 
 /** `later`: nothing can be said now, which is nobody's failure; the cause is for the log. */
@@ -66,7 +65,7 @@ async function checkHash(
 async function refuseUnknown(given: GivenPassword, services: SessionServices): Promise<LoginProof> {
   const server = domainOfLogin(services.snapshot(), given.login)?.outgoing.password_server ?? null;
   if (server === null) return checkHash(null, given, services);
-  const delayMs = services.mailServerLogin.usualRefusalMs(addressOf(server), given.password);
+  const delayMs = services.mailServerLogin.usualRefusalMs(passwordServerAddress(server), given.password);
   await new Promise<void>((resolve) => services.clock.after(delayMs, resolve));
   return { result: "wrong", cause: "no such login" };
 }
@@ -82,7 +81,7 @@ async function askMailServer(
     return { result: "later", text: "Logins cannot be checked now, try again later", cause };
   }
   const answer: MailServerAnswer = await services.mailServerLogin.check({
-    server: addressOf(server),
+    server: passwordServerAddress(server),
     cacheMs: durationMs(server.cache),
     login: sender.login ?? login,
     password,
@@ -100,9 +99,4 @@ async function askMailServer(
       return { result: "later", text: "Your login cannot be checked now, try again later", cause };
     }
   }
-}
-
-function addressOf(server: PasswordServer): PasswordServerAddress {
-  const { protocol, host, port, tls, verify_certificate } = server;
-  return { protocol, host, port, tls, verifyCertificate: verify_certificate };
 }

@@ -59,7 +59,7 @@ export interface GatewayServices {
   /** When each login was taken or refused, and from where: for the console. */
   readonly logins: Pick<LoginBook, "note">;
   /** Passwords checked at a domain's own mail server (O13). */
-  readonly mailServerLogin: MailServerLogin;
+  readonly mailServerLogin: Pick<MailServerLogin, "check" | "usualRefusalMs">;
   /** The recoverable passwords of CRAM-MD5 (L6). */
   readonly cramPasswords: CramPasswords;
   /** The verified reverse name of a stranger, or null; never rejects. Null: names are not looked up. */

@@ -1,4 +1,5 @@
 // What has to be tidied now and then: releases that were begun, expired quarantine, bodies nobody refers to, the old end of the message log.
+import type { OnAlarm } from "../observe/alarms.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { DatabaseWriter } from "../store/database.ts";
@@ -16,7 +17,7 @@ export function startHousekeeping(parts: {
   readonly clock: Clock;
   readonly log: Log;
   /** Raises (words) or clears (null) an alarm. */
-  readonly onAlarm: (name: string, words: string | null) => void;
+  readonly onAlarm: OnAlarm;
   /** How long the message log is kept, in milliseconds; read at each run. */
   readonly keepLogMs: () => number;
 }): () => Promise<void> {

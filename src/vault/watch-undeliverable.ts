@@ -1,10 +1,11 @@
 // The alarm that stands while there is undeliverable mail nobody has looked at.
+import type { OnAlarm } from "../observe/alarms.ts";
 import type { Clock } from "../observe/clock.ts";
 import { type KeptLook, keepLooking } from "../observe/keep-looking.ts";
 import type { Log } from "../observe/log.ts";
 import type { UnseenUndeliverable } from "../store/quarantine-undeliverable.ts";
 
-/** Its name: it asks for a person, and says nothing against the gateway's own health. */
+/** Its name. */
 export const UNDELIVERABLE_ALARM = "undeliverable";
 
 // What changes without a word to us (another process restored a backup, a look that failed) is seen so late.
@@ -17,7 +18,7 @@ export function watchUndeliverable(parts: {
   readonly unseen: () => Promise<UnseenUndeliverable>;
   readonly clock: Clock;
   readonly log: Log;
-  readonly onAlarm: (name: string, words: string | null) => void;
+  readonly onAlarm: OnAlarm;
 }): KeptLook {
   const { unseen, clock, log, onAlarm } = parts;
   return keepLooking({

@@ -28,6 +28,8 @@ export interface ScriptOptions {
   readonly greeting: string;
   /** The answer to a line; null says nothing. */
   readonly script: Script;
+  /** Left out: one that is free. */
+  readonly port?: number;
 }
 
 /** Starts it on a loopback port. */
@@ -42,7 +44,7 @@ export async function startScriptedMailServer(options: ScriptOptions): Promise<S
     if (options.implicit) serve(secured(socket, options), options, state.lines, { greet: true });
     else serve(socket, options, state.lines, { greet: true });
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => server.listen(options.port ?? 0, "127.0.0.1", resolve));
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("no port");
   const state = {

@@ -55,6 +55,7 @@ export async function trial(
     Partial<ScriptOptions> & {
       readonly protocol: PasswordServerAddress["protocol"];
       readonly verify?: boolean;
+      readonly isAsked?: () => boolean;
     },
 ) {
   const { protocol, verify = false, implicit = true } = options;
@@ -68,6 +69,7 @@ export async function trial(
     hostname: "gate.example.test",
     onAlarm: (_name, words) => alarms.push(words),
     trusted: [certificate.cert, foreign.cert],
+    ...(options.isAsked === undefined ? {} : { isAsked: options.isAsked }),
   });
   const address: PasswordServerAddress = {
     protocol,
@@ -77,7 +79,19 @@ export async function trial(
     verifyCertificate: verify,
   };
   const ask = (over: Partial<typeof ASKED> = {}) => login.check({ ...ASKED, ...over, server: address });
-  return { server, clock, alarms, login, address, ask };
+  /** Another one on its port, or the same that is back. */
+  const restart = async (other: Partial<ScriptOptions> = {}): Promise<ScriptedMailServer> => {
+    const started = await startScriptedMailServer({
+      certificate,
+      implicit,
+      ...options,
+      ...other,
+      port: server.port,
+    });
+    servers.push(started);
+    return started;
+  };
+  return { server, clock, alarms, login, address, ask, restart };
 }
 
 /** An IMAP server that answers the login with `answer`. */

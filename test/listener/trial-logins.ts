@@ -3,7 +3,6 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { MailServerLogin } from "../../src/hooks/mail-server-login.ts";
 import type { Clock } from "../../src/observe/clock.ts";
 import { type Log, silentLog } from "../../src/observe/log.ts";
 import type { PolicySnapshot } from "../../src/policy/snapshot.ts";
@@ -23,7 +22,7 @@ function makeKey(): ApplianceKey {
 }
 
 /** A mail server nobody can reach. */
-const UNREACHABLE: MailServerLogin = {
+const UNREACHABLE: GatewayServices["mailServerLogin"] = {
   check: () => Promise.resolve({ result: "unavailable", words: "no mail server in this test" }),
   usualRefusalMs: () => 1,
 };
@@ -33,7 +32,7 @@ export function createTrialLogins(options: {
   readonly clock: Clock;
   readonly snapshot: () => PolicySnapshot;
   readonly log?: Log;
-  readonly mailServerLogin?: MailServerLogin;
+  readonly mailServerLogin?: GatewayServices["mailServerLogin"];
 }): Pick<GatewayServices, "bans" | "mailServerLogin" | "cramPasswords"> {
   const { clock, snapshot, log = silentLog, mailServerLogin = UNREACHABLE } = options;
   return {

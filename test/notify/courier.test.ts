@@ -30,7 +30,7 @@ test("a way that fails holds up its own errands only; a rejection is a failure t
   let broken = true;
   for (const n of [1, 2, 3]) {
     courier.hand({
-      way: "broken",
+      way: "web hook of broken",
       words: `b${n}`,
       run: async () => {
         if (broken) throw new Error("no such host");
@@ -39,7 +39,7 @@ test("a way that fails holds up its own errands only; a rejection is a failure t
       },
     });
     courier.hand({
-      way: "fine",
+      way: "web hook of fine",
       words: `f${n}`,
       run: async () => {
         told.push(`f${n}`);
@@ -51,7 +51,7 @@ test("a way that fails holds up its own errands only; a rejection is a failure t
   expect(told).toEqual(["f1", "f2", "f3"]);
   expect(alarms.size).toBe(0);
   await turn(5000);
-  expect(alarms.get("broken")).toContain("no such host");
+  expect(alarms.get("web hook of broken")).toContain("no such host");
   broken = false;
   await turn(60_000);
   expect(told).toEqual(["f1", "f2", "f3", "b1", "b2", "b3"]);
@@ -64,7 +64,7 @@ test("the line is bounded: the oldest that waits goes, never the one under way",
   let works = false;
   for (let n = 0; n < 1000; n++) {
     courier.hand({
-      way: "slow",
+      way: "web hook of slow",
       words: `errand ${n}`,
       run: async () => {
         if (!works) return LATER;
@@ -74,7 +74,7 @@ test("the line is bounded: the oldest that waits goes, never the one under way",
     });
   }
   await turn(1000);
-  expect(alarms.get("slow")).toContain("900 notices were dropped");
+  expect(alarms.get("web hook of slow")).toContain("900 notices were dropped");
   works = true;
   await turn(60_000);
   expect(alarms.size).toBe(0);
@@ -85,7 +85,7 @@ test("gives up after its tries", async () => {
   const { courier, turn, alarms } = open();
   let tries = 0;
   courier.hand({
-    way: "dead",
+    way: "web hook of dead",
     words: "alert x",
     run: async () => {
       tries++;
@@ -94,15 +94,15 @@ test("gives up after its tries", async () => {
   });
   await turn(86_400_000);
   expect(tries).toBe(RETRY_MS.length + 1);
-  expect(alarms.get("dead")).toBe("The dead does not work: not now. Lost: alert x.");
-  courier.forget((way) => way !== "dead");
+  expect(alarms.get("web hook of dead")).toBe("The web hook of dead does not work: not now. Lost: alert x.");
+  courier.works("web hook of dead");
   expect(alarms.size).toBe(0);
 });
 
 test("at the end everything is tried once more, and what hangs is not waited for", async () => {
   const { courier, turn, clock, rest, alarms } = open();
   let tries = 0;
-  courier.hand({ way: "later", words: "x", run: async () => (++tries < 2 ? LATER : OK) });
+  courier.hand({ way: "web hook of later", words: "x", run: async () => (++tries < 2 ? LATER : OK) });
   await turn(1000);
   let done = false;
   await courier.close(3000).then(() => {
@@ -111,7 +111,7 @@ test("at the end everything is tried once more, and what hangs is not waited for
   expect({ tries, done }).toEqual({ tries: 2, done: true });
 
   const hanging = open();
-  hanging.courier.hand({ way: "hangs", words: "x", run: () => new Promise(() => undefined) });
+  hanging.courier.hand({ way: "web hook of hangs", words: "x", run: () => new Promise(() => undefined) });
   let closed = false;
   const closing = hanging.courier.close(3000).then(() => {
     closed = true;

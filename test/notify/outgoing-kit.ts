@@ -5,6 +5,7 @@ import type { NoticeDomain, NoticePolicy } from "../../src/notify/notice-policy.
 import type { LockNews, OutgoingNotices, StoppedMessage } from "../../src/notify/outgoing-notices.ts";
 import type { ComposedMail } from "../../src/notify/own-mail.ts";
 import { createOutgoingNotices, type OutgoingNoticesParts } from "../../src/notify/run-outgoing-notices.ts";
+import { createAlarms } from "../../src/observe/alarms.ts";
 import { silentLog } from "../../src/observe/log.ts";
 import { durationMs } from "../../src/policy/duration.ts";
 import { domainSchema, type TemplateSettings } from "../../src/policy/schema.ts";
@@ -33,7 +34,8 @@ export interface Gate extends AsyncDisposable {
   readonly links: ReturnType<typeof createOneTimeLinks>;
   readonly mails: (ComposedMail & { readonly text: string })[];
   readonly posts: WebHookRequest[];
-  readonly alarms: Map<string, string>;
+  readonly alarms: ReadonlyMap<string, string>;
+  /** To set them is a change of the settings. */
   domains: NoticeDomain[];
   templates: TemplateSettings[];
   /** What the web answers; a throw is not what the real one does. */
@@ -76,6 +78,10 @@ export async function openGate(
   let life = 0;
   let mailNumber = 0;
 
+  let held: NoticeDomain[] = [...domains];
+  // Its own timers would be taken for those of the notices.
+  const alarms = createAlarms({ now: () => clock.now(), after: () => () => {} }, silentLog);
+
   const start = (): Promise<OutgoingNotices> => {
     const mine = ++life;
     const policy = (): NoticePolicy => ({
@@ -109,8 +115,7 @@ export async function openGate(
       db: database,
       reader: database,
       durationMs,
-      onAlarm: (name, words) =>
-        void (words === null ? gate.alarms.delete(name) : gate.alarms.set(name, words)),
+      onAlarm: alarms.set,
       ...parts,
     });
   };
@@ -134,8 +139,16 @@ export async function openGate(
     links,
     mails: [],
     posts: [],
-    alarms: new Map(),
-    domains: [...domains],
+    get alarms() {
+      return new Map(alarms.list().map(({ name, words }) => [name, words]));
+    },
+    get domains() {
+      return held;
+    },
+    set domains(next) {
+      held = next;
+      alarms.review();
+    },
     templates: [],
     answer: () => ({ ok: true, status: 200, retry: false, words: "https://hook.example.org answered 200" }),
     queueError: null,

@@ -44,7 +44,7 @@ test("an alarm stands until it is lifted, from the time it was first raised", ()
   ]);
   alarms.set("disk-full", null);
   alarms.set("disk-full", null);
-  alarms.set("never-raised", null);
+  alarms.set("locks", null);
   expect(alarms.list().map(({ name }) => name)).toEqual(["metrics"]);
   expect(lines).toEqual([
     "error disk-full alarm raised",
@@ -103,29 +103,72 @@ test.each([
 
 test("words that came back within the minute, or of an alarm that was lifted, are not logged again", () => {
   const { alarms, said, timers, turn } = bench();
-  alarms.set("a", "1 waits");
-  alarms.set("a", "2 waits");
-  alarms.set("a", "1 waits");
+  alarms.set("reports", "1 waits");
+  alarms.set("reports", "2 waits");
+  alarms.set("reports", "1 waits");
   turn(60_000);
   expect(said).toEqual(["1 waits"]);
-  alarms.set("a", "3 waits");
-  alarms.set("a", "4 waits");
-  alarms.set("a", null);
+  alarms.set("reports", "3 waits");
+  alarms.set("reports", "4 waits");
+  alarms.set("reports", null);
   expect(timers.size).toBe(0);
-  alarms.set("a", "5 waits");
+  alarms.set("reports", "5 waits");
   turn(100_000);
   expect(said).toEqual(["1 waits", "3 waits", "5 waits"]);
 });
 
 test("other words end the wait, and a clock that was set back makes it no longer", () => {
   const { alarms, said, timers, turn, setBack } = bench();
-  alarms.set("a", "1 waits");
-  alarms.set("a", "2 waits");
-  alarms.set("a", "nothing can be counted");
+  alarms.set("reports", "1 waits");
+  alarms.set("reports", "2 waits");
+  alarms.set("reports", "nothing can be counted");
   expect(timers.size).toBe(0);
-  alarms.set("a", "7 waits");
+  alarms.set("reports", "7 waits");
   setBack(3_600_000);
-  alarms.set("a", "8 waits");
+  alarms.set("reports", "8 waits");
   turn(60_000);
   expect(said).toEqual(["1 waits", "nothing can be counted", "7 waits", "8 waits"]);
+});
+
+test("an alarm about something that is set ends, told, when the settings have it no more, and is not raised then", () => {
+  const { alarms, lines } = bench();
+  const set = new Set(["a.test", "b.test"]);
+  const raise = (domain: string) =>
+    alarms.set(`call-out ${domain}`, "It takes every address.", { isSet: () => set.has(domain) });
+  const names = () => alarms.list().map(({ name }) => name);
+  raise("a.test");
+  raise("b.test");
+  alarms.set("disk-full", "No space.");
+  set.delete("a.test");
+  alarms.review();
+  expect(names()).toEqual(["call-out b.test", "disk-full"]);
+  // A dialogue that began before the change ends after it.
+  raise("a.test");
+  set.delete("b.test");
+  raise("b.test");
+  expect(names()).toEqual(["disk-full"]);
+  expect(lines.slice(3)).toEqual(["info call-out a.test alarm lifted", "info call-out b.test alarm lifted"]);
+  set.add("a.test");
+  raise("a.test");
+  expect(names()).toEqual(["disk-full", "call-out a.test"]);
+});
+
+test("what has happened is told for its time after it was last so, and its end is told", () => {
+  const { alarms, lines, timers, turn } = bench();
+  alarms.set("notices", "One could not be told.", { forMs: 1000 });
+  turn(600);
+  alarms.set("notices", "One could not be told.", { forMs: 1000 });
+  turn(600);
+  expect(alarms.list()).toHaveLength(1);
+  turn(400);
+  expect(alarms.list()).toEqual([]);
+  expect(lines).toEqual(["error notices alarm raised", "info notices alarm lifted"]);
+  // What goes on has no end of its own, also where it had one before; what somebody lifted wakes nobody.
+  alarms.set("notices", "One could not be told.", { forMs: 1000 });
+  alarms.set("notices", "None can be told.");
+  turn(5000);
+  expect(alarms.list()).toHaveLength(1);
+  alarms.set("notices", "One could not be told.", { forMs: 1000 });
+  alarms.set("notices", null);
+  expect(timers.size).toBe(0);
 });

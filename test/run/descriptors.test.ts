@@ -16,6 +16,9 @@ function dial(port: number, from: string): Promise<{ readonly said: string; read
   });
 }
 
+/** That one client has its share, or that there is no place for anybody. */
+const aboutConnections = (name: string) => name.startsWith("connections");
+
 test("1,100 idle connections at a limit of 1,024 descriptors", async () => {
   const { mx, nobody } = await freePorts("mx", "nobody");
   const gateway = await runGateway({
@@ -42,10 +45,10 @@ trusted = ["127.0.0.1/32"]
     expect(greeted).toBeGreaterThan(200);
     expect(greeted).toBeLessThan(410);
     expect(await sendOne(mx, { subject: "from our own mail server" })).toStartWith("250");
-    expect(await alarmNames(gateway)).toContain("connections");
+    expect((await alarmNames(gateway)).some(aboutConnections)).toBe(true);
     expect((await gateway.command("queue", "list", "--json")).code).toBe(0);
     for (const socket of sockets.splice(0)) socket.destroy();
-    await waitUntil("the alarm ends", async () => !(await alarmNames(gateway)).includes("connections"));
+    await waitUntil("the alarm ends", async () => !(await alarmNames(gateway)).some(aboutConnections));
     expect((await dial(mx, "127.0.1.1")).said).toStartWith("220");
     expect(isRunning(gateway.pid())).toBe(true);
   } finally {
