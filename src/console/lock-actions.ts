@@ -1,6 +1,7 @@
 // What the console does with locks of senders and identities, for pages and API alike: who may. Outgoing control itself writes the
 // audit entries, together with the locks.
 import { type IdentityDetail, LOCKED_BY_ITSELF, type Lock, type LockKey } from "../outgoing/outgoing.ts";
+import { planOf } from "../outgoing/sending-plan.ts";
 import { itemKey } from "../policy/policy-document.ts";
 import type { SenderSettings } from "../policy/schema.ts";
 import { networkOfKey } from "../policy/server-mail.ts";
@@ -17,7 +18,11 @@ export interface KnownParty {
   readonly sender: SenderSettings | null;
   /** The trusted network it sends from: nothing is set for such a sender, and nothing was removed. null: it is none. */
   readonly network: string | null;
+  /** The settings its mail is judged by: those of `sender`, or the product's own for a trusted network. null: there are none. */
+  readonly held: Pick<SenderSettings, "lock" | "identify_by"> | null;
   readonly domain: string;
+  /** For a whole sender: how many identities of it are locked; else 0. */
+  readonly identitiesLocked: number;
   readonly detail: IdentityDetail;
 }
 
@@ -26,18 +31,20 @@ function senderOf(c: ConsoleContext, key: string): SenderSettings | null {
   return sender.find((one) => itemKey("sender", one) === key) ?? null;
 }
 
-/** The network in force whose mail counts under this key, for a domain that is set up; null: it is none. */
+/** The network in force whose mail counts under this key; null: it is none. */
 function networkOf(c: ConsoleContext, key: string): string | null {
-  const { networks, domain } = c.get("services").settings.current().policy;
-  const parts = networkOfKey(key, networks.trusted);
-  if (parts === null) return null;
-  return parts.domain === "" || domain.some(({ name }) => name === parts.domain) ? parts.network : null;
+  const { networks } = c.get("services").settings.current().policy;
+  return networkOfKey(key, networks.trusted)?.network ?? null;
 }
 
 /** A sender that has sent nothing yet has a page too: it can be locked before it begins. */
-function emptyDetail(sender: SenderSettings, lock: Lock | null): IdentityDetail {
+function emptyDetail(c: ConsoleContext, sender: SenderSettings): IdentityDetail | null {
+  const key = itemKey("sender", sender);
+  const lock = lockInForce(c, { sender: key, identity: null });
+  const [now] = c.get("services").outgoing.senders([key]);
+  if (now === undefined) return null;
   return {
-    sender: itemKey("sender", sender),
+    sender: key,
     name: "",
     domain: sender.domain,
     firstSeen: 0,
@@ -48,7 +55,7 @@ function emptyDetail(sender: SenderSettings, lock: Lock | null): IdentityDetail 
     refusedDay: 0,
     locked: lock !== null,
     lock,
-    limits: [],
+    ...now,
     days: [],
     history: [],
     bulk: [],
@@ -65,10 +72,24 @@ export async function partyOf(c: ConsoleContext, key: LockKey): Promise<KnownPar
   const domain = sender?.domain ?? found?.domain ?? "";
   if (!inScope(ownDomains(c), domain)) return null;
   const network = sender === null ? networkOf(c, key.sender) : null;
-  if (found !== null) return { key, sender, network, domain, detail: found };
-  if (sender === null) return null;
-  const lock = lockInForce(c, { sender: key.sender, identity: null });
-  return { key, sender, network, domain, detail: emptyDetail(sender, lock) };
+  const detail = found ?? (sender === null ? null : emptyDetail(c, sender));
+  if (detail === null) return null;
+  const held = heldTo(c, key.sender);
+  return { key, sender, network, held, domain, identitiesLocked: lockedOf(c, key), detail };
+}
+
+/** The settings in force for the sender of that key, with what its domain adds to them. */
+function heldTo(c: ConsoleContext, key: string): KnownParty["held"] {
+  const party = c.get("services").settings.current().partyOfKey(key);
+  if (party === null) return null;
+  const { lock, identify_by } = party.sender;
+  return { lock: { ...lock, identity: planOf(party).lock.identity }, identify_by };
+}
+
+function lockedOf(c: ConsoleContext, { sender, identity }: LockKey): number {
+  if (identity !== null) return 0;
+  const locks = c.get("services").outgoing.locks();
+  return locks.filter((one) => one.sender === sender && one.identity !== null).length;
 }
 
 /** `identity client-a of sender 192.0.2.64/28`, `sender alice@example.test`. */

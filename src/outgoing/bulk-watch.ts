@@ -118,13 +118,19 @@ function bulkWords({ level, reasons }: BulkJudgement): string {
   return level === 0 ? `Bulk: ${LEVELS[0]}` : `Bulk: ${LEVELS[level]}: ${reasons.join("; ")}`;
 }
 
+/** Until when messages with new recipients are put off; null: they are not. */
+export function waitsUntil({ waiting }: Tally, now: number): number | null {
+  if (waiting === null || waiting.until <= now) return null;
+  // Longer than there are waits: the clock was put back.
+  return waiting.until - now > LONGEST_WAIT_MS ? null : waiting.until;
+}
+
 /** The reply to a message with new recipients while the identity is to wait, else null. */
 export function refuseWhileWaiting(tally: Tally, newNow: number, now: number): Reply | null {
   const { waiting } = tally;
-  if (waiting === null || waiting.until <= now || newNow === 0) return null;
-  const waitMs = waiting.until - now;
-  // Longer than there are waits: the clock was put back.
-  if (waitMs > LONGEST_WAIT_MS) return null;
+  const until = waitsUntil(tally, now);
+  if (waiting === null || until === null || newNow === 0) return null;
+  const waitMs = until - now;
   return reply(
     450,
     "7.1",

@@ -40,6 +40,14 @@ export class LockBook {
     return rows.sort((a, b) => b.since - a.since);
   }
 
+  /** How many identities of the sender are locked at that time. */
+  identitiesLocked(sender: string, now: number): number {
+    let count = 0;
+    for (const { name, active, until } of this.#rows.get(sender)?.values() ?? [])
+      if (name !== "" && active && (until === null || until > now)) count++;
+    return count;
+  }
+
   /** When the next lock ends by itself; null: none does. */
   nextEnd(): number | null {
     let next: number | null = null;

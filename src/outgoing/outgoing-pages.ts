@@ -10,13 +10,14 @@ import {
   loadIdentity,
 } from "../store/outgoing-identity-rows.ts";
 import { loadLockEvents } from "../store/outgoing-lock-rows.ts";
-import { bulkFindings, bulkNumbers } from "./bulk-watch.ts";
+import { bulkFindings, bulkNumbers, waitsUntil } from "./bulk-watch.ts";
 import { dayTotals } from "./hour-book.ts";
 import { lockKey, lockOf } from "./lock-book.ts";
-import type { IdentityDetail, IdentitySummary, Outgoing } from "./outgoing.ts";
+import type { IdentityDetail, IdentitySummary, LockKey, Outgoing } from "./outgoing.ts";
 import type { OutgoingParts } from "./outgoing-parts.ts";
 import { limitsUsed } from "./sending-limits.ts";
 import { planOf } from "./sending-plan.ts";
+import { type SendingState, sendingStates } from "./sending-state.ts";
 import { DAY_MS, dayText, newTally, type Tally } from "./tally.ts";
 import { restoreTally } from "./tally-state.ts";
 
@@ -25,7 +26,7 @@ const MOST_EVENTS = 100;
 const MOST_SEARCH = 200;
 const DAYS = 31;
 
-type Pages = Pick<Outgoing, "identities" | "identity" | "locks">;
+type Pages = Pick<Outgoing, "identities" | "identity" | "senders" | "locks">;
 
 /** The pages. `keep` saves what changed, so that the database can be asked for everything. */
 export function createPages(
@@ -41,7 +42,30 @@ export function createPages(
 
   const tallyOf = (row: IdentityRow): Tally => store.find(row.sender, row.name) ?? tallyOfRow(row);
 
-  const summary = (tally: Tally): IdentitySummary => {
+  /** What may be sent now; `read`: tallies that memory may not have. */
+  const sendingNow = (read: readonly Tally[]): ((key: LockKey) => SendingState) => {
+    const now = clock.now();
+    const ofRows = new Map(read.map((tally) => [`${tally.sender}\n${tally.name}`, tally]));
+    const find = (sender: string, name: string): Tally | null =>
+      ofRows.get(`${sender}\n${name}`) ?? store.find(sender, name);
+    return sendingStates({
+      snapshot: snapshot(),
+      lock: (sender, name) => locks.find(sender, name),
+      identitiesLocked: (sender) => locks.identitiesLocked(sender),
+      limits(party, name) {
+        const plan = name === "" ? planOf(party).sender : planOf(party).identity;
+        if (plan.connections.length === 0 && plan.recipients === null) return [];
+        const tally = find(party.key, name);
+        return tally === null ? [] : limitsUsed(tally, plan, now);
+      },
+      waitsUntil(sender, name) {
+        const tally = find(sender, name);
+        return tally === null ? null : waitsUntil(tally, now);
+      },
+    });
+  };
+
+  const summary = (tally: Tally, sending: (key: LockKey) => SendingState): IdentitySummary => {
     const { sender, name, domain, firstSeen, lastSeen } = tally;
     const { messages, recipients, spam, refused } = dayTotals(tally.hours, clock.now());
     return {
@@ -55,6 +79,7 @@ export function createPages(
       spamDay: spam,
       refusedDay: refused,
       locked: locks.find(sender, name) !== null,
+      sending: sending(lockKey({ sender, name })),
     };
   };
 
@@ -71,7 +96,18 @@ export function createPages(
         limit: Math.min(Math.max(0, Math.floor(limit)), MOST_ROWS),
         offset: Math.max(0, Math.floor(offset)),
       });
-      return { items: rows.map((row) => summary(tallyOf(row))), total };
+      const tallies = rows.map(tallyOf);
+      const sending = sendingNow(tallies);
+      return { items: tallies.map((tally) => summary(tally, sending)), total };
+    },
+
+    senders(keys) {
+      const sending = sendingNow([]);
+      const now = clock.now();
+      return keys.map((sender) => ({
+        sending: sending({ sender, identity: null }),
+        limits: limitsOf(store.find(sender, "") ?? newTally(sender, "", now), snapshot(), now),
+      }));
     },
 
     async identity(key) {
@@ -88,7 +124,7 @@ export function createPages(
         loadLockEvents(reader, { sender: key.sender, name, limit: MOST_EVENTS }),
       ]);
       return {
-        ...summary(tally),
+        ...summary(tally, sendingNow([tally])),
         lock: lock === null ? null : lockOf(lock),
         limits: limitsOf(tally, snapshot(), now),
         days: days.slice(-DAYS).map(dayOf),

@@ -4,6 +4,7 @@ import type { MailAddress } from "../message/address.ts";
 import type { Reply } from "../policy/reply.ts";
 import type { OutgoingParty } from "../policy/snapshot.ts";
 import type { Finding } from "../rules/fact.ts";
+import type { SendingState } from "./sending-state.ts";
 
 /** A connection as outgoing control sees it: the same object for all its transactions, so that each counts once. */
 export interface OutgoingConnection {
@@ -94,6 +95,8 @@ export interface IdentitySummary {
   /** Messages answered with 4yz or 5yz, without spam and viruses. */
   readonly refusedDay: number;
   readonly locked: boolean;
+  /** Whether it may send now, and what stops it if not. */
+  readonly sending: SendingState;
 }
 
 /** Everything the page of one identity shows. */
@@ -174,6 +177,8 @@ export interface Outgoing {
     readonly offset: number;
   }): Promise<{ readonly items: readonly IdentitySummary[]; readonly total: number }>;
   identity(key: LockKey): Promise<IdentityDetail | null>;
+  /** Whole senders as they may send now, in that order, also those that never did. From memory, for lists. */
+  senders(keys: readonly string[]): readonly Pick<IdentityDetail, "sending" | "limits">[];
   /** Saves what is not saved yet and stops. */
   close(): Promise<void>;
 }

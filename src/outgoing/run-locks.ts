@@ -50,6 +50,8 @@ export interface Locks {
   /** A person unlocks: resolves when it is kept; the count of time-outs begins anew. False: it was not locked. */
   unlock(key: { readonly sender: string; readonly name: string }, by: string): Promise<boolean>;
   list(domain?: string): readonly LockRow[];
+  /** How many identities of the sender are locked. */
+  identitiesLocked(sender: string): number;
   /** Resolves when what fell or ended is kept, or was not taken by the database. Never rejects. */
   kept(): Promise<void>;
   /** Tries again to keep what the database did not take. */
@@ -166,6 +168,10 @@ class RunningLocks implements Locks {
   list(domain?: string): readonly LockRow[] {
     this.#endDue();
     return this.#book.active(domain);
+  }
+
+  identitiesLocked(sender: string): number {
+    return this.#book.identitiesLocked(sender, this.#options.clock.now());
   }
 
   async kept(): Promise<void> {

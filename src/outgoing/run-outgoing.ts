@@ -68,7 +68,11 @@ export async function createOutgoing(options: OutgoingOptions): Promise<Outgoing
   const saving = startSaving(options, parts);
   const { admitTransaction, admitRecipient, admitMessage, noteRefused } = createAdmission(parts);
   const { findings, settle, takeBack, noteOutcome } = createSettlement(parts);
-  const { identities, identity, locks } = createPages(parts, { reader, snapshot, keep: saving.keep });
+  const { identities, identity, senders, locks } = createPages(parts, {
+    reader,
+    snapshot,
+    keep: saving.keep,
+  });
   return {
     admitTransaction,
     admitRecipient,
@@ -80,6 +84,7 @@ export async function createOutgoing(options: OutgoingOptions): Promise<Outgoing
     noteOutcome,
     identities,
     identity,
+    senders,
     locks,
     identify(party, writer, header) {
       const { identifyBy, removeHeaders } = planOf(party);

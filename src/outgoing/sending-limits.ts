@@ -110,8 +110,9 @@ export function limitsUsed(tally: Tally, plan: LimitPlan, now: number): readonly
     ...(plan.recipients === null ? [] : [[plan.recipients, tally.recipients] as const]),
   ];
   return all.map(([{ limit, windowMs, most }, log]) => {
-    const used = log?.sum(now, windowMs) ?? 0;
-    const freeAt = used < most ? null : (log?.freeAt(now, windowMs, used - most + 1) ?? null);
+    // As `refuseRecipients` counts: with those of messages that are being checked.
+    const used = (log?.sum(now, windowMs) ?? 0) + (limit === "recipients_per_day" ? tally.reserved : 0);
+    const freeAt = used < most ? null : (log?.freeAt(now, windowMs, used - most + 1) ?? now + windowMs);
     return { limit, used, most, freeAt };
   });
 }

@@ -123,6 +123,8 @@ export function createSnapshot(policy: Policy, version: number): PolicySnapshot 
     writerOf: parties.writerOf,
     isForward: parties.isForward,
     partyOfKey: parties.byKey,
+    sendsAs: parties.sendsAs,
+    partyOff: parties.partyOff,
     whyOff: senders.whyOff,
     mayRelay: (listener, client, recipient) => mayRelay(facts, listener, client, recipient),
     refuseSender: (listener, client, reversePath) =>

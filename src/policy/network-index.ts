@@ -4,6 +4,12 @@ import type { IpNetwork } from "../message/address.ts";
 
 const MAX_CACHED = 4096;
 
+/** Is all of `narrow` within `wide`? */
+export function covers(wide: string, narrow: string): boolean {
+  const [outer, inner] = [ipaddr.parseCIDR(wide), ipaddr.parseCIDR(narrow)];
+  return outer[0].kind() === inner[0].kind() && outer[1] <= inner[1] && inner[0].match(outer);
+}
+
 /** Makes the look-up: an IP address to the value of the narrowest network that holds it, or null. */
 export function networkIndex<T>(entries: readonly (readonly [IpNetwork, T])[]): (ip: string) => T | null {
   const ranges = entries

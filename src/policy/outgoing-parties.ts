@@ -9,11 +9,18 @@ import {
   refuseServerAddress,
   type ServerQuestion,
 } from "./refuse-server.ts";
-import { type RelayFacts, standingGrant, standingSender, trustedBy } from "./relay-control.ts";
+import {
+  type RelayFacts,
+  standingGrant,
+  standingSender,
+  trustedBy,
+  trustsNetworks,
+} from "./relay-control.ts";
 import type { Reply } from "./reply.ts";
 import type { DomainSettings, ListenerSettings, Policy, SenderSettings } from "./schema.ts";
 import { senderSchema } from "./schema-sender.ts";
 import type { SenderIndex } from "./sender-index.ts";
+import { sendsAsIn } from "./sends-as.ts";
 import {
   domainWrittenFor,
   networkKey,
@@ -24,7 +31,8 @@ import {
 } from "./server-mail.ts";
 import type { OutgoingParty, PolicySnapshot, Writers } from "./snapshot.ts";
 
-export interface OutgoingParties extends Pick<PolicySnapshot, "writerOf" | "isForward"> {
+export interface OutgoingParties
+  extends Pick<PolicySnapshot, "writerOf" | "isForward" | "sendsAs" | "partyOff"> {
   readonly owner: OwnerOf;
   readonly of: PolicySnapshot["outgoingParty"];
   readonly byKey: PolicySnapshot["partyOfKey"];
@@ -105,8 +113,13 @@ export function outgoingParties(
       if (sender !== null) return sender;
       const parts = networkOfKey(key, policy.networks.trusted);
       if (parts === null) return null;
-      const domain = facts.domain(parts.domain as Domain);
-      return parts.domain !== "" && domain === null ? null : ofNetwork(parts.network, domain);
+      const domain = parts.domain === "" ? null : owner(parts.domain as Domain);
+      return (domain?.name ?? "") === parts.domain ? ofNetwork(parts.network, domain) : null;
+    },
+    sendsAs: sendsAsIn(policy, { senders, owner, ofNetwork }),
+    partyOff(listener, client) {
+      if (client.login !== null) return senders.offByLogin(client.login);
+      return trustsNetworks(listener) ? senders.offByIp(client.ip) : null;
     },
     writerOf: (party, writers, ip) => writerOf(party, writers, { owner, ip }),
     isForward: (party, writers) => isForward(party, writers, owner),

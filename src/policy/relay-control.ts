@@ -29,7 +29,8 @@ export type RelayAnswer =
   | { readonly granted: true; readonly grant: Grant; readonly direction: Direction }
   | { readonly granted: false; readonly reply: Reply };
 
-function trustsNetworks(listener: ListenerSettings): boolean {
+/** Are clients told by their network on this listener? */
+export function trustsNetworks(listener: Pick<ListenerSettings, "auth" | "relay">): boolean {
   return listener.auth !== "required" && listener.relay.includes("trusted-networks");
 }
 

@@ -23,6 +23,11 @@ export interface SenderIndex {
   whyOff(login: string): string | null;
   /** The same for the IP sender with the narrowest range. */
   whyIpOff(ip: string): string | null;
+  /** Whom they would send as, of the two above; null: they may send, or there is nobody. */
+  offByLogin(login: string): OutgoingParty | null;
+  offByIp(ip: string): OutgoingParty | null;
+  /** What the sender of that key is now; null: it may not send, or there is none. */
+  standing(key: string): Standing | null;
   /** By `itemKey`: login in lower case, range or `@domain`. */
   byKey(key: string): SenderSettings | null;
   /** The same whether it may send or not. */
@@ -64,7 +69,7 @@ function reauthenticatedAs(
 }
 
 /** An entry of a look-up: a sender that stands, or why it does not. */
-type Entry = { readonly standing: Standing } | { readonly off: string };
+type Entry = { readonly standing: Standing } | { readonly off: string; readonly party: OutgoingParty };
 
 /** Makes the index. `domains` are those that are switched on. */
 export function indexSenders(policy: Policy, domains: ReadonlyMap<string, DomainSettings>): SenderIndex {
@@ -73,39 +78,56 @@ export function indexSenders(policy: Policy, domains: ReadonlyMap<string, Domain
   const known = (key: string): SenderSettings | null => all.get(key) ?? null;
   const logins = new Map<string, Entry>();
   const ranges: (readonly [NonNullable<SenderSettings["range"]>, Entry])[] = [];
-  const partyOf = (sender: SenderSettings): OutgoingParty => ({
-    key: itemKey("sender", sender),
-    sender,
-    domain: domains.get(sender.domain) ?? null,
-    via: null,
-    ...(sender.kind === "ip" ? { server: serverOf(sender) } : {}),
-  });
+  const entries = new Map<string, Entry>();
+  const parties = new Map<string, OutgoingParty>();
+  // One for each, so that what is worked out for it is worked out once.
+  const partyOf = (sender: SenderSettings): OutgoingParty => {
+    const key = itemKey("sender", sender);
+    const made = parties.get(key) ?? {
+      key,
+      sender,
+      domain: domains.get(sender.domain) ?? null,
+      via: null,
+      ...(sender.kind === "ip" ? { server: serverOf(sender) } : {}),
+    };
+    parties.set(key, made);
+    return made;
+  };
 
   for (const sender of policy.sender) {
     const off = switchedOff(sender, names);
     const login = loginOf(sender);
     if (login !== null) {
       const grant: Grant = { by: "authenticated-sender", sender: login };
-      const standing = { sender, party: partyOf(sender), grant };
-      logins.set(addressKey(login), off === null ? { standing } : { off });
+      const party = partyOf(sender);
+      const entry = off === null ? { standing: { sender, party, grant } } : { off, party };
+      logins.set(addressKey(login), entry);
+      entries.set(party.key, entry);
     }
     const { range } = sender;
     if (sender.kind !== "ip" || range === undefined) continue;
-    ranges.push([
-      range,
-      off === null ? { standing: rangeStanding(sender, { range, known, names, partyOf }) } : { off },
-    ]);
+    const entry =
+      off === null
+        ? { standing: rangeStanding(sender, { range, known, names, partyOf }) }
+        : { off, party: partyOf(sender) };
+    ranges.push([range, entry]);
+    entries.set(itemKey("sender", sender), entry);
   }
   const ofIp = networkIndex(ranges);
   const standing = (entry: Entry | null | undefined): Standing | null =>
     entry != null && "standing" in entry ? entry.standing : null;
   const offOf = (entry: Entry | null | undefined): string | null =>
     entry != null && "off" in entry ? entry.off : null;
+  const offParty = (entry: Entry | null | undefined): OutgoingParty | null =>
+    entry != null && "off" in entry ? entry.party : null;
   return {
     byLogin: (login) => standing(logins.get(addressKey(login))),
     byIp: (ip) => standing(ofIp(ip)),
     whyOff: (login) => offOf(logins.get(addressKey(login))),
     whyIpOff: (ip) => offOf(ofIp(ip)),
+    offByLogin: (login) => offParty(logins.get(addressKey(login))),
+    offByIp: (ip) => offParty(ofIp(ip)),
+    standing: (key) => standing(entries.get(key)),
     byKey: (key) => {
       const sender = all.get(key);
       return sender !== undefined && switchedOff(sender, names) === null ? sender : null;

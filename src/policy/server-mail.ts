@@ -60,11 +60,14 @@ export function isServerNotice(party: OutgoingParty, { reversePath, from }: Writ
   );
 }
 
-/** The domain a trusted network's mail is of: that of the envelope, else of From, when it is ours. */
+/**
+ * The domain a trusted network's mail is of: that of the envelope, else of From, when it is ours. One that is switched off too: its
+ * mail is refused, and counts for it.
+ */
 export function domainWrittenFor({ reversePath, from }: Writers, owner: OwnerOf): DomainSettings | null {
   for (const address of reversePath === null ? from : [reversePath, ...from]) {
     const found = owner(domainOf(address));
-    if (found?.enabled === true) return found;
+    if (found !== null) return found;
   }
   return null;
 }

@@ -48,6 +48,29 @@ export interface Writers {
   readonly senders?: readonly MailAddress[];
 }
 
+/** What the settings have against a sender, whoever is behind it. */
+export type SettingsStop =
+  | "removed"
+  | "sender-off"
+  | "domain-removed"
+  | "domain-off"
+  | "domain-barred"
+  /** The address range its servers are in now does not write for its domain. */
+  | "range-of-others"
+  /** No listener takes mail of its kind. */
+  | "no-listener";
+
+/** How a sender's mail fares by the settings alone. */
+export interface SendsAs {
+  /** Whom it counts for; null: the settings have nobody of that key (any more). */
+  readonly party: OutgoingParty | null;
+  /** Why that is somebody else than the key names; null: it is not. */
+  readonly instead: "re-authenticated" | "address-range" | "domain-removed" | null;
+  readonly stop: SettingsStop | null;
+  /** False: its network is excepted from outgoing control, so that neither locks nor limits hold. */
+  readonly controlled: boolean;
+}
+
 export interface PolicySnapshot {
   readonly policy: Policy;
   /** Counts up with each change. */
@@ -73,6 +96,10 @@ export interface PolicySnapshot {
   isForward(party: OutgoingParty, writers: Writers): boolean;
   /** The sender of that key, also one that is switched off, or what a trusted network sends for a domain. */
   partyOfKey(key: string): OutgoingParty | null;
+  /** What the settings make of the mail that is counted under that key: the same as the other questions find for a client of it. */
+  sendsAs(key: string): SendsAs;
+  /** Whose mail the client's would be, were the sender or its domain not switched off: what is refused counts for it. */
+  partyOff(listener: ListenerSettings, client: Client): OutgoingParty | null;
   /** Why the login, which is in the settings, cannot be used at present; null: it can, or nobody has it. For the log. */
   whyOff(login: string): string | null;
   /** May this client send to this recipient? (L2: exactly one grant, recorded; never an open relay.) */

@@ -9,6 +9,8 @@ import type {
   LockKey,
   Outgoing,
 } from "../../src/outgoing/outgoing.ts";
+import { sendingStates } from "../../src/outgoing/sending-state.ts";
+import type { PolicySnapshot } from "../../src/policy/snapshot.ts";
 import type { Ban, Bans } from "../../src/session/bans.ts";
 import type { LinkKind, LinkState, OneTimeLinks } from "../../src/store/one-time-links.ts";
 import { NOW } from "./sample-mail.ts";
@@ -16,9 +18,12 @@ import { NOW } from "./sample-mail.ts";
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
+/** Whether it may send is found out when it is asked for. */
+export type FakeIdentity = Omit<IdentityDetail, "sending">;
+
 /** What the fakes of this file remember. */
 export interface FakeOutgoingState {
-  readonly identities: IdentityDetail[];
+  readonly identities: FakeIdentity[];
   readonly locks: Lock[];
   readonly lockEvents: LockEvent[];
   readonly bans: Ban[];
@@ -61,7 +66,7 @@ const SAMPLES: readonly Sample[] = [
   { sender: "orders@shop.example.test", name: "", domain: "shop.example.test", busy: 7 },
 ];
 
-function sampleIdentity({ sender, name, domain, busy, spamDay = 0 }: Sample): IdentityDetail {
+function sampleIdentity({ sender, name, domain, busy, spamDay = 0 }: Sample): FakeIdentity {
   return {
     sender,
     name,
@@ -145,11 +150,25 @@ function setLock(state: FakeOutgoingState, lock: Lock): void {
   state.lockEvents.unshift({ sender, identity, domain, at: lock.since, what: "locked", by, words, until });
 }
 
-function detailNow(state: FakeOutgoingState, one: IdentityDetail): IdentityDetail {
+/** The real judgement over what is remembered. */
+function sendingNow(state: FakeOutgoingState, snapshot: PolicySnapshot): ReturnType<typeof sendingStates> {
+  const keyOf = (sender: string, name: string): LockKey => ({ sender, identity: name === "" ? null : name });
+  return sendingStates({
+    snapshot,
+    lock: (sender, name) => state.locks.find((lock) => sameKey(lock, keyOf(sender, name))) ?? null,
+    identitiesLocked: (sender) =>
+      state.locks.filter((lock) => lock.sender === sender && lock.identity !== null).length,
+    limits: ({ key }, name) =>
+      state.identities.find((one) => one.sender === key && one.name === name)?.limits ?? [],
+    waitsUntil: () => null,
+  });
+}
+
+function detailNow(state: FakeOutgoingState, one: FakeIdentity, snapshot: PolicySnapshot): IdentityDetail {
   const key = { sender: one.sender, identity: one.name === "" ? null : one.name };
   const lock = state.locks.find((each) => sameKey(each, key)) ?? null;
   const history = state.lockEvents.filter((event) => sameKey(event, key));
-  return { ...one, lock, locked: lock !== null, history };
+  return { ...one, lock, locked: lock !== null, history, sending: sendingNow(state, snapshot)(key) };
 }
 
 function summaryOf(detail: IdentityDetail): IdentitySummary {
@@ -157,7 +176,10 @@ function summaryOf(detail: IdentityDetail): IdentitySummary {
   return summary;
 }
 
-export function fakeOutgoing(state: FakeOutgoingState, now: () => number): Outgoing {
+export function fakeOutgoing(
+  state: FakeOutgoingState,
+  { now, snapshot }: { readonly now: () => number; readonly snapshot: () => PolicySnapshot },
+): Outgoing {
   const notHere = (): never => {
     throw new Error("the console asks nothing of a session");
   };
@@ -197,7 +219,7 @@ export function fakeOutgoing(state: FakeOutgoingState, now: () => number): Outgo
     },
     async identities(filter) {
       const fitting = state.identities
-        .map((one) => summaryOf(detailNow(state, one)))
+        .map((one) => summaryOf(detailNow(state, one, snapshot())))
         .filter(
           (one) =>
             (filter.only === undefined || one.name !== "") &&
@@ -213,8 +235,13 @@ export function fakeOutgoing(state: FakeOutgoingState, now: () => number): Outgo
       const found = state.identities.find(
         (one) => one.sender === key.sender && one.name === (key.identity ?? ""),
       );
-      return found === undefined ? null : detailNow(state, found);
+      return found === undefined ? null : detailNow(state, found, snapshot());
     },
+    senders: (keys) =>
+      keys.map((sender) => ({
+        sending: sendingNow(state, snapshot())({ sender, identity: null }),
+        limits: state.identities.find((one) => one.sender === sender && one.name === "")?.limits ?? [],
+      })),
     close: async () => undefined,
   };
 }

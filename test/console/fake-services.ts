@@ -310,6 +310,7 @@ export async function fakeGateway(options: { readonly fresh?: boolean } = {}): P
       { id: "account-3", login: "person@example.test", role: "user", domains: [], passwordHash },
     );
   }
+  const settings = await fakeSettings(options.fresh === true ? {} : SAMPLE_POLICY);
   const gateway: FakeGateway = {
     ...remembered,
     services: {
@@ -317,13 +318,13 @@ export async function fakeGateway(options: { readonly fresh?: boolean } = {}): P
       version: "0.1.0",
       clock,
       log: silentLog,
-      settings: await fakeSettings(options.fresh === true ? {} : SAMPLE_POLICY),
+      settings,
       queue: fakeQueue(queueEntries(messages), remembered.queueActions),
       quarantine: fakeQuarantine(quarantineItems(messages), remembered),
       messageLog:
         options.fresh === true ? { ...fakeMessageLog([]), volume: async () => [] } : fakeMessageLog(messages),
       accounts: fakeAccounts(remembered),
-      outgoing: fakeOutgoing(remembered.outgoing, clock.now),
+      outgoing: fakeOutgoing(remembered.outgoing, { now: clock.now, snapshot: () => settings.current() }),
       bans: fakeBans(remembered.outgoing),
       logins: {
         of: () => fakeLogins,

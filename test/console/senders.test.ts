@@ -124,6 +124,9 @@ describe("the form", () => {
   test("say in the list what stops them: a locked identity, a barred domain", async () => {
     const gateway = await fakeGateway();
     const { browser } = administratorAt(gateway);
+    expect(await textOf(browser, "/senders?q=192.0.2.64")).toContain('tone-warn">At its limit');
+    const whole = gateway.outgoing.identities.find(({ name, sender }) => name === "" && sender.includes("/"));
+    Object.assign(whole ?? {}, { limits: [] });
     expect(await textOf(browser, "/senders?q=192.0.2.64")).toContain('tone-warn">1 identity locked');
     const stored = gateway.services.settings
       .current()

@@ -1,6 +1,6 @@
 // Outgoing control over the API: identities with their figures, the locks, locking and unlocking. The same functions as the pages.
 import { z } from "zod";
-import type { LockKey } from "../../outgoing/outgoing.ts";
+import type { IdentitySummary, LockKey } from "../../outgoing/outgoing.ts";
 import type { ConsoleContext } from "../console-env.ts";
 import {
   type KnownParty,
@@ -10,6 +10,7 @@ import {
   unlockParty,
   visibleLocks,
 } from "../lock-actions.ts";
+import { sendingWords } from "../words/sending-words.ts";
 import { jsonBody, notFound, type Operation, queryOf } from "./operation.ts";
 import {
   IDENTITY,
@@ -44,6 +45,11 @@ const identityQuery = z.object({
 
 const locksQuery = z.object({ domain: text });
 
+/** With the state also in words, as the pages say it. */
+function told<T extends IdentitySummary>(one: T) {
+  return { ...one, sending: { ...one.sending, words: sendingWords(one.sending).sentence } };
+}
+
 async function listIdentities(c: ConsoleContext): Promise<Response> {
   const query = queryOf(c, identitiesQuery);
   if (!query.ok) return query.refusal;
@@ -58,7 +64,11 @@ async function listIdentities(c: ConsoleContext): Promise<Response> {
     ...(locked === undefined ? {} : { locked: locked === "true" }),
   });
   const next = offset + items.length;
-  return c.json({ items, total, next: items.length > 0 && next < total ? String(next) : null });
+  return c.json({
+    items: items.map(told),
+    total,
+    next: items.length > 0 && next < total ? String(next) : null,
+  });
 }
 
 async function getIdentity(c: ConsoleContext): Promise<Response> {
@@ -66,7 +76,7 @@ async function getIdentity(c: ConsoleContext): Promise<Response> {
   if (!query.ok) return query.refusal;
   const { sender, identity = null } = query.value;
   const party = await partyOf(c, { sender, identity });
-  return party === null ? notFound(c, "identity") : c.json(party.detail);
+  return party === null ? notFound(c, "identity") : c.json(told(party.detail));
 }
 
 function listLocks(c: ConsoleContext): Response {

@@ -1,5 +1,6 @@
 // Schemas of what the API answers about senders, identities and locks. They describe; only the lock orders are parsed with them.
 import { z } from "zod";
+import { SENDING_CODES } from "../words/sending-words.ts";
 import type { NamedSchema } from "./operation.ts";
 
 const time = z.number().int().describe("Milliseconds since 1970, UTC");
@@ -15,6 +16,29 @@ const lock = z.object({
   by: z.string(),
 });
 
+const limit = z.enum(["per_minute", "per_hour", "per_day", "per_week", "per_month", "recipients_per_day"]);
+
+const sending = z
+  .object({
+    code: z.enum(SENDING_CODES).describe("What stops it, or `may-send`"),
+    mail: z
+      .enum(["taken", "some", "put-off", "refused"])
+      .describe("What its mail is answered with now: 2yz, 4yz, 5yz; `some`: it depends on the message"),
+    until: time.nullable().describe("When that ends by itself"),
+    limit: limit.nullable().describe("The limit that is reached"),
+    reason: z.string().describe("Why it is locked"),
+    locked: z.number().int().describe("Identities of the sender that are locked"),
+    as: z
+      .object({
+        sender: z.string(),
+        why: z.enum(["re-authenticated", "address-range", "domain-removed"]),
+      })
+      .nullable()
+      .describe("The sender its mail counts for, where that is another one"),
+    words: z.string().describe("The same for people"),
+  })
+  .describe("Whether it may send now");
+
 const summary = z.object({
   sender: z.string(),
   name: z.string().describe('"" for the sender itself'),
@@ -26,13 +50,14 @@ const summary = z.object({
   spamDay: z.number().int(),
   refusedDay: z.number().int().describe("Messages answered with 4yz or 5yz, without spam and viruses"),
   locked: z.boolean(),
+  sending,
 });
 
 const detail = summary.extend({
   lock: lock.nullable(),
   limits: z.array(
     z.object({
-      limit: z.enum(["per_minute", "per_hour", "per_day", "per_week", "per_month", "recipients_per_day"]),
+      limit,
       used: z.number().int(),
       most: z.number().int(),
       freeAt: time.nullable().describe("When it lets something through again; null while it does"),

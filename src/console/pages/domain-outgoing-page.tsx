@@ -4,6 +4,7 @@ import type { AlertChannel } from "../../notify/outgoing-notices.ts";
 import { itemKey } from "../../policy/policy-document.ts";
 import type { DomainSettings } from "../../policy/schema.ts";
 import type { OutgoingSettings } from "../../policy/schema-outgoing.ts";
+import { domainStop } from "../../policy/sends-as.ts";
 import type { PolicyProblem } from "../../policy/settings.ts";
 import { audit } from "../actor.ts";
 import { accountOf, type ConsoleContext } from "../console-env.ts";
@@ -42,6 +43,25 @@ function isAdministrator(c: ConsoleContext): boolean {
 async function groupsOf(c: ConsoleContext, domain: DomainSettings): Promise<readonly FieldGroup[]> {
   const keys = await c.get("services").dkim.list(domain.name);
   return outgoingGroups(domain.outgoing, { keys, administrator: isAdministrator(c) });
+}
+
+/** Nothing is sent from it, whatever else is set on the page: asked as for each of its senders. */
+function Stopped({
+  domain,
+  administrator,
+}: {
+  readonly domain: DomainSettings;
+  readonly administrator: boolean;
+}) {
+  const stop = domainStop(domain);
+  if (stop === null) return null;
+  const why = stop === "domain-off" ? "switched off" : "barred";
+  return (
+    <Notice tone="warn">
+      This domain is {why}: nothing may be sent from it.
+      {!administrator && " Only an administrator can change that."}
+    </Notice>
+  );
 }
 
 function InForce({ outgoing }: { readonly outgoing: OutgoingSettings }) {
@@ -132,11 +152,7 @@ async function show(
         </a>
       </PageHeader>
       <div class="form-page">
-        {domain.outgoing.barred && !isAdministrator(c) && (
-          <Notice tone="warn">
-            This domain is barred: nothing may be sent from it. Only an administrator can change that.
-          </Notice>
-        )}
+        <Stopped domain={domain} administrator={isAdministrator(c)} />
         <PolicyForm
           action={urlOf(domain)}
           groups={await groupsOf(c, domain)}

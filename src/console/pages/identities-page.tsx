@@ -4,7 +4,6 @@ import type { IdentitySummary } from "../../outgoing/outgoing.ts";
 import { itemKey } from "../../policy/policy-document.ts";
 import type { ConsoleContext } from "../console-env.ts";
 import { chosenDomain, inScope, ownDomains } from "../domain-scope.ts";
-import { Badge } from "../parts/badge.tsx";
 import { type Column, DataTable } from "../parts/data-table.tsx";
 import { consolePage } from "../parts/document.tsx";
 import { EmptyState } from "../parts/empty-state.tsx";
@@ -14,6 +13,7 @@ import { liveRegion } from "../parts/live.ts";
 import { Moment } from "../parts/moment.tsx";
 import { PageHeader } from "../parts/page-header.tsx";
 import { Pagination } from "../parts/pagination.tsx";
+import { SendingBadge } from "../parts/sending-badge.tsx";
 import { forRoles, type Route } from "../route.ts";
 import { count, counted } from "../words/amount.ts";
 import { identityUrl } from "./identity-address.ts";
@@ -52,19 +52,7 @@ function addressOf({ q, sender, domain, locked }: Asked, offset: number): string
   return query.size === 0 ? "/identities" : `/identities?${query}`;
 }
 
-/** A line with what may stop it besides its own lock. */
-interface Line extends IdentitySummary {
-  readonly senderLocked: boolean;
-  readonly barred: boolean;
-}
-
-function State({ line }: { readonly line: Line }) {
-  if (line.locked) return <Badge tone="bad">Locked</Badge>;
-  if (line.senderLocked) return <Badge tone="bad">Sender locked</Badge>;
-  return line.barred ? <Badge tone="bad">Domain barred</Badge> : <Badge tone="good">May send</Badge>;
-}
-
-function Who({ line }: { readonly line: Line }) {
+function Who({ line }: { readonly line: IdentitySummary }) {
   const { sender, name } = line;
   const whole = name === "";
   return (
@@ -85,9 +73,9 @@ function Who({ line }: { readonly line: Line }) {
   );
 }
 
-const COLUMNS: readonly Column<Line>[] = [
+const COLUMNS: readonly Column<IdentitySummary>[] = [
   { label: "Identity", kind: "main", cell: (one) => <Who line={one} /> },
-  { label: "State", kind: "tight", cell: (one) => <State line={one} /> },
+  { label: "State", kind: "tight", cell: ({ sending }) => <SendingBadge state={sending} /> },
   { label: "Messages", kind: "number", cell: (one) => count(one.messagesDay) },
   { label: "Recipients", kind: "number", cell: (one) => count(one.recipientsDay) },
   {
@@ -95,7 +83,12 @@ const COLUMNS: readonly Column<Line>[] = [
     kind: "number",
     cell: (one) => (one.spamDay === 0 ? <span class="muted">0</span> : <strong>{count(one.spamDay)}</strong>),
   },
-  { label: "Domain", kind: "tight", extra: true, cell: (one) => one.domain },
+  {
+    label: "Domain",
+    kind: "tight",
+    extra: true,
+    cell: ({ domain }) => (domain === "" ? <span class="muted">none</span> : domain),
+  },
   { label: "Last sent", kind: "tight", cell: (one) => <Moment at={one.lastSeen} /> },
 ];
 
@@ -152,7 +145,7 @@ function Filters(props: {
 async function identitiesOf(
   c: ConsoleContext,
   asked: Asked,
-): Promise<{ readonly items: readonly Line[]; readonly total: number }> {
+): Promise<{ readonly items: readonly IdentitySummary[]; readonly total: number }> {
   if (asked.domain === null) return { items: [], total: 0 };
   const scope = ownDomains(c);
   const found = await c.get("services").outgoing.identities({
@@ -164,21 +157,7 @@ async function identitiesOf(
     // A sender that is locked as a whole belongs to what is locked; else this page is about who is behind the senders.
     ...(asked.locked ? { locked: true } : { only: "identities" as const }),
   });
-  const locked = new Set(
-    c
-      .get("services")
-      .outgoing.locks()
-      .filter(({ identity }) => identity === null)
-      .map(({ sender }) => sender),
-  );
-  const { domain } = c.get("services").settings.current().policy;
-  const barred = new Set<string>(domain.filter((one) => one.outgoing.barred).map(({ name }) => name));
-  return {
-    items: found.items
-      .filter((one) => inScope(scope, one.domain))
-      .map((one): Line => ({ ...one, senderLocked: locked.has(one.sender), barred: barred.has(one.domain) })),
-    total: found.total,
-  };
+  return { items: found.items.filter((one) => inScope(scope, one.domain)), total: found.total };
 }
 
 async function getIdentities(c: ConsoleContext): Promise<Response> {

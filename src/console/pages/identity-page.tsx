@@ -1,6 +1,6 @@
 // One identity, or a whole sender: how much it sends, what of its limits is used, whether it is locked and why; lock and unlock.
 import { addressKey } from "../../message/address.ts";
-import type { IdentityDetail, LockEvent } from "../../outgoing/outgoing.ts";
+import type { IdentityDetail, LockEvent, LockKey } from "../../outgoing/outgoing.ts";
 import { loginOf } from "../../policy/sender-index.ts";
 import type { ConsoleContext } from "../console-env.ts";
 import {
@@ -15,19 +15,19 @@ import {
 import { Badge } from "../parts/badge.tsx";
 import { DayChart } from "../parts/day-chart.tsx";
 import { consolePage } from "../parts/document.tsx";
-import { Address, clip, Foreign } from "../parts/foreign-text.tsx";
+import { clip, Foreign } from "../parts/foreign-text.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { liveRegion } from "../parts/live.ts";
 import { Moment } from "../parts/moment.tsx";
 import { leaveNotice, Notice } from "../parts/notice.tsx";
-import { Card, Details, PageHeader } from "../parts/page-header.tsx";
+import { Card, PageHeader } from "../parts/page-header.tsx";
 import { UsageBars } from "../parts/usage-bar.tsx";
 import { forRoles, type Route } from "../route.ts";
 import { count } from "../words/amount.ts";
 import { bulkInWords, lockEventWords } from "../words/lock-words.ts";
-import { identifiedBy, lockInWords, SENDER_KINDS } from "../words/sender-words.ts";
 import type { Tone } from "../words/state.ts";
 import { errorPage } from "./error-page.tsx";
+import { About, Lead } from "./identity-about.tsx";
 import { identityUrl, keyOf, keyQuery } from "./identity-address.ts";
 import { SendingState } from "./identity-state.tsx";
 
@@ -64,7 +64,8 @@ function UnlockForm({ party, refused }: { readonly party: KnownParty; readonly r
 }
 
 function LockForm({ party, again }: { readonly party: KnownParty; readonly again: boolean }) {
-  const shared = party.key.identity === null && party.sender !== null && party.sender.kind !== "user";
+  const { sender, network } = party;
+  const shared = party.key.identity === null && (sender === null ? network !== null : sender.kind !== "user");
   return (
     <Card title={again ? "Lock until a person unlocks" : "Lock"} id="lock">
       <form method="post" action="/identity/lock" class="stacked">
@@ -215,52 +216,6 @@ function Figures({ detail }: { readonly detail: IdentityDetail }) {
   );
 }
 
-/** A sender that is not set: mail of a trusted network, or one that was removed. */
-function kindUnset(network: string | null): string {
-  return network === null ? "removed since" : `Trusted network ${network}`;
-}
-
-function About({ party }: { readonly party: KnownParty }) {
-  const { detail, key, sender, network, domain } = party;
-  const seen = detail.firstSeen > 0;
-  const address = key.identity ?? (sender?.kind === "user" ? key.sender : "");
-  return (
-    <Card title="About" id="about">
-      <Details
-        rows={[
-          [
-            "Sender",
-            key.identity === null ? (
-              <Address text={key.sender} />
-            ) : (
-              <a href={identityUrl({ sender: key.sender, identity: null })}>
-                <Address text={key.sender} />
-              </a>
-            ),
-          ],
-          ["Kind", sender === null ? kindUnset(network) : SENDER_KINDS[sender.kind].label],
-          ["Domain", <a href={`/domains/${encodeURIComponent(domain)}/outgoing`}>{domain}</a>],
-          [
-            "Told apart",
-            sender === null ? (network === null ? "" : "By the envelope sender") : identifiedBy(sender),
-          ],
-          ["Automatic lock", sender === null ? "" : lockInWords(sender)],
-          ["First seen", seen ? <Moment at={detail.firstSeen} style="full" /> : "not yet"],
-          ["Last seen", seen ? <Moment at={detail.lastSeen} style="full" /> : "not yet"],
-          ...(address.includes("@") && !address.startsWith("@")
-            ? [
-                [
-                  "Messages",
-                  <a href={`/messages?${new URLSearchParams({ sender: address })}`}>in the message log</a>,
-                ] as const,
-              ]
-            : []),
-        ]}
-      />
-    </Card>
-  );
-}
-
 function Actions({ party }: { readonly party: KnownParty }) {
   const { key, sender } = party;
   return (
@@ -285,19 +240,6 @@ function Actions({ party }: { readonly party: KnownParty }) {
   );
 }
 
-function Lead({ party: { key, domain } }: { readonly party: KnownParty }) {
-  if (key.identity === null) return <>All that is sent through this sender of {domain}.</>;
-  return (
-    <>
-      An identity of the sender{" "}
-      <a href={identityUrl({ sender: key.sender, identity: null })}>
-        <Address text={key.sender} />
-      </a>
-      .
-    </>
-  );
-}
-
 function noSuchParty(c: ConsoleContext): Promise<Response> {
   return errorPage(
     c,
@@ -307,10 +249,18 @@ function noSuchParty(c: ConsoleContext): Promise<Response> {
   );
 }
 
+/** Mail was refused in the name of somebody who never sent any: the sender that name came from can be looked at. */
+async function senderInstead(c: ConsoleContext, { sender, identity }: LockKey): Promise<Response> {
+  const whole = { sender, identity: null };
+  if (identity === null || (await partyOf(c, whole)) === null) return noSuchParty(c);
+  leaveNotice(c, "info", `${clip(identity, 120)} has sent nothing that is remembered. This is the sender.`);
+  return c.redirect(identityUrl(whole), 303);
+}
+
 async function getIdentity(c: ConsoleContext): Promise<Response> {
   const key = keyOf((name) => c.req.query(name));
   const party = key === null ? null : await partyOf(c, key);
-  if (party === null) return noSuchParty(c);
+  if (party === null) return key === null ? noSuchParty(c) : senderInstead(c, key);
   const { detail } = party;
   const whole = party.key.identity === null;
   const refused = await refuseUnlock(c, detail.lock);
@@ -345,7 +295,7 @@ async function getIdentity(c: ConsoleContext): Promise<Response> {
             <History events={detail.history} />
           </div>
           {detail.lock === null && <LockForms party={party} refused={null} />}
-          <About party={party} />
+          <About c={c} party={party} />
         </div>
       </div>
     </>,

@@ -1,6 +1,7 @@
 // The outgoing users: who may send through this gateway, how much of their limits is used, and who is locked.
 
 import type { LimitUse } from "../../outgoing/outgoing.ts";
+import type { SendingState } from "../../outgoing/sending-state.ts";
 import { itemKey } from "../../policy/policy-document.ts";
 import type { SenderSettings } from "../../policy/schema.ts";
 import type { ConsoleContext } from "../console-env.ts";
@@ -15,6 +16,7 @@ import { Icon } from "../parts/icon.tsx";
 import { PageHeader } from "../parts/page-header.tsx";
 import { Pagination } from "../parts/pagination.tsx";
 import { RowLinks } from "../parts/row-links.tsx";
+import { SendingBadge } from "../parts/sending-badge.tsx";
 import { MostUsedLimit } from "../parts/usage-bar.tsx";
 import { forRoles, type Route } from "../route.ts";
 import { counted } from "../words/amount.ts";
@@ -30,25 +32,10 @@ const MAX_TEXT = 254;
 interface Line {
   readonly key: string;
   readonly sender: SenderSettings;
-  readonly locked: boolean;
-  /** Identities of it that are locked. */
-  readonly lockedIdentities: number;
-  readonly barred: boolean;
+  readonly sending: SendingState;
   /** It is not for whoever looks to change. */
   readonly fixed: boolean;
   readonly limits: readonly LimitUse[];
-}
-
-function SendingBadge({ line }: { readonly line: Line }) {
-  const { sender, lockedIdentities } = line;
-  if (!sender.enabled) return <Badge tone="quiet">Off</Badge>;
-  if (line.locked) return <Badge tone="bad">Locked</Badge>;
-  if (line.barred) return <Badge tone="bad">Domain barred</Badge>;
-  if (line.limits.some(({ freeAt }) => freeAt !== null)) return <Badge tone="warn">At its limit</Badge>;
-  if (lockedIdentities === 0) return <Badge tone="good">May send</Badge>;
-  // A user is one person as a rule: nobody but the locked one sends as it.
-  if (sender.kind === "user") return <Badge tone="bad">Identity locked</Badge>;
-  return <Badge tone="warn">{`${counted(lockedIdentities, "identity", "identities")} locked`}</Badge>;
 }
 
 function LoginWords({ sender }: { readonly sender: SenderSettings }) {
@@ -83,7 +70,7 @@ const COLUMNS: readonly Column<Line>[] = [
       </>
     ),
   },
-  { label: "State", kind: "tight", cell: (line) => <SendingBadge line={line} /> },
+  { label: "State", kind: "tight", cell: ({ sending }) => <SendingBadge state={sending} /> },
   { label: "Limits", kind: "wide", cell: ({ limits }) => <MostUsedLimit limits={limits} /> },
   {
     label: "Actions",
@@ -182,29 +169,17 @@ function AddButtons({ ranges }: { readonly ranges: boolean }) {
   );
 }
 
-/** The senders on the page with their locks; those with limits also with what is used of them. */
-async function linesOf(c: ConsoleContext, senders: readonly SenderSettings[]): Promise<readonly Line[]> {
-  const { outgoing } = c.get("services");
-  const locks = Map.groupBy(outgoing.locks(), ({ sender }) => sender);
-  const { domain } = c.get("services").settings.current().policy;
-  const barred = new Set<string>(domain.filter((one) => one.outgoing.barred).map(({ name }) => name));
-  const lines: Line[] = [];
-  for (const sender of senders) {
-    const key = itemKey("sender", sender);
-    const limited = Object.values(sender.limits).some((most) => most !== null);
-    const detail = limited ? await outgoing.identity({ sender: key, identity: null }) : null;
-    const own = locks.get(key) ?? [];
-    lines.push({
-      key,
-      sender,
-      locked: own.some(({ identity }) => identity === null),
-      lockedIdentities: own.filter(({ identity }) => identity !== null).length,
-      barred: barred.has(sender.domain),
-      fixed: ownDomains(c) !== null && sender.kind === "ip",
-      limits: detail?.limits ?? [],
-    });
-  }
-  return lines;
+/** The senders on the page, with whether they may send and what is used of their limits. */
+function linesOf(c: ConsoleContext, senders: readonly SenderSettings[]): readonly Line[] {
+  const keys = senders.map((sender) => itemKey("sender", sender));
+  const now = c.get("services").outgoing.senders(keys);
+  const fixed = ownDomains(c) !== null;
+  return senders.flatMap((sender, i) => {
+    const [key, state] = [keys[i], now[i]];
+    return key === undefined || state === undefined
+      ? []
+      : [{ key, sender, fixed: fixed && sender.kind === "ip", ...state }];
+  });
 }
 
 async function getSenders(c: ConsoleContext): Promise<Response> {
@@ -212,7 +187,7 @@ async function getSenders(c: ConsoleContext): Promise<Response> {
   const asked = askedFor(c);
   const { policy } = c.get("services").settings.current();
   const found = sendersOf(c, asked);
-  const lines = await linesOf(c, found.slice(asked.offset, asked.offset + PAGE_SENDERS));
+  const lines = linesOf(c, found.slice(asked.offset, asked.offset + PAGE_SENDERS));
   const next = asked.offset + PAGE_SENDERS;
   const domains = scope ?? policy.domain.map(({ name }) => name);
   return consolePage(
