@@ -14,6 +14,7 @@ import { PageHeader } from "../parts/page-header.tsx";
 import { RowLinks } from "../parts/row-links.tsx";
 import { forRoles, type Route } from "../route.ts";
 import { counted } from "../words/amount.ts";
+import { removeDetails } from "./domain-removal.ts";
 import { itemRoutes } from "./policy-item-pages.tsx";
 import { ruleChoices } from "./rule-choices.ts";
 
@@ -334,6 +335,7 @@ export const domainRoutes: readonly Route[] = [
         <EditLead name={itemKey("domain", stored)} />
       ),
     removeWords:
-      "From then on mail for it is refused, and nobody sends for it. Mail already accepted is still delivered; its messages stay in the log and the quarantine.",
+      "From then on mail for it is refused, and its people can no longer log in to send. Its messages stay in the log and the quarantine.",
+    removeDetails,
   }),
 ];

@@ -52,6 +52,8 @@ export interface ItemPages {
   readonly aside?: (c: ConsoleContext) => Child;
   /** What removing means. */
   readonly removeWords: string;
+  /** What removing this very item means besides, as it is now. */
+  readonly removeDetails?: (c: ConsoleContext, key: string) => Promise<readonly string[]>;
 }
 
 function storedItems(c: ConsoleContext, section: ListSection): readonly object[] {
@@ -192,6 +194,11 @@ async function askRemove(c: ConsoleContext, pages: ItemPages): Promise<Response>
     words: (
       <>
         <p>{pages.removeWords}</p>
+        {(await pages.removeDetails?.(c, key))?.map((words) => (
+          <p>
+            <Foreign text={words} />
+          </p>
+        ))}
         {await alongWith(c, pages.section, key)}
       </>
     ),
