@@ -58,5 +58,7 @@ export interface Dkim {
   sign(message: MessageBody, order: SignOrder): Promise<MessageBody>;
   /** The keys of a domain that is on this gateway no more are gone: nothing is signed with them from now on. */
   forget(domain: string): void;
+  /** The domain is switched on again: what is known to be wrong with its keys is told again. */
+  remind(domain: string): void;
   close(): Promise<void>;
 }

@@ -3,7 +3,7 @@
 import type { Resolver } from "../dns/resolver.ts";
 import { parseDomain } from "../message/address.ts";
 import { headOf, withHead } from "../message/body.ts";
-import type { OnAlarm } from "../observe/alarms.ts";
+import type { AlarmEnd, OnAlarm } from "../observe/alarms.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { DatabaseReader, DatabaseWriter } from "../store/database.ts";
@@ -31,6 +31,8 @@ export interface DkimParts {
   readonly log: Log;
   /** Raises (words) or lifts (null) an alarm. */
   readonly onAlarm: OnAlarm;
+  /** Does the domain send mail here, as it is set? Left out: each does. */
+  readonly isSet?: (domain: string) => boolean;
 }
 
 const SELECTOR = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -42,6 +44,8 @@ export function createDkim(parts: DkimParts): Dkim {
   const book = new KeyBook({ db: parts.db, reader: parts.reader, now });
   const choice = createKeyChoice({ applianceKey, log, now });
 
+  const whileSet = ({ domain }: DkimKeyRow): AlarmEnd => ({ isSet: () => parts.isSet?.(domain) ?? true });
+
   /** An active key whose record is gone raises an alarm until the record is back or the key signs no more. No answer says nothing. */
   const alarm = (row: DkimKeyRow): void => {
     const name = `dkim ${recordName(row)}` as const;
@@ -51,6 +55,7 @@ export function createDkim(parts: DkimParts): Dkim {
       onAlarm(
         name,
         `Mail of ${row.domain} is signed with the DKIM key "${row.selector}", which nobody can verify now. ${row.publicationWords}`,
+        whileSet(row),
       );
     }
   };
@@ -95,17 +100,17 @@ export function createDkim(parts: DkimParts): Dkim {
   const allKeys = async (): Promise<readonly DkimKeyRow[]> => [...(await book.keys()).values()].flat();
 
   /** Alarms do not outlive the process; what is known to be wrong is told again at once. */
-  const remind = async (): Promise<void> => {
-    for (const row of await allKeys()) {
+  const remind = async (domain?: string): Promise<void> => {
+    for (const row of domain === undefined ? await allKeys() : await book.of(domain)) {
       if (row.state !== "active") continue;
       alarm(row);
       const opens = applianceKey.open(row.privateKey, sealPurpose(row)) !== null;
-      if (!opens) onAlarm(`dkim key ${recordName(row)}`, unopenedWords(row));
+      if (!opens) onAlarm(`dkim key ${recordName(row)}`, unopenedWords(row), whileSet(row));
     }
   };
-  const reminded = remind().catch((err: unknown) => {
+  const unread = (err: unknown) =>
     log.error({ err }, "the DKIM keys cannot be read yet; mail to be signed waits");
-  });
+  let reminded = remind().catch(unread);
   const stopWatching = watchRecords({ clock, log, keys: allKeys, check });
 
   return {
@@ -183,6 +188,10 @@ export function createDkim(parts: DkimParts): Dkim {
       if (keys.length === 0) return message;
       const fields = await signatureFields(message, { domain: order.domain, keys, signedAtMs: now() });
       return withHead(message, Buffer.concat([Buffer.from(fields, "latin1"), headOf(message)]));
+    },
+
+    remind(domain) {
+      reminded = reminded.then(() => remind(domain).catch(unread));
     },
 
     forget(domain) {

@@ -8,7 +8,7 @@ import type { Dkim } from "../dkim/dkim.ts";
 import { createDkim } from "../dkim/run-dkim.ts";
 import type { Resolver } from "../dns/resolver.ts";
 import { createResolver } from "../dns/stub-resolver.ts";
-import { domainOf, type MailAddress } from "../message/address.ts";
+import { type Domain, domainKey, domainOf, type MailAddress } from "../message/address.ts";
 import { headOf } from "../message/body.ts";
 import type { KeptLook } from "../observe/keep-looking.ts";
 import { durationMs } from "../policy/duration.ts";
@@ -63,6 +63,7 @@ export async function openDelivery(
   const { database, reader, vault, spool } = stores;
   const { settings } = options;
   const snapshot = () => settings.current();
+  const isSet = (domain: string) => snapshot().domain(domainKey(domain) as Domain) !== null;
 
   const resolver = createResolver({ servers: config.dns.servers, log, clock });
   parts.defer(() => resolver.close());
@@ -77,9 +78,12 @@ export async function openDelivery(
     clock,
     log,
     onAlarm: alarms.set,
+    isSet,
   });
   parts.defer(() => dkim.close());
   settings.onChange((now, before) => {
+    for (const { name } of now.policy.domain)
+      if (before.domain(name) === null && now.domain(name) !== null) dkim.remind(name);
     const left = new Set<string>(now.policy.domain.map(({ name }) => name));
     for (const { name } of before.policy.domain) if (!left.has(name)) dkim.forget(name);
   });
@@ -126,6 +130,7 @@ export async function openDelivery(
         : heldPlace(stop.domain, stop.words);
     },
     sign: (message, order) => dkim.sign(message, order),
+    isSet,
     ownSign: () => signOwn(snapshot(), hostname),
     writeLog: async (events) => {
       await database.commit(events.flatMap(({ event, json }) => logEventStatements(event, json)));

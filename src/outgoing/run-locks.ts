@@ -162,6 +162,7 @@ class RunningLocks implements Locks {
       throw error;
     }
     this.#options.log.info({ sender: row.sender, identity: row.name, by }, "unlocked");
+    this.#noteRoom();
     return true;
   }
 
@@ -231,6 +232,7 @@ class RunningLocks implements Locks {
       const row = this.#begun(held, now);
       if (row.until !== null && row.until <= now) this.#end(row);
     }
+    this.#noteRoom();
     this.#setTimer();
   }
 
@@ -249,6 +251,12 @@ class RunningLocks implements Locks {
             this.#timerAt = null;
             this.#endDue();
           });
+  }
+
+  /** The alarm does not wait for the next lock to find out that there is room. */
+  #noteRoom(): void {
+    const givenUp = this.#book.toGiveUp();
+    if (givenUp === null ? !this.#book.isFull : !givenUp.active) this.#options.onAlarm("locks", null);
   }
 
   #makeRoom(): boolean {

@@ -40,6 +40,8 @@ import type { Work } from "./work.ts";
 const MAX_ATTEMPTS = Math.min(1000, Math.floor(descriptorLimit() / 10));
 // Beyond it every lane may still have one.
 const MOST_ATTEMPTS = 2 * MAX_ATTEMPTS;
+/** An attempt that goes well ends the alarm; where none is made any more, this does. */
+const FAULT_FOR_MS = 3_600_000;
 const NO_PLACES_WAIT_MS = 1000;
 
 /** Sends mail on its way. Begins nothing before `start`. */
@@ -340,7 +342,7 @@ export class Dispatcher {
       fault === null
         ? null
         : `Message ${work.message.id} could not be handed to delivery and waits: ${fault}`;
-    this.#options.onAlarm("delivery", words);
+    this.#options.onAlarm("delivery", words, { forMs: FAULT_FOR_MS });
   }
 
   /** Ready work goes back to disk: nothing can be dialled now, and what waits must not take up memory. */

@@ -1,6 +1,9 @@
 // Messages in the queue whose body is gone or damaged: what an administrator must know of them until they are dropped or whole again.
 
 import type { OnAlarm } from "../observe/alarms.ts";
+import type { Clock } from "../observe/clock.ts";
+import type { Log } from "../observe/log.ts";
+import { lookAgain } from "../observe/look-again.ts";
 import type { Spool } from "../store/spool.ts";
 
 const NAMED = 5;
@@ -12,17 +15,36 @@ export interface LostBodies {
   readable(id: string): void;
   /** Looks which of them are still in the queue. Rejects with StoreError. */
   review(): Promise<void>;
+  stop(): void;
 }
 
 /** Makes the list; the alarm "lost-bodies" stands while something is on it. */
 export function createLostBodies({
   spool,
+  clock,
+  log,
   onAlarm,
 }: {
-  readonly spool: Spool;
+  readonly spool: Pick<Spool, "ofMessage">;
+  readonly clock: Clock;
+  readonly log: Log;
   readonly onAlarm: OnAlarm;
 }): LostBodies {
   const lost = new Map<string, string>();
+  const isGone = async (id: string) => (await spool.ofMessage(id)).length === 0;
+  // One whose time is over leaves the queue by itself.
+  const again = lookAgain<string>({
+    isOver: isGone,
+    onOver: whole,
+    onFailure: (err) => log.warn({ err }, "whether lost messages are in the queue cannot be found out"),
+    clock,
+  });
+
+  function whole(id: string): void {
+    if (!lost.delete(id)) return;
+    again.forget(id);
+    tell();
+  }
 
   function tell(): void {
     const [first] = lost.values();
@@ -41,14 +63,13 @@ export function createLostBodies({
   return {
     found(id, words) {
       lost.set(id, words);
+      again.note(id, id);
       tell();
     },
-    readable(id) {
-      if (lost.delete(id)) tell();
-    },
+    readable: whole,
     async review() {
-      for (const id of [...lost.keys()]) if ((await spool.ofMessage(id)).length === 0) lost.delete(id);
-      tell();
+      for (const id of [...lost.keys()]) if (await isGone(id)) whole(id);
     },
+    stop: again.stop,
   };
 }

@@ -1,7 +1,7 @@
 // The outbox: log events leave spool.db for gatepost.db at least once. Truth is on disk; what is in memory only saves reading it.
 // Mail never waits for the message log.
 
-import type { OnAlarm } from "../observe/alarms.ts";
+import { type OnAlarm, TOLD_FOR_MS } from "../observe/alarms.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import { type Statement, StoreError } from "../store/database.ts";
@@ -240,6 +240,7 @@ class RunningOutbox implements Outbox {
         this.#options.onAlarm(
           "message-log-event",
           `The message log refused an event, which is kept in the log lines: ${wordsOf(error)}`,
+          { forMs: TOLD_FOR_MS },
         );
       }
     }

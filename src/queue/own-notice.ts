@@ -12,7 +12,7 @@ import {
   type NoticeKind,
   type NoticeMessage,
 } from "../notify/delivery-notice.ts";
-import type { OnAlarm } from "../observe/alarms.ts";
+import { type OnAlarm, TOLD_FOR_MS } from "../observe/alarms.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import { StoreError } from "../store/database.ts";
@@ -73,6 +73,7 @@ export function createNotices(parts: {
           onAlarm(
             "notices",
             `The sender of message ${id} could not be told what became of it: ${String(error)}`,
+            { forMs: TOLD_FOR_MS },
           );
           return null;
         }

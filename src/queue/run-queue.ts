@@ -67,6 +67,8 @@ export interface QueueOptions {
   readonly fileInArchive: (copy: ArchivedCopy) => Promise<void>;
   /** Signs a copy after its edits; rejects when a key cannot be used. Left out: what is to be signed waits. */
   readonly sign?: Sign;
+  /** Does the domain send mail here, as it is set? Left out: each does. */
+  readonly isSet?: (domain: string) => boolean;
   /** How mail of our own is signed: notices, alerts, reports. Left out or null: not. */
   readonly ownSign?: () => SignOrder | null;
   /** Raises (words) or clears (null) an alarm. */
@@ -218,6 +220,8 @@ export async function createQueue(options: QueueOptions): Promise<RunningQueue> 
       closed = true;
       dispatcher.stop();
       parts.reports.stop();
+      parts.lostBodies.stop();
+      parts.signing.stop();
       const busy = () =>
         dispatcher.isClaiming() ||
         writer.isBusy() ||
@@ -260,12 +264,13 @@ function assemble(options: QueueOptions) {
     },
     onRefused: (words) => onAlarm("settlement", words),
   });
-  const lostBodies = createLostBodies({ spool, onAlarm });
+  const lostBodies = createLostBodies({ spool, clock, log, onAlarm });
+  const signing = createSigning(options);
   const dispatcher: Dispatcher = new Dispatcher({
     ...options,
     random,
     lostBodies,
-    sign: createSigning({ sign: options.sign, onAlarm }),
+    sign: signing.sign,
     settle(attempt) {
       if (!cutThrough.ended(attempt)) settling.ended(attempt);
     },
@@ -321,6 +326,7 @@ function assemble(options: QueueOptions) {
   });
   const refusals = createRefusalLog({ outbox, clock, log });
   return {
+    signing,
     outbox,
     writer,
     dispatcher,

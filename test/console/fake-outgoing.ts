@@ -304,6 +304,7 @@ export function fakeDkim(state: FakeOutgoingState, now: () => number): Dkim {
     },
     sign: async (message) => message,
     forget: () => {},
+    remind: () => {},
     close: async () => undefined,
   };
 }

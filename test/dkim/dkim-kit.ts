@@ -6,6 +6,7 @@ import type { DnsAnswer } from "../../src/dns/resolver.ts";
 import type { Log } from "../../src/observe/log.ts";
 import type { Database } from "../../src/store/open-database.ts";
 import { type ApplianceKey, loadOrMakeApplianceKey } from "../../src/vault/appliance-key.ts";
+import { standingAlarms } from "../observe/standing-alarms.ts";
 import { START, TurnedClock } from "../queue/queue-kit.ts";
 import { openBooks, temporaryDirectory } from "../store/temporary-database.ts";
 
@@ -33,7 +34,11 @@ export interface DkimKit extends AsyncDisposable {
   readonly dns: TxtTable;
   readonly clock: TurnedClock;
   /** Raised alarms by name. */
-  readonly alarms: Map<string, string>;
+  readonly alarms: ReadonlyMap<string, string>;
+  /** Those whose end was told. */
+  readonly ended: () => readonly string[];
+  /** Changes the settings: which domains are switched on. */
+  switchOn(...domains: readonly string[]): void;
   readonly warnings: string[];
   /** Ends it and starts it anew over the same database, as after a restart. */
   restart(options?: { readonly applianceKey?: ApplianceKey }): Promise<Dkim>;
@@ -47,7 +52,8 @@ export async function dkimKit(nowMs = START): Promise<DkimKit> {
   const database = await openBooks(directory.path);
   const clock = new TurnedClock(nowMs);
   const dns: TxtTable = new Map();
-  const alarms = new Map<string, string>();
+  let alarms = standingAlarms(() => clock.now());
+  let on: readonly string[] | null = null;
   const warnings: string[] = [];
   const log: Log = {
     debug() {},
@@ -63,10 +69,8 @@ export async function dkimKit(nowMs = START): Promise<DkimKit> {
       resolver: tableResolver(dns),
       clock,
       log,
-      onAlarm(name, words) {
-        if (words === null) alarms.delete(name);
-        else alarms.set(name, words);
-      },
+      onAlarm: (...args) => alarms.onAlarm(...args),
+      isSet: (domain) => on?.includes(domain) ?? true,
     });
   const ownKey = loadOrMakeApplianceKey(directory.path);
   let dkim = start(ownKey);
@@ -80,12 +84,21 @@ export async function dkimKit(nowMs = START): Promise<DkimKit> {
     database,
     dns,
     clock,
-    alarms,
+    get alarms() {
+      return alarms.standing();
+    },
+    ended: () => alarms.ended,
+    switchOn(...domains) {
+      const before = on;
+      on = domains;
+      for (const domain of domains) if (before?.includes(domain) === false) dkim.remind(domain);
+      alarms.review();
+    },
     warnings,
     publish,
     async restart({ applianceKey = ownKey } = {}) {
       await dkim.close();
-      alarms.clear();
+      alarms = standingAlarms(() => clock.now());
       dkim = start(applianceKey);
       await dkim.list();
       return dkim;

@@ -99,3 +99,22 @@ test("a pending key without a record is no alarm, and retiring lifts one", async
   await kit.dkim.retire(DOMAIN, "gate1", BY);
   expect(kit.alarms.size).toBe(0);
 });
+
+test("the alarm ends, told, when the domain is switched off or removed, and is back with the domain", async () => {
+  await using kit = await dkimKit();
+  const name = "dkim gate1._domainkey.example.test";
+  kit.switchOn(DOMAIN, "other.test");
+  await kit.activeKey("gate1", "ed25519");
+  kit.dns.clear();
+  await kit.dkim.check(DOMAIN, "gate1");
+  expect([...kit.alarms.keys()]).toEqual([name]);
+  kit.switchOn("other.test");
+  expect([...kit.alarms.keys()]).toEqual([]);
+  // The daily look at it finds the same, which nobody needs to know now.
+  await kit.dkim.check(DOMAIN, "gate1");
+  expect([...kit.alarms.keys()]).toEqual([]);
+  expect(kit.ended()).toEqual([name]);
+  kit.switchOn(DOMAIN);
+  while (kit.alarms.size === 0) await Bun.sleep(2);
+  expect([...kit.alarms.keys()]).toEqual([name]);
+});

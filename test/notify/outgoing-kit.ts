@@ -5,12 +5,12 @@ import type { NoticeDomain, NoticePolicy } from "../../src/notify/notice-policy.
 import type { LockNews, OutgoingNotices, StoppedMessage } from "../../src/notify/outgoing-notices.ts";
 import type { ComposedMail } from "../../src/notify/own-mail.ts";
 import { createOutgoingNotices, type OutgoingNoticesParts } from "../../src/notify/run-outgoing-notices.ts";
-import { createAlarms } from "../../src/observe/alarms.ts";
 import { silentLog } from "../../src/observe/log.ts";
 import { durationMs } from "../../src/policy/duration.ts";
 import { domainSchema, type TemplateSettings } from "../../src/policy/schema.ts";
 import type { Database } from "../../src/store/open-database.ts";
 import { createOneTimeLinks } from "../../src/store/run-one-time-links.ts";
+import { standingAlarms } from "../observe/standing-alarms.ts";
 import { TurnedClock } from "../queue/queue-kit.ts";
 import { openBooks, temporaryDirectory } from "../store/temporary-database.ts";
 
@@ -37,6 +37,8 @@ export interface Gate extends AsyncDisposable {
   readonly alarms: ReadonlyMap<string, string>;
   /** To set them is a change of the settings. */
   domains: NoticeDomain[];
+  /** Names of alarms whose end was told. */
+  readonly ended: readonly string[];
   templates: TemplateSettings[];
   /** What the web answers; a throw is not what the real one does. */
   answer: (request: WebHookRequest) => WebHookAnswer;
@@ -79,8 +81,7 @@ export async function openGate(
   let mailNumber = 0;
 
   let held: NoticeDomain[] = [...domains];
-  // Its own timers would be taken for those of the notices.
-  const alarms = createAlarms({ now: () => clock.now(), after: () => () => {} }, silentLog);
+  const alarms = standingAlarms(() => clock.now());
 
   const start = (): Promise<OutgoingNotices> => {
     const mine = ++life;
@@ -90,7 +91,7 @@ export async function openGate(
         template: gate.templates,
         settings: { postmaster: address("postmaster@gate.example.test") },
       },
-      domain: (name) => gate.domains.find((domain) => domain.name === name) ?? null,
+      domain: (name) => gate.domains.find((domain) => domain.name === name && domain.enabled) ?? null,
     });
     return createOutgoingNotices({
       send: async (mail) => {
@@ -115,7 +116,7 @@ export async function openGate(
       db: database,
       reader: database,
       durationMs,
-      onAlarm: alarms.set,
+      onAlarm: alarms.onAlarm,
       ...parts,
     });
   };
@@ -140,8 +141,9 @@ export async function openGate(
     mails: [],
     posts: [],
     get alarms() {
-      return new Map(alarms.list().map(({ name, words }) => [name, words]));
+      return alarms.standing();
     },
+    ended: alarms.ended,
     get domains() {
       return held;
     },

@@ -6,6 +6,7 @@ import type { SignOrder } from "../../src/message/sign-order.ts";
 import type { Disposition } from "../../src/queue/queue.ts";
 import { sqlStatement } from "../../src/store/statement.ts";
 import { small } from "../message/small-body.ts";
+import { standingAlarms } from "../observe/standing-alarms.ts";
 import { Bench, byMx, DAY, HOUR, mail } from "./queue-kit.ts";
 
 let bench: Bench;
@@ -156,4 +157,62 @@ test("mail of an older version, without a word on signing, goes out as before", 
   expect(await queue.counts()).toMatchObject({ queued: 1 });
   await bench.run(1000);
   expect(delivered()).toEqual(["hello"]);
+});
+
+test("the alarm ends without a copy when the key is mended or retired meanwhile, and what waited was dropped", async () => {
+  let broken = true;
+  const asked: string[] = [];
+  const queue = await bench.start({
+    sign: (message, one) => {
+      asked.push(one.domain);
+      return broken ? Promise.reject(new Error("no key")) : signer(message, one);
+    },
+  });
+  await queue.accept(mail({ id: "m1", disposition: signed(order("example.test")) }));
+  await bench.run(1000);
+  expect(await queue.drop("m1", "admin")).toBe(1);
+  await bench.run(HOUR);
+  expect(alarm()).toContain("Mail of example.test cannot be signed");
+  // Once a minute, and never again once it can be.
+  expect(asked.length).toBeGreaterThan(50);
+  expect(asked.length).toBeLessThan(70);
+  broken = false;
+  await bench.run(2 * 60_000);
+  expect(alarm()).toBeNull();
+  const looks = asked.length;
+  await bench.run(DAY);
+  expect(asked.length).toBe(looks);
+});
+
+test("a domain that is switched off or gone has no mail to sign: the alarm ends and nobody looks at its key", async () => {
+  const on = new Set(["example.test", "second.test"]);
+  const standing = standingAlarms(() => bench.clock.now());
+  let looks = 0;
+  const queue = await bench.start({
+    sign: () => {
+      looks++;
+      return Promise.reject(new Error("no key"));
+    },
+    isSet: (domain) => on.has(domain),
+    onAlarm: standing.onAlarm,
+  });
+  for (const [id, domain] of [
+    ["m1", "example.test"],
+    ["m2", "second.test"],
+  ] as const)
+    await queue.accept(mail({ id, disposition: signed(order(domain)) }));
+  await bench.run(1000);
+  expect(standing.standing().get("signing")).toContain("Mail of example.test, second.test cannot be signed");
+  for (const id of ["m1", "m2"]) await queue.drop(id, "admin");
+  on.delete("example.test");
+  standing.review();
+  await bench.run(3 * 60_000);
+  expect(standing.standing().get("signing")).toContain("Mail of second.test cannot be signed");
+  on.delete("second.test");
+  standing.review();
+  expect([...standing.standing()]).toEqual([]);
+  expect(standing.ended).toEqual(["signing"]);
+  const before = looks;
+  await bench.run(HOUR);
+  expect(looks).toBe(before);
 });
