@@ -2,7 +2,8 @@
 
 import { mailauthResolver } from "../dns/mailauth-resolver.ts";
 import type { Resolver } from "../dns/resolver.ts";
-import { type ClamdHook, createClamdCheck } from "../hooks/clamd.ts";
+import { createClamdCheck } from "../hooks/clamd.ts";
+import type { ClamdHook } from "../hooks/clamd-dialogue.ts";
 import { type Clock, systemClock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { Finding } from "../rules/fact.ts";

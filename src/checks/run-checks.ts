@@ -97,7 +97,8 @@ async function withinDeadline(check: Check, input: Omit<CheckInput, "signal">): 
   const timer = setTimeout(() => {
     const error = new Error(`no answer within ${timeoutMs} ms`);
     controller.abort(error);
-    late.reject(error);
+    // A check that heeds the signal says who gave no answer.
+    setImmediate(() => late.reject(error));
   }, timeoutMs);
   try {
     const answer = check.run({ envelope: input.envelope, raw: input.raw, signal: controller.signal });

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { parse as parseToml, TomlError } from "smol-toml";
 import { ConfigError } from "../config/config.ts";
-import type { ClamdHook } from "../hooks/clamd.ts";
+import type { ClamdHook } from "../hooks/clamd-dialogue.ts";
 import { durationMs } from "../policy/duration.ts";
 import { createPolicyStore, type PolicyStore } from "../policy/policy-store.ts";
 import { createSettings } from "../policy/run-settings.ts";

@@ -4,7 +4,8 @@ import type { AlarmName } from "../observe/alarm-kinds.ts";
 import type { OnAlarm } from "../observe/alarms.ts";
 import type { Clock } from "../observe/clock.ts";
 import { type KeptLook, keepLooking } from "../observe/keep-looking.ts";
-import { type ClamdHook, pingClamd, takesSize } from "./clamd.ts";
+import { pingClamd, takesSize } from "./clamd.ts";
+import type { ClamdHook } from "./clamd-dialogue.ts";
 
 /** The name of the alarm for those that take too little. */
 export const CLAMD_SIZE_ALARM = "clamd size";

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { createChecks } from "../../src/checks/create-checks.ts";
 import { createChecker } from "../../src/checks/run-checks.ts";
 import type { Resolver } from "../../src/dns/resolver.ts";
-import { type ClamdHook, createClamdCheck, pingClamd } from "../../src/hooks/clamd.ts";
+import { createClamdCheck, pingClamd } from "../../src/hooks/clamd.ts";
+import { askClamd, type ClamdHook } from "../../src/hooks/clamd-dialogue.ts";
 import { silentLog } from "../../src/observe/log.ts";
 import { type Facts, factsOf } from "../../src/rules/fact.ts";
 import { envelope, message } from "../message/message-samples.ts";
@@ -61,11 +62,36 @@ describe.skipIf(!clamdInstalled())("a real clamd", () => {
     expect(many.map(({ facts }) => facts["clamd.found"])).toEqual(many.map((_, n) => n % 2 === 1));
   });
 
-  test("a message over its size limit is a failure, not a pass", async () => {
-    const { facts, reason } = await factsFrom(daemon.tcp, Buffer.alloc(3_000_000, "x"));
-    expect(facts).toMatchObject({ "clamd.failed": true, "scan.failed": true });
-    expect(reason).toMatch(/StreamMaxLength|without a whole answer|cannot be asked/);
-  });
+  test("a message over its size limit is told as that, wherever in it the daemon breaks off", async () => {
+    for (const address of [daemon.tcp, daemon.unix]) {
+      for (const octets of [1_000_001, 1_100_000, 3_000_000, 20_000_000]) {
+        const { facts, reason } = await factsFrom(address, Buffer.alloc(octets, "x"));
+        expect(facts).toMatchObject({ "clamd.failed": true, "scan.failed": true });
+        expect(reason).toBe(
+          `the message is larger than clamd "av" at ${address} takes; raise StreamMaxLength in its clamd.conf`,
+        );
+      }
+    }
+    expect((await factsFrom(daemon.tcp, Buffer.alloc(1_000_000, "x"))).facts).toEqual({
+      "clamd.found": false,
+    });
+  }, 30_000);
+
+  test("one that hangs, and one that is killed with the message in its hands", async () => {
+    const other = await startClamd({ maxStreamBytes: 10_000_000 });
+    try {
+      process.kill(other.pid, "SIGSTOP");
+      for (const address of [other.tcp, other.unix])
+        expect((await factsFrom(address, clean, 300)).reason).toContain("gave no answer in time");
+      const asked = factsFrom(other.unix, Buffer.alloc(5_000_000, "x"));
+      await Bun.sleep(200);
+      process.kill(other.pid, "SIGKILL");
+      expect((await asked).reason).toMatch(/closed the connection without a word after \d.* were sent/);
+    } finally {
+      await other.stop();
+    }
+    expect((await factsFrom(other.tcp, clean)).reason).toMatch(/ECONNREFUSED.*is it running/);
+  }, 30_000);
 
   test("two daemons: one that is clean or dead does not hide what the other found", async () => {
     const nothing = async () => ({ ok: false, failure: "nxdomain", words: "none" }) as const;
@@ -113,8 +139,14 @@ function fake(serve: (socket: Socket) => void): Promise<string> {
 }
 
 const strange: readonly (readonly [name: string, words: string, serve: (socket: Socket) => void])[] = [
-  ["hangs", "no answer", () => undefined],
-  ["closes at once", "", (socket) => socket.destroy()],
+  ["hangs", "gave no answer in time", () => undefined],
+  ["closes at once", "closed the connection without a word", (socket) => socket.destroy()],
+  ["resets at once", "closed the connection without a word", (socket) => socket.resetAndDestroy()],
+  [
+    "closes after the message",
+    "closed the connection without a word",
+    (socket) => socket.once("data", () => socket.end()),
+  ],
   [
     "closes in the middle of an answer",
     "without a whole answer",
@@ -141,6 +173,56 @@ const strange: readonly (readonly [name: string, words: string, serve: (socket: 
     (socket) => socket.once("data", () => socket.end("INSTREAM size limit exceeded. ERROR\0")),
   ],
 ];
+/** Longer than what the kernel holds for a daemon that reads nothing. */
+const LONG = Buffer.alloc(20_000_000, "x");
+const breaks: readonly (readonly [answer: string, words: string])[] = [
+  ["INSTREAM size limit exceeded. ERROR\0", "is larger than"],
+  ["INSTREAM: Can't write to temporary file. ERROR\0", "Can't write to temporary file"],
+  ["COMMAND READ TIMED OUT\0", '"COMMAND READ TIMED OUT", which is no verdict'],
+  ["UNKNOWN COMMAND\0", '"UNKNOWN COMMAND", which is no verdict'],
+  ["stream: Some.Na", 'closed the connection after "stream: Some.Na", without a whole answer'],
+  ["", "closed the connection without a word after"],
+];
+test.each(breaks)("the answer %j of one that reads no further and closes is read", async (answer, words) => {
+  const address = await fake((socket) => {
+    socket.pause();
+    socket.write(answer, () => socket.destroy());
+  });
+  for (let round = 0; round < 5; round++) expect((await factsFrom(address, LONG)).reason).toContain(words);
+});
+
+test("connections that nobody waits for any more are not left open, and the next one is made", async () => {
+  let open = 0;
+  const address = await fake((socket) => {
+    open++;
+    socket.once("close", () => open--);
+    socket.once("data", () => socket.end("PONG\0"));
+  });
+  const hook = { name: "av", address, timeoutMs: 5000 };
+  const asked = Array.from({ length: 30 }, () => {
+    const late = new AbortController();
+    const answer = askClamd(hook, [Buffer.from("zPING\0")], late.signal).catch(String);
+    late.abort();
+    return answer;
+  });
+  expect(new Set(await Promise.all(asked))).toEqual(
+    new Set([
+      `Error: clamd "av" at ${address} took no connection in time; is its machine up, and is this its address?`,
+    ]),
+  );
+  const giveUpAt = performance.now() + 5000;
+  for (;;) {
+    const error = await pingClamd(hook).catch(String);
+    if (error === undefined || performance.now() > giveUpAt) {
+      expect(error).toBeUndefined();
+      break;
+    }
+    await Bun.sleep(20);
+  }
+  await Bun.sleep(100);
+  expect(open).toBe(0);
+});
+
 test.each(strange)("a daemon that %s is a failure with a reason", async (_, words, serve) => {
   const address = await fake(serve);
   const started = performance.now();

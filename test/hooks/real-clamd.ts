@@ -10,6 +10,7 @@ const CLAMD = "/usr/sbin/clamd";
 export interface RealClamd {
   readonly tcp: string;
   readonly unix: string;
+  readonly pid: number;
   stop(): Promise<void>;
 }
 
@@ -59,8 +60,10 @@ export async function startClamd({
   return {
     tcp: hook.address,
     unix: `unix:${socket}`,
+    pid: daemon.pid,
     async stop() {
-      daemon.kill();
+      // One that a test has stopped hears nothing else.
+      daemon.kill("SIGKILL");
       await daemon.exited;
       rmSync(folder, { recursive: true, force: true });
     },

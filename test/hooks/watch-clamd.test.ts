@@ -1,7 +1,7 @@
 // The watch over clamd: an alarm while one is away or takes less than a listener does, and its end.
 import { expect, test } from "bun:test";
-import type { ClamdHook } from "../../src/hooks/clamd.ts";
 import { takesSize } from "../../src/hooks/clamd.ts";
+import type { ClamdHook } from "../../src/hooks/clamd-dialogue.ts";
 import { CLAMD_SIZE_ALARM, watchClamd } from "../../src/hooks/watch-clamd.ts";
 import { TurnedClock } from "../queue/queue-kit.ts";
 import { clamdInstalled, startClamd } from "./real-clamd.ts";
