@@ -49,6 +49,18 @@ function directionOf(transaction: Transaction, refused: RefusedRecipient): Direc
   return transaction.snapshot.domain(domainOf(parsed.value)) === null ? "outbound" : "inbound";
 }
 
+/**
+ * The transaction with whom it counts for: also a sender that may send nothing because it, or its domain, is switched off. Such a
+ * server is an outsider in all else: what it sends in is not looked at.
+ */
+function withSenderOff(session: Session, transaction: Transaction): Transaction {
+  const { party, snapshot, refused } = transaction;
+  if (party !== null) return transaction;
+  const sentIn = refused.length > 0 && refused.every((one) => directionOf(transaction, one) === "inbound");
+  if (session.client.login === null && sentIn) return transaction;
+  return { ...transaction, party: snapshot.partyOff(session.listener, session.client) };
+}
+
 function emptyRecord(
   session: Session,
   { transaction, reply }: { readonly transaction: Transaction; readonly reply: Reply },
@@ -86,17 +98,19 @@ export function recordRefusedSender(
   services: SessionServices,
 ): void {
   services.metrics.message(what.reply.code >= 500 ? "refused" : "tempfailed");
-  const record = emptyRecord(session, what, services);
-  noteRefused(what.transaction, record, services);
+  const transaction = withSenderOff(session, what.transaction);
+  const record = emptyRecord(session, { ...what, transaction }, services);
+  noteRefused(transaction, record, services);
   services.queue.record(record);
 }
 
 /** The transaction ends without a message (RSET, QUIT, a lost connection): what was refused in it is logged. */
 export function endTransaction(session: Session, services: SessionServices): void {
-  const { transaction } = session;
+  const { transaction: ended } = session;
   session.transaction = null;
-  const last = transaction?.refused.at(-1);
-  if (transaction === null || last === undefined) return;
+  const last = ended?.refused.at(-1);
+  if (ended === null || last === undefined) return;
+  const transaction = withSenderOff(session, ended);
   services.metrics.message(last.reply.code >= 500 ? "refused" : "tempfailed");
   const record = emptyRecord(session, { transaction, reply: last.reply }, services);
   noteRefused(transaction, record, services);
