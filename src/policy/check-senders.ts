@@ -3,13 +3,9 @@ import { addressKey, domainKey, domainOf } from "../message/address.ts";
 import type { FoundProblems } from "./found-problems.ts";
 import { itemKey } from "./policy-document.ts";
 import type { DomainSettings, Policy, SenderSettings } from "./schema.ts";
-import type { Limits } from "./schema-sender.ts";
 import { SHIPPED_TEMPLATES } from "./shipped-templates.ts";
 
 type SenderItem = { readonly section: "sender"; readonly key: string };
-
-/** Windows from the shortest to the longest. */
-const WINDOWS = ["per_minute", "per_hour", "per_day", "per_week", "per_month"] as const;
 
 /** Checks every sender, and the rules and domains that name or need them. */
 export function checkSenders(policy: Policy, findings: FoundProblems): void {
@@ -23,9 +19,6 @@ export function checkSenders(policy: Policy, findings: FoundProblems): void {
     warnOfPlainLogin(sender, item, findings);
     warnOfLock(sender, item, { templates, findings });
     checkReauthentication(sender, item, { senders, findings });
-    for (const which of ["limits", "identity_limits"] as const)
-      for (const words of contradictions(sender[which]))
-        findings.warnings.push(`sender ${item.key}: ${which}.${words}`);
   }
   for (const domain of policy.domain) warnOfAlerts(domain, findings);
   warnOfScopes(policy, senders, findings);
@@ -137,21 +130,6 @@ function checkReauthentication(
   // Who is switched off today may be back tomorrow: only a name nobody has stops the change.
   if (named === undefined) findings.problem(item, ".reauthenticate_as", `"${as}": ${why}`);
   else findings.warnings.push(`sender ${item.key}: reauthenticate_as "${as}": ${why}`);
-}
-
-/** A longer window that lets less through than a shorter one: the shorter limit is never reached. */
-function contradictions(limits: Limits): readonly string[] {
-  const found: string[] = [];
-  let before: (typeof WINDOWS)[number] | null = null;
-  for (const window of WINDOWS) {
-    const most = limits[window];
-    if (most === null) continue;
-    const shorter = before === null ? null : limits[before];
-    if (before !== null && shorter !== null && shorter > most)
-      found.push(`${before} is ${shorter}, but ${window} is only ${most}: it is never reached`);
-    before = window;
-  }
-  return found;
 }
 
 function warnOfAlerts({ name, outgoing }: DomainSettings, findings: FoundProblems): void {

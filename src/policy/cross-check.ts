@@ -7,11 +7,12 @@ import { SHIPPED_RULES, shippedRule } from "../rules/shipped-rules.ts";
 import { checkNames } from "./check-names.ts";
 import { checkSenders } from "./check-senders.ts";
 import { compileRule } from "./compile-rules.ts";
+import { warnOfContradictions } from "./contradictions.ts";
 import { type DocumentPaths, FoundProblems } from "./found-problems.ts";
 import { itemKey } from "./policy-document.ts";
 import type { ListenerSettings, Policy, SenderSettings } from "./schema.ts";
 import type { PolicyProblem, PolicySection } from "./settings.ts";
-import { checkDeliveryTimes, checkSmall } from "./small-values.ts";
+import { checkSmall } from "./small-values.ts";
 
 export interface CrossCheck {
   readonly problems: readonly PolicyProblem[];
@@ -313,6 +314,6 @@ export function crossCheck(policy: Policy, paths: DocumentPaths): CrossCheck {
   warnOfDomains(policy, findings);
   warnOfSmarthost(policy, findings);
   checkSmall(policy, findings);
-  checkDeliveryTimes(policy, findings);
+  warnOfContradictions(policy, findings);
   return { problems: findings.problems, warnings: findings.warnings };
 }

@@ -1,7 +1,7 @@
 // Sizes and times so small that a unit was forgotten or mistaken: a plain number is octets, in a file seconds or, where it says so,
-// milliseconds. Zeros that switch something off. Times that undo each other. Said in words with the change that brings them. Pure.
+// milliseconds. Zeros that switch something off. Said in words with the change that brings them. Pure.
 import { bytesInWords, sizeText } from "../observe/size-words.ts";
-import { durationMs, parseDuration } from "./duration.ts";
+import { parseDuration } from "./duration.ts";
 import type { FoundProblems } from "./found-problems.ts";
 import { itemKey } from "./policy-document.ts";
 import type { Policy } from "./schema.ts";
@@ -136,6 +136,22 @@ const SMALL: readonly Small[] = [
     off: "nobody waits for the greeting",
   },
   {
+    section: "sender",
+    path: "lock.window",
+    unit: "time",
+    least: 10 * SECOND,
+    result: "hardly any two messages come so close together, so nobody is locked",
+    usual: "10m",
+  },
+  {
+    section: "sender",
+    path: "lock.timeout",
+    unit: "time",
+    least: MINUTE,
+    result: "a lock ends before anybody notices",
+    usual: "1h",
+  },
+  {
     section: "hook",
     path: "timeout",
     unit: "time",
@@ -223,24 +239,6 @@ export function checkSmall(policy: Policy, findings: FoundProblems): void {
       }
     }
   }
-}
-
-/** How long a sending server waits for the answer to a message (RFC 5321 §4.5.3.2.6), with room for checks and a slow line. */
-const LONGEST_CUT_THROUGH_MS = 5 * MINUTE;
-
-/** Warns of times of delivery of which one makes the other void. */
-export function checkDeliveryTimes(
-  { delivery: { cut_through_wait, delay_notice_after, give_up_after } }: Policy,
-  findings: FoundProblems,
-): void {
-  if (durationMs(delay_notice_after) >= durationMs(give_up_after))
-    findings.warnings.push(
-      `delivery: delay_notice_after is ${delay_notice_after}, and mail is given up after ${give_up_after}: no sender is ever told of a delay`,
-    );
-  if (durationMs(cut_through_wait) > LONGEST_CUT_THROUGH_MS)
-    findings.warnings.push(
-      `delivery: cut_through_wait is ${cut_through_wait}: many servers wait no longer than 10m for the answer to a message, and send it again`,
-    );
 }
 
 /** The item with its sizes as people write them, and what is off said to be: for the words of a change. */

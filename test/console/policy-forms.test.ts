@@ -140,7 +140,7 @@ describe("adding", () => {
         ?.identify_by;
     expect(identifiedBy()).toEqual({ header: "X-Customer", extract: "^(\\d+)", remove: false });
     const two = {
-      ...form,
+      ...formFields(await textOf(browser, edit)),
       "identity_headers[1].header": "X-Client-ID",
       "identity_headers[1].remove": "remove",
     };
@@ -152,7 +152,11 @@ describe("adding", () => {
     const again = formFields(await textOf(browser, edit));
     expect((await browser.post(edit, again)).status).toBe(303);
     expect(identifiedBy()).toHaveLength(2);
-    const missing = await browser.post(edit, { ...form, "identity_headers[0].header": "" });
+    const missing = await browser.post(edit, {
+      ...formFields(await textOf(browser, edit)),
+      "identity_headers[0].header": "",
+      "identity_headers[1].header": "",
+    });
     expect(await missing.text()).toContain("name at least one header line");
   });
 

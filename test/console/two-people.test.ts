@@ -128,7 +128,7 @@ describe("both have changed one field", () => {
     const answer = await ann.post(path, changed(annsPage, [name, second]));
     expect(answer.status).toBe(422);
     const markup = await answer.text();
-    expect(markup).toContain("somebody has changed this meanwhile");
+    expect(markup).toContain("was changed meanwhile");
     expect(markup).toContain(words);
     expect(policyOf(gateway)).toEqual(before);
     const again = formFields(markup);

@@ -63,19 +63,6 @@ test("other small values are taken with a warning that names what follows", asyn
     expect(await planned(document)).not.toMatch(/write it like/);
 });
 
-test("times of delivery that make each other void are told", async () => {
-  const told = async (delivery: object) =>
-    (await planned({ delivery })).split("\n").filter((line) => line.startsWith("! delivery"));
-  expect(await told({ delay_notice_after: "10d" })).toEqual([
-    "! delivery: delay_notice_after is 10d, and mail is given up after 5d: no sender is ever told of a delay",
-  ]);
-  expect(await told({ delay_notice_after: "2h", give_up_after: "2h" })).toHaveLength(1);
-  expect(await told({ cut_through_wait: "1h" })).toEqual([
-    "! delivery: cut_through_wait is 1h: many servers wait no longer than 10m for the answer to a message, and send it again",
-  ]);
-  expect(await told({ cut_through_wait: "5m", delay_notice_after: "4h", give_up_after: "5h" })).toEqual([]);
-});
-
 test("what is off with 0 says so when it changes", async () => {
   expect(await planned({ delivery: { cut_through_wait: 0 } })).toContain(
     "cut_through_wait 8s → 0s (switched off: no sender waits for the mail server's own answer)",

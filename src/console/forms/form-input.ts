@@ -158,6 +158,12 @@ export function readForm(
   for (const object of optionalObjects) {
     const leading = valueAt(tree, object.leading);
     if (leading !== undefined && leading !== "") continue;
+    if (hasPassword(groups, form, object))
+      problems.push({
+        path: object.leading,
+        message:
+          "is empty, so nobody would be told the password; name the server, or leave the password empty",
+      });
     if (object.absent === "null") tree[object.path] = null;
     else delete tree[object.path];
   }
@@ -166,8 +172,22 @@ export function readForm(
   );
   return {
     input: tree,
-    problems: problems.filter((one) => !gone.some((object) => one.path.startsWith(`${object.path}.`))),
+    problems: problems.filter(
+      ({ path }) => !gone.some((object) => path !== object.leading && path.startsWith(`${object.path}.`)),
+    ),
   };
+}
+
+/** Was a password typed for an object that is not there? It is never filled in, so whoever types one means it to be used. */
+function hasPassword(
+  groups: readonly FieldGroup[],
+  form: URLSearchParams,
+  { path }: OptionalObject,
+): boolean {
+  return fieldsOf(groups).some(
+    ({ kind, name }) =>
+      name.startsWith(`${path}.`) && kind === "password" && (form.get(name) ?? "").trim() !== "",
+  );
 }
 
 function textOf(value: unknown): string {

@@ -81,7 +81,7 @@ export function differenceTo(
     else if (present !== before)
       problems.push({
         path: field.name,
-        message: `somebody has changed this meanwhile: it is ${wordsOf(field, now)} now; save again if it is to be what stands here`,
+        message: `was changed meanwhile: it is ${wordsOf(field, now)} now; save again if it is to be what stands here`,
       });
   }
   return { form, problems };
