@@ -200,7 +200,9 @@ function moreTime(
   now: number,
 ): Pick<SpooledRecipient, "deadlineAt" | "expiresAt"> {
   const expiresAt = Math.max(recipient.expiresAt, now + AFTER_HOLD_MS);
-  return { expiresAt, deadlineAt: recipient.deadlineAt <= now ? expiresAt : recipient.deadlineAt };
+  // With more time a delay is not told again; one that was not told for it was held is told if it still cannot be delivered.
+  const wasTold = recipient.deadlineAt >= recipient.expiresAt;
+  return { expiresAt, deadlineAt: wasTold ? expiresAt : recipient.deadlineAt };
 }
 
 function entryForPeople({ message, recipient }: SpooledEntry, dispatcher: Dispatcher): QueueEntry {

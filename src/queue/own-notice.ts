@@ -1,5 +1,6 @@
 // Notices we send about mail in the queue: composed, and made ready for the unit that settles what they tell of.
 
+import type { Outcome } from "../delivery/outcome.ts";
 import type { DestinationFor } from "../delivery/route.ts";
 import type { MailAddress } from "../message/address.ts";
 import { headOf, type MessageBody } from "../message/body.ts";
@@ -48,6 +49,13 @@ export interface PreparedNotice {
  * about it or not). While the disk takes no notice, it waits: nothing is settled without the notice it owes. Never rejects.
  */
 export type PrepareNotice = (order: NoticeOrder) => Promise<PreparedNotice | null>;
+
+/** Where our mail servers stand is nobody's business but ours; our own words about a connection name it. */
+function forOutsiders(outcome: Outcome): Outcome {
+  const isOurWords = outcome.code === null && outcome.result === "deferred";
+  const text = isOurWords ? "The mail server of this address cannot be reached." : outcome.text;
+  return { ...outcome, text, server: null };
+}
 
 /** Makes the function that prepares notices. They leave with the null reverse-path and are never answered by notices. */
 export function createNotices(parts: {
@@ -124,8 +132,7 @@ export function createNotices(parts: {
         address: recipient.address,
         orcpt: recipient.detail.dsn?.orcpt ?? null,
         via: stopped ? "rule" : recipient.detail.destination.kind,
-        // Where our mail servers stand is nobody's business but ours.
-        outcome: originOf(recipient.detail).direction === "inbound" ? { ...outcome, server: null } : outcome,
+        outcome: originOf(recipient.detail).direction === "inbound" ? forOutsiders(outcome) : outcome,
       })),
       triedUntil,
     });

@@ -11,6 +11,7 @@ import type { Log } from "../observe/log.ts";
 import { type Statement, StoreError } from "../store/database.ts";
 import type { LogEvent, MessageRecord } from "../store/log-record.ts";
 import type { Spool } from "../store/spool.ts";
+import type { SpooledRecipient } from "../store/spool-entry.ts";
 import { forgetReleased, rememberReleased } from "../store/spool-writing.ts";
 import type { ArchivedCopy } from "../vault/keep-in-archive.ts";
 import type { QuarantinedCopy } from "../vault/keep-in-quarantine.ts";
@@ -34,7 +35,7 @@ import { createFailureReports, type FailureReports } from "./report-failures.ts"
 import { createSettling } from "./settle-attempt.ts";
 import { createSettlementWriter } from "./settlement-writer.ts";
 import { createSigning, type Sign } from "./sign-copy.ts";
-import { createDeadlineSweep } from "./sweep-deadlines.ts";
+import { createDeadlineSweep, type DeadlineSweep } from "./sweep-deadlines.ts";
 import { createTakeIn, type NewMail } from "./take-in.ts";
 import type { StorageWatch } from "./watch-storage.ts";
 
@@ -263,6 +264,7 @@ function assemble(options: QueueOptions) {
       if (words === null) dispatcher.wakeAll();
     },
     onRefused: (words) => onAlarm("settlement", words),
+    onKept: (recipients) => sweep.note(recipients),
   });
   const lostBodies = createLostBodies({ spool, clock, log, onAlarm });
   const signing = createSigning(options);
@@ -287,6 +289,7 @@ function assemble(options: QueueOptions) {
     settings,
     onQuarantine: () => quarantine.wake(),
     onArchive: () => archive.wake(),
+    onKept: (recipients) => sweep.note(recipients),
     onOwed: (message, at) => reports.note(message, at),
   });
   const prepareNotice = createNotices({
@@ -308,13 +311,23 @@ function assemble(options: QueueOptions) {
     log,
     onQuarantine,
   });
-  const settling = createSettling({ writer, dispatcher, reports, onQuarantine, settings, clock, random });
+  const onKept = (recipients: readonly SpooledRecipient[]) => sweep.note(recipients);
+  const settling = createSettling({
+    writer,
+    dispatcher,
+    reports,
+    onQuarantine,
+    onKept,
+    settings,
+    clock,
+    random,
+  });
   const cutThrough = createCutThrough({ ...options, outbox, dispatcher, settling: () => settling });
   const filing = { spool, writer, clock, log, onAlarm };
   const quarantine = createQuarantineFiler({ ...filing, file: options.fileInQuarantine });
   const archive = createArchiveFiler({ ...filing, file: options.fileInArchive });
   const filers = [quarantine, archive];
-  const sweep = createDeadlineSweep({
+  const sweep: DeadlineSweep = createDeadlineSweep({
     spool,
     dispatcher,
     writer,

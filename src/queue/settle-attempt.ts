@@ -19,6 +19,8 @@ export interface SettleParts {
   readonly reports: FailureReports;
   /** Something is to be filed in the quarantine. */
   readonly onQuarantine: () => void;
+  /** These wait on disk again. */
+  readonly onKept: (recipients: readonly SpooledRecipient[]) => void;
   readonly settings: () => QueueSettings;
   readonly clock: Clock;
   readonly random: () => number;
@@ -136,6 +138,7 @@ export function createSettling(parts: SettleParts): Settling {
         events: [],
         written() {
           for (const work of works) {
+            parts.onKept(work.recipients.map((one) => ({ ...one, state: "queued" })));
             for (const { nextAttemptAt } of work.recipients) {
               dispatcher.noteDue(work.destination.key, nextAttemptAt);
             }

@@ -81,6 +81,8 @@ export function createSettlementWriter(options: {
   readonly log: Log;
   readonly onTrouble: (words: string | null) => void;
   readonly onRefused: (words: string | null) => void;
+  /** These were written back. */
+  readonly onKept: (recipients: readonly SpooledRecipient[]) => void;
 }): SettlementWriter {
   const { spool, outbox, clock, log } = options;
   let waiting: Settlement[] = [];
@@ -137,6 +139,7 @@ export function createSettlementWriter(options: {
     for (const settlement of batch) {
       if (contradicted.delete(settlement) && contradicted.size === 0) options.onRefused(null);
       recipients -= settlement.removed.length + settlement.kept.length;
+      if (settlement.kept.length > 0) options.onKept(settlement.kept);
       settlement.written();
     }
     go();

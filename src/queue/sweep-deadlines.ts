@@ -4,6 +4,7 @@ import { MAX_RETURNED_BYTES } from "../notify/delivery-notice.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { Spool } from "../store/spool.ts";
+import { noteDelayTold } from "../store/spool-deadlines.ts";
 import {
   NOT_DIALLED,
   type SpooledEntry,
@@ -19,8 +20,10 @@ import type { FailureReports } from "./report-failures.ts";
 import { settled as isSettled, type SettlementWriter } from "./settlement-writer.ts";
 import { endOf, type Failure, keptOf, mayReport, untoldWords } from "./undeliverable.ts";
 
-// A deadline within this time is waited for exactly; mail that comes in later has later ones.
+/** So far it looks ahead. What is written to the disk meanwhile with an earlier deadline is told to `note`. */
 const LOOK_AHEAD_MS = 600_000;
+/** Deadlines close to one another are settled in one round. */
+const GATHER_MS = 1000;
 const TROUBLE_WAIT_MS = 60_000;
 /** How long mail whose time is over may wait for its last try. */
 const LAST_TRY_MS = 3_600_000;
@@ -28,6 +31,8 @@ const ROWS = 50;
 
 export interface DeadlineSweep {
   start(): void;
+  /** These were written to the disk: whoever waits is looked at when his time comes. Costs a comparison each. */
+  note(recipients: readonly Pick<SpooledRecipient, "state" | "deadlineAt">[]): void;
   /** Begins no further round; resolves when the running one is over. */
   stop(): Promise<void>;
 }
@@ -49,16 +54,34 @@ export function createDeadlineSweep(parts: {
   let running: Promise<void> = Promise.resolve();
   let stopped = true;
 
+  /** When it is awake next; null: a round is running. */
+  let wakesAt: number | null = null;
+  /** The earliest deadline that was noted in the running round. */
+  let notedAt = Number.POSITIVE_INFINITY;
+
   function plan(waitMs: number): void {
     if (stopped) return;
+    cancel?.();
+    wakesAt = clock.now() + waitMs;
     cancel = clock.after(waitMs, () => {
+      wakesAt = null;
+      notedAt = Number.POSITIVE_INFINITY;
       running = sweep()
         .catch((error: unknown) => {
           log.warn({ err: error }, "deadlines not looked at; tried again in a minute");
           return TROUBLE_WAIT_MS;
         })
-        .then(plan);
+        .then((nothingForMs) => plan(Math.max(GATHER_MS, Math.min(nothingForMs, notedAt - clock.now()))));
     });
+  }
+
+  function note(recipients: readonly Pick<SpooledRecipient, "state" | "deadlineAt">[]): void {
+    for (const { state, deadlineAt } of recipients) {
+      // While it is being tried it is not looked at; it is noted again when it is put back.
+      if (state !== "queued") continue;
+      if (wakesAt === null) notedAt = Math.min(notedAt, deadlineAt);
+      else if (deadlineAt < wakesAt - GATHER_MS) plan(Math.max(GATHER_MS, deadlineAt - clock.now()));
+    }
   }
 
   /** Settles everything whose time has come. Resolves to how long nothing will be due. */
@@ -75,30 +98,29 @@ export function createDeadlineSweep(parts: {
 
   /** All of a message whose time has come, however many: its sender gets one notice. */
   async function settleDue(message: SpooledMessage, now: number): Promise<void> {
-    const due = (await spool.ofMessage(message.id)).filter(
-      ({ message: { seq }, recipient: { state, deadlineAt } }) =>
-        seq === message.seq && state === "queued" && deadlineAt <= now,
+    const late = (await spool.ofMessage(message.id)).filter(
+      ({ message: { seq }, recipient: { deadlineAt } }) => seq === message.seq && deadlineAt <= now,
     );
-    const keys = due.map(({ recipient: { n } }) => ({ seq: message.seq, n }));
+    const due = late.flatMap(({ recipient }) => (recipient.state === "queued" ? [recipient] : []));
+    const keys = due.map(({ n }) => ({ seq: message.seq, n }));
     // Taken like work, so that nothing is dialled while it is being given up; who was taken meanwhile is looked at again.
     if (keys.length === 0 || !(await seizeAll(spool, { keys, at: NOT_DIALLED }))) return;
-    await settle(
-      message,
-      due.map(({ recipient }) => recipient),
-      now,
-    );
+    const beingTried = late.flatMap(({ recipient }) => (recipient.state === "active" ? [recipient] : []));
+    await settle(message, { all: due, beingTried }, now);
   }
 
   async function settle(
     message: SpooledMessage,
-    all: readonly SpooledRecipient[],
+    { all, beingTried }: Record<"all" | "beingTried", readonly SpooledRecipient[]>,
     now: number,
   ): Promise<void> {
     const lastTry = all.filter((recipient) => deservesLastTry(recipient, now));
     const expired = all.filter((recipient) => recipient.expiresAt <= now && !lastTry.includes(recipient));
     const delayed = all.filter((recipient) => recipient.expiresAt > now);
     const original = await spool.bodyStart(message, MAX_RETURNED_BYTES).catch(() => null);
-    const late = delayed
+    // One notice, though another server may be slow to answer just now.
+    const alsoLate = delayed.length === 0 ? [] : beingTried.filter(({ expiresAt }) => expiresAt > now);
+    const late = [...delayed, ...alsoLate]
       .filter((recipient) => mayReport(message.envelope, recipient, "DELAY"))
       .map((recipient): Reported => ({ recipient, outcome: lastOutcome(recipient) }));
     const triedUntil = Math.max(0, ...delayed.map(({ expiresAt }) => expiresAt));
@@ -145,6 +167,7 @@ export function createDeadlineSweep(parts: {
       first: report.first,
       statements: [
         ...aside.map((recipient) => setAside(message.seq, recipient)),
+        ...(alsoLate.length === 0 ? [] : [noteDelayTold(alsoLate.map(({ n }) => ({ seq: message.seq, n })))]),
         ...(delay?.intake.statements ?? []),
         ...report.statements,
       ],
@@ -185,6 +208,7 @@ export function createDeadlineSweep(parts: {
   }
 
   return {
+    note,
     start() {
       stopped = false;
       plan(0);

@@ -56,6 +56,8 @@ export function createTakeIn(parts: {
   readonly settings: () => QueueSettings;
   readonly onQuarantine: () => void;
   readonly onArchive: () => void;
+  /** These are on disk now. */
+  readonly onKept: (recipients: readonly SpooledRecipient[]) => void;
   /** The sender of the message is to be told of recipients that were stopped. */
   readonly onOwed: (message: SpooledMessage, at: number) => void;
 }): TakeIn {
@@ -102,6 +104,7 @@ export function createTakeIn(parts: {
       stored() {
         for (const work of atOnce) dispatcher.enter(work);
         for (const key of waitsAt) dispatcher.noteDue(key, now);
+        parts.onKept(rows);
         if (rows.some(({ state }) => state === "quarantine")) onQuarantine();
         if (mail.archive !== null) onArchive();
         if (owed.length > 0) parts.onOwed(message, now);

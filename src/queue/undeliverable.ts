@@ -37,7 +37,7 @@ export interface FailureEnd {
 
 /**
  * May the sender be told? Never for the null reverse-path (RFC 5321 §4.5.5), never an outsider whose address proves nothing,
- * and as NOTIFY asks (RFC 3461 §4.1; without it, failures and delays are reported). An outsider hears of a delay only when he asked.
+ * and as NOTIFY asks (RFC 3461 §4.1; without it, failures and delays are reported).
  */
 export function mayReport(
   envelope: SpooledEnvelope,
@@ -46,8 +46,7 @@ export function mayReport(
 ): boolean {
   if (envelope.reversePath === "" || !recipient.detail.mayBounce) return false;
   const notify = recipient.detail.dsn?.notify ?? null;
-  if (notify === null) return event === "FAILURE" || originOf(recipient.detail).direction !== "inbound";
-  return notify.includes(event);
+  return notify === null || notify.includes(event);
 }
 
 /** Which way it went; rows of an older version tell only whether its sender is one of ours. */

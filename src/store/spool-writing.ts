@@ -139,7 +139,7 @@ const putBackRow = prepare<{
       state: sql`${p("state")}`,
       nextAttemptAt: sql`${p("nextAttemptAt")}`,
       tries: sql`${p("tries")}`,
-      deadlineAt: sql`${p("deadlineAt")}`,
+      deadlineAt: sql`max("deadline_at", ${p("deadlineAt")})`,
       expiresAt: sql`${p("expiresAt")}`,
       lastOutcome: sql`${p("lastOutcome")}`,
       awaitsServer: sql`${p("awaitsServer")}`,
@@ -328,7 +328,7 @@ export function removeSettledMessages(seqs: readonly number[]): Statement {
   return deleteSettledMessages({ seqs: JSON.stringify(seqs) });
 }
 
-/** Writes a recipient back after an attempt: it waits, or is held. */
+/** Writes a recipient back after an attempt: it waits, or is held. A later deadline stays: its delay was told meanwhile. */
 export function putBack(seq: number, entry: SpooledRecipient): Statement {
   return putBackRow({
     seq,

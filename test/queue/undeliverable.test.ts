@@ -5,7 +5,18 @@ import type { MessageBody } from "../../src/message/body.ts";
 import type { Direction } from "../../src/message/envelope.ts";
 import type { Acceptance } from "../../src/queue/queue.ts";
 import { small } from "../message/small-body.ts";
-import { answer, Bench, DAY, defers, HOUR, type MailOptions, mail, refuses, takes } from "./queue-kit.ts";
+import {
+  answer,
+  Bench,
+  DAY,
+  defers,
+  HOUR,
+  isDown,
+  type MailOptions,
+  mail,
+  refuses,
+  takes,
+} from "./queue-kit.ts";
 
 let bench: Bench;
 beforeEach(async () => {
@@ -62,19 +73,26 @@ describe("mail from outside that is refused", () => {
     }
   }
 
-  test("a proven sender does not learn where our mail server stands, nor of delays he did not ask for", async () => {
-    const queue = await bench.start();
-    bench.deliverer.script = (attempt, now) =>
-      attempt.reversePath === "" ? takes(attempt, now) : defers(attempt, now);
-    await queue.accept(going("inbound"));
-    await bench.run(6 * DAY);
-    expect(notices()).toHaveLength(1);
-    const text = small(notices()[0]?.attempt.message).toString();
-    expect(text).toContain("451 4.7.1 Greylisted");
-    expect(text).not.toContain("192.0.2.7");
-    expect(text).not.toContain("Remote-MTA");
-    expect(bench.filed[0]?.words).toContain("Given up: the time for trying is over");
-  });
+  for (const [name, script, words] of [
+    ["it defers", defers, "451 4.7.1 Greylisted"],
+    ["it is down", isDown, "The mail server of this address cannot be reached."],
+  ] as const) {
+    test(`a proven sender hears of the delay and of the end, not where our mail server stands: ${name}`, async () => {
+      const queue = await bench.start();
+      bench.deliverer.script = (attempt, now) =>
+        attempt.reversePath === "" ? takes(attempt, now) : script(attempt, now);
+      await queue.accept(going("inbound"));
+      await bench.run(6 * DAY);
+      const texts = notices().map(({ attempt }) => small(attempt.message).toString());
+      expect(texts.map((text) => /^Action: (\w+)/m.exec(text)?.[1])).toEqual(["delayed", "failed"]);
+      for (const text of texts) {
+        expect(text).toContain(words);
+        expect(text).not.toContain("192.0.2.7");
+        expect(text).not.toContain("Remote-MTA");
+      }
+      expect(bench.filed[0]?.words).toContain("Given up: the time for trying is over");
+    }, 60_000);
+  }
 
   test("NOTIFY=NEVER of a proven sender: no notice, and kept all the same", async () => {
     const queue = await bench.start();
