@@ -4,16 +4,9 @@ import type { AlarmName } from "../observe/alarm-kinds.ts";
 import type { OnAlarm } from "../observe/alarms.ts";
 import type { Clock } from "../observe/clock.ts";
 import { type KeptLook, keepLooking } from "../observe/keep-looking.ts";
+import { bytesInWords } from "../observe/size-words.ts";
 import { pingClamd, takesSize } from "./clamd.ts";
-import type { ClamdHook } from "./clamd-dialogue.ts";
-
-/** The name of the alarm for those that take too little. */
-export const CLAMD_SIZE_ALARM = "clamd size";
-
-/** Is it one of the alarms of this watch? */
-export function isClamdAlarm(name: string): boolean {
-  return name === CLAMD_SIZE_ALARM || name.startsWith('clamd "');
-}
+import { type ClamdHook, clamdName } from "./clamd-dialogue.ts";
 
 const EVERY_MS = 60_000;
 const REST_MS = 1000;
@@ -53,13 +46,13 @@ export function watchClamd(parts: {
 
 async function troubles({ hooks, largest }: WatchedClamd): Promise<Alarms> {
   const found = new Map<AlarmName, string>();
-  const small: string[] = [];
   await Promise.all(
     hooks.map(async (hook) => {
       const patient = { ...hook, timeoutMs: Math.min(hook.timeoutMs, PATIENCE_MS) };
       try {
         await pingClamd(patient);
-        if (!(await takesSize(patient, largest))) small.push(`"${hook.name}" at ${hook.address}`);
+        if (!(await takesSize(patient, largest)))
+          found.set(`clamd size "${hook.name}"`, tooSmallWords(hook, largest));
       } catch (error) {
         found.set(
           `clamd "${hook.name}"`,
@@ -68,10 +61,9 @@ async function troubles({ hooks, largest }: WatchedClamd): Promise<Alarms> {
       }
     }),
   );
-  if (small.length > 0)
-    found.set(
-      CLAMD_SIZE_ALARM,
-      `clamd ${small.toSorted().join(", ")} takes no message of ${largest} octets, the most a listener takes: what is larger than its StreamMaxLength is put off with 451 for ever. Raise StreamMaxLength in its clamd.conf, or lower max_message_bytes of the listeners.`,
-    );
   return found;
+}
+
+function tooSmallWords(hook: ClamdHook, largest: number): string {
+  return `${clamdName(hook)} takes no message of ${bytesInWords(largest)}, the most a listener takes: what is larger than its StreamMaxLength is put off with 451 for ever. Raise StreamMaxLength in its clamd.conf, or lower the largest message (max_message_bytes) of the listeners.`;
 }

@@ -1,9 +1,9 @@
 // What needs a person, gathered for the overview, most pressing first. Reads only what is at hand or given; asks no database.
 
-import { isClamdAlarm } from "../../hooks/watch-clamd.ts";
 import type { QuarantinedSender } from "../../store/quarantine-item.ts";
 import type { UnseenUndeliverable } from "../../store/quarantine-undeliverable.ts";
 import { UNDELIVERABLE_ALARM } from "../../vault/watch-undeliverable.ts";
+import { type AlarmPlace, alarmPlaces } from "../alarm-places.ts";
 import { clip } from "../parts/foreign-text.tsx";
 import { alarmsBesideListeners, type ConsoleServices } from "../services.ts";
 import { count, counted } from "../words/amount.ts";
@@ -15,6 +15,8 @@ export interface Concern {
   readonly words: string;
   readonly href: string;
   readonly action: string;
+  /** Other pages that mend it. */
+  readonly also?: readonly AlarmPlace[];
 }
 
 const OLD_QUEUE_MS = 60 * 60_000;
@@ -53,6 +55,10 @@ function returned({ undeliverable: { items, first }, now }: State): readonly Con
   ];
 }
 
+function waysOut([first, ...also]: readonly [AlarmPlace, ...AlarmPlace[]]) {
+  return { ...first, also };
+}
+
 function broken({ services, now }: State): readonly Concern[] {
   const others = alarmsBesideListeners(services).filter(({ name }) => name !== UNDELIVERABLE_ALARM);
   const alarms = others.map(
@@ -60,9 +66,7 @@ function broken({ services, now }: State): readonly Concern[] {
       tone: "bad",
       title: alarm.words,
       words: `Alarm ${alarm.name}, for ${span(now - alarm.since)}.`,
-      ...(isClamdAlarm(alarm.name)
-        ? { href: "/settings/hooks", action: "Scanning" }
-        : { href: "/settings", action: "Settings" }),
+      ...waysOut(alarmPlaces(alarm, services.settings.current().policy)),
     }),
   );
   const listeners = services

@@ -2,8 +2,10 @@
 // administrators do so for their own domains.
 import type { DkimAlgorithm, DkimAnswer, DkimKey } from "../../dkim/dkim.ts";
 import { actorOf } from "../actor.ts";
+import { alarmsOfDomain } from "../alarm-places.ts";
 import type { ConsoleContext } from "../console-env.ts";
 import { type KeysOfDomain, keysInAddress, nextSelector } from "../dkim-keys.ts";
+import { AlarmNotices } from "../parts/alarm-state.tsx";
 import { confirmPage } from "../parts/confirm-page.tsx";
 import { ALGORITHM_NAMES, DkimKeyCard, keyUrl } from "../parts/dkim-key-card.tsx";
 import { consolePage } from "../parts/document.tsx";
@@ -109,6 +111,12 @@ function showKeys(c: ConsoleContext, shown: KeysOfDomain, typed?: Typed): Promis
         </a>
       </PageHeader>
       <Guidance keys={keys} />
+      <AlarmNotices
+        alarms={alarmsOfDomain(c.get("services").alarms(), c.get("services").settings.current().policy, {
+          domain: domain,
+          part: "dkim",
+        })}
+      />
       {keys.length === 0 && (
         <EmptyState icon="token" title="No key yet">
           Make the first one below. Its private half never leaves this gateway.

@@ -7,12 +7,14 @@ import type { OutgoingSettings } from "../../policy/schema-outgoing.ts";
 import { domainStop } from "../../policy/sends-as.ts";
 import type { PolicyProblem } from "../../policy/settings.ts";
 import { audit } from "../actor.ts";
+import { alarmsOfDomain } from "../alarm-places.ts";
 import { accountOf, type ConsoleContext } from "../console-env.ts";
 import { inScope, ownDomains } from "../domain-scope.ts";
 import type { FieldGroup } from "../forms/field.ts";
 import { formOf } from "../forms/form-input.ts";
 import { PolicyForm } from "../forms/policy-form.tsx";
 import { savePolicyForm } from "../forms/save-policy.ts";
+import { AlarmNotices } from "../parts/alarm-state.tsx";
 import { Badge } from "../parts/badge.tsx";
 import { consolePage } from "../parts/document.tsx";
 import { Icon } from "../parts/icon.tsx";
@@ -153,6 +155,12 @@ async function show(
       </PageHeader>
       <div class="form-page">
         <Stopped domain={domain} administrator={isAdministrator(c)} />
+        <AlarmNotices
+          alarms={alarmsOfDomain(c.get("services").alarms(), c.get("services").settings.current().policy, {
+            domain: domain.name,
+            part: "outgoing",
+          })}
+        />
         <PolicyForm
           action={urlOf(domain)}
           groups={await groupsOf(c, domain)}

@@ -2,9 +2,11 @@
 import { itemKey } from "../../policy/policy-document.ts";
 import { type DomainSettings, domainSchema } from "../../policy/schema.ts";
 import { DEFAULT_RULES } from "../../rules/shipped-rules.ts";
+import { alarmsOfDomain, type DomainPart } from "../alarm-places.ts";
 import { accountOf, type ConsoleContext } from "../console-env.ts";
 import { inScope, ownDomains } from "../domain-scope.ts";
 import type { FieldGroup, Option } from "../forms/field.ts";
+import { AlarmNotices, AlarmState } from "../parts/alarm-state.tsx";
 import { Badge } from "../parts/badge.tsx";
 import { type Column, DataTable } from "../parts/data-table.tsx";
 import { consolePage } from "../parts/document.tsx";
@@ -13,6 +15,7 @@ import { Icon } from "../parts/icon.tsx";
 import { PageHeader } from "../parts/page-header.tsx";
 import { RowLinks } from "../parts/row-links.tsx";
 import { forRoles, type Route } from "../route.ts";
+import type { Alarm } from "../services.ts";
 import { counted } from "../words/amount.ts";
 import { removeDetails } from "./domain-removal.ts";
 import { itemRoutes } from "./policy-item-pages.tsx";
@@ -158,7 +161,8 @@ function urlOf(domain: DomainSettings, rest: string): string {
   return `/domains/${encodeURIComponent(domain.name)}/${rest}`;
 }
 
-function OutgoingState({ domain }: { readonly domain: DomainSettings }) {
+function OutgoingState(row: Row) {
+  const { domain } = row;
   const { barred, enterprise } = domain.outgoing;
   return (
     <>
@@ -175,40 +179,75 @@ function OutgoingState({ domain }: { readonly domain: DomainSettings }) {
       </span>
       {barred && <Badge tone="bad">Barred</Badge>}
       {!barred && enterprise && <span class="under muted">enterprise mode</span>}
+      <Trouble row={row} part="outgoing" />
+      <Trouble row={row} part="dkim" />
     </>
   );
 }
 
-const COLUMNS: readonly Column<DomainSettings>[] = [
+interface Row {
+  readonly domain: DomainSettings;
+  /** The alarms that stand for a part of it. */
+  readonly troubles: (part: DomainPart) => readonly Alarm[];
+}
+
+function rowOf(c: ConsoleContext, domain: DomainSettings): Row {
+  const { settings, alarms } = c.get("services");
+  const { policy } = settings.current();
+  return {
+    domain,
+    troubles: (part) => alarmsOfDomain(alarms(), policy, { domain: domain.name, part }),
+  };
+}
+
+function Trouble({ row: { domain, troubles }, part }: { readonly row: Row; readonly part: DomainPart }) {
+  if (!domain.enabled) return null;
+  return (
+    <>
+      {troubles(part).map((alarm) => (
+        <AlarmState label="Trouble" alarm={alarm} places={[]} />
+      ))}
+    </>
+  );
+}
+
+function MailServers({ domain }: Row) {
+  if (domain.routes.length === 0) return <Badge tone="warn">None</Badge>;
+  return (
+    <ul class="plain-list">
+      {domain.routes.map((route) => (
+        <li>
+          <span class="mono">
+            {route.host}:{route.port}
+          </span>{" "}
+          <span class="muted">
+            {route.priority}, TLS {route.tls}
+          </span>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+const COLUMNS: readonly Column<Row>[] = [
   {
     label: "State",
     kind: "tight",
-    cell: (domain) => (domain.enabled ? <Badge tone="good">On</Badge> : <Badge tone="quiet">Off</Badge>),
+    cell: ({ domain }) => (domain.enabled ? <Badge tone="good">On</Badge> : <Badge tone="quiet">Off</Badge>),
   },
   {
     label: "Mail servers",
-    cell: (domain) =>
-      domain.routes.length === 0 ? (
-        <Badge tone="warn">None</Badge>
-      ) : (
-        <ul class="plain-list">
-          {domain.routes.map((route) => (
-            <li>
-              <span class="mono">
-                {route.host}:{route.port}
-              </span>{" "}
-              <span class="muted">
-                {route.priority}, TLS {route.tls}
-              </span>
-            </li>
-          ))}
-        </ul>
-      ),
+    cell: (row) => (
+      <>
+        <MailServers {...row} />
+        <Trouble row={row} part="edit" />
+      </>
+    ),
   },
   {
     label: "Recipients",
     extra: true,
-    cell: (domain) =>
+    cell: ({ domain }) =>
       domain.recipients.verify === "list"
         ? counted(domain.recipients.list.length, "address", "addresses")
         : VERIFY_WORDS[domain.recipients.verify],
@@ -216,7 +255,7 @@ const COLUMNS: readonly Column<DomainSettings>[] = [
   {
     label: "Rules",
     extra: true,
-    cell: (domain) => (
+    cell: ({ domain }) => (
       <span class="badges">
         {domain.rules === null ? (
           <span class="muted">shipped set</span>
@@ -226,24 +265,24 @@ const COLUMNS: readonly Column<DomainSettings>[] = [
       </span>
     ),
   },
-  { label: "Outgoing mail", kind: "tight", cell: (domain) => <OutgoingState domain={domain} /> },
+  { label: "Outgoing mail", kind: "tight", cell: (row) => <OutgoingState {...row} /> },
 ];
 
 /** Domain administrators see their own domains; what they may change is on the page for outgoing mail. */
-function columnsFor(administrator: boolean): readonly Column<DomainSettings>[] {
-  const name: Column<DomainSettings> = {
+function columnsFor(administrator: boolean): readonly Column<Row>[] {
+  const name: Column<Row> = {
     label: "Domain",
     kind: "main",
-    cell: (domain) => (
+    cell: ({ domain }) => (
       <a class="row-title" href={urlOf(domain, administrator ? "edit" : "outgoing")}>
         {domain.name}
       </a>
     ),
   };
-  const actions: Column<DomainSettings> = {
+  const actions: Column<Row> = {
     label: "Actions",
     kind: "actions",
-    cell: (domain) => <RowLinks base="/domains" itemKey={domain.name} />,
+    cell: ({ domain }) => <RowLinks base="/domains" itemKey={domain.name} />,
   };
   return administrator ? [name, ...COLUMNS, actions] : [name, ...COLUMNS];
 }
@@ -299,8 +338,8 @@ function getDomains(c: ConsoleContext): Promise<Response> {
         <DataTable
           caption="Domains"
           columns={columnsFor(administrator)}
-          rows={domain}
-          rowId={(one) => `d-${one.name}`}
+          rows={domain.map((one) => rowOf(c, one))}
+          rowId={(row) => `d-${row.domain.name}`}
         />
       )}
     </>,
@@ -334,6 +373,11 @@ export const domainRoutes: readonly Route[] = [
       ) : (
         <EditLead name={itemKey("domain", stored)} />
       ),
+    state: (c, item) => {
+      const key = { domain: itemKey("domain", item), part: "edit" } as const;
+      const { settings, alarms } = c.get("services");
+      return <AlarmNotices alarms={alarmsOfDomain(alarms(), settings.current().policy, key)} />;
+    },
     removeWords:
       "From then on mail for it is refused, and its people can no longer log in to send. Its messages stay in the log and the quarantine.",
     removeDetails,

@@ -1,16 +1,22 @@
 // The hooks: scanners outside the gateway that are asked about every message.
 import { type HookSettings, hookSchema } from "../../policy/schema.ts";
+import { type AlarmPlace, alarmPlaces, alarmsOfHook } from "../alarm-places.ts";
 import type { ConsoleContext } from "../console-env.ts";
 import type { FieldGroup } from "../forms/field.ts";
+import { AlarmNotices, AlarmState } from "../parts/alarm-state.tsx";
 import { Badge } from "../parts/badge.tsx";
 import { type Column, DataTable } from "../parts/data-table.tsx";
 import { consolePage } from "../parts/document.tsx";
 import { EmptyState } from "../parts/empty-state.tsx";
 import { Icon } from "../parts/icon.tsx";
+import { liveRegion } from "../parts/live.ts";
 import { RowLinks } from "../parts/row-links.tsx";
 import { forAdministrator, type Route } from "../route.ts";
+import type { Alarm } from "../services.ts";
 import { itemRoutes } from "./policy-item-pages.tsx";
 import { SettingsHeader } from "./settings-tabs.tsx";
+
+const BASE = "/settings/hooks";
 
 const GROUPS: readonly FieldGroup[] = [
   {
@@ -36,38 +42,65 @@ const GROUPS: readonly FieldGroup[] = [
   },
 ];
 
-const COLUMNS: readonly Column<HookSettings>[] = [
+interface Row {
+  readonly hook: HookSettings;
+  readonly alarms: readonly Alarm[];
+}
+
+function State({ hook, alarms }: Row) {
+  if (!hook.enabled) return <Badge tone="quiet">Off</Badge>;
+  if (alarms.length === 0) return <Badge tone="good">On</Badge>;
+  return (
+    <>
+      {alarms.map((alarm) => (
+        <AlarmState
+          label={alarm.name.startsWith(`${hook.kind} size `) ? "Takes too little" : "Does not answer"}
+          alarm={alarm}
+          places={waysOut(alarm)}
+        />
+      ))}
+    </>
+  );
+}
+
+/** But this page, which the row is on. */
+function waysOut(alarm: Alarm): readonly AlarmPlace[] {
+  return alarmPlaces(alarm, { domain: [] }).filter(({ href }) => href !== BASE);
+}
+
+const COLUMNS: readonly Column<Row>[] = [
   {
     label: "Hook",
     kind: "main",
-    cell: (hook) => (
+    cell: ({ hook }) => (
       <a class="row-title" href={`/settings/hooks/${encodeURIComponent(hook.name)}/edit`}>
         {hook.name}
       </a>
     ),
   },
-  { label: "Kind", kind: "tight", cell: (hook) => hook.kind },
+  { label: "Kind", kind: "tight", cell: ({ hook }) => hook.kind },
   {
     label: "State",
-    kind: "tight",
-    cell: (hook) => (hook.enabled ? <Badge tone="good">On</Badge> : <Badge tone="quiet">Off</Badge>),
+    cell: (row) => <State {...row} />,
   },
-  { label: "Address", cell: (hook) => <span class="mono">{hook.address}</span> },
-  { label: "Waits", kind: "tight", cell: (hook) => hook.timeout },
+  { label: "Address", cell: ({ hook }) => <span class="mono">{hook.address}</span> },
+  { label: "Waits", kind: "tight", cell: ({ hook }) => hook.timeout },
   {
     label: "Actions",
     kind: "actions",
-    cell: (hook) => <RowLinks base="/settings/hooks" itemKey={hook.name} />,
+    cell: ({ hook }) => <RowLinks base={BASE} itemKey={hook.name} />,
   },
 ];
 
 function getHooks(c: ConsoleContext): Promise<Response> {
-  const { hook } = c.get("services").settings.current().policy;
+  const services = c.get("services");
+  const { hook } = services.settings.current().policy;
+  const rows = hook.map((one) => ({ hook: one, alarms: alarmsOfHook(services.alarms(), one) }));
   return consolePage(
     c,
     { title: "Hooks", nav: "settings" },
     <>
-      <SettingsHeader current="/settings/hooks" />
+      <SettingsHeader current={BASE} />
       <div class="tab-actions">
         <a class="button" href="/settings/hooks/new">
           <Icon name="plus" /> Add hook
@@ -83,17 +116,19 @@ function getHooks(c: ConsoleContext): Promise<Response> {
           rules.
         </EmptyState>
       ) : (
-        <DataTable caption="Hooks" columns={COLUMNS} rows={hook} rowId={(one) => `h-${one.name}`} />
+        <div {...liveRegion({ id: "results", url: BASE, seconds: 10 })}>
+          <DataTable caption="Hooks" columns={COLUMNS} rows={rows} rowId={(row) => `h-${row.hook.name}`} />
+        </div>
       )}
     </>,
   );
 }
 
 export const hookRoutes: readonly Route[] = [
-  forAdministrator.get("/settings/hooks", getHooks),
+  forAdministrator.get(BASE, getHooks),
   ...itemRoutes({
     section: "hook",
-    base: "/settings/hooks",
+    base: BASE,
     nav: "settings",
     noun: "hook",
     listTitle: "Hooks",
@@ -103,6 +138,13 @@ export const hookRoutes: readonly Route[] = [
       ...hookSchema.parse({ name: "x", kind: "clamd", address: "127.0.0.1:3310" }),
       name: "clamd",
     }),
+    state: (c, item) => {
+      const hook = c
+        .get("services")
+        .settings.current()
+        .policy.hook.find((one) => one === item);
+      return hook && <AlarmNotices alarms={alarmsOfHook(c.get("services").alarms(), hook)} />;
+    },
     removeWords: "Rules that look at its facts will no longer match.",
   }),
 ];

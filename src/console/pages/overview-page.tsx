@@ -91,9 +91,11 @@ function Attention({ concerns }: { readonly concerns: readonly Concern[] }) {
             <strong>{concern.title}</strong>
             <p>{concern.words}</p>
           </div>
-          <a class="button quiet" href={concern.href}>
-            {concern.action}
-          </a>
+          {[concern, ...(concern.also ?? [])].map(({ href, action }) => (
+            <a class="button quiet" href={href}>
+              {action}
+            </a>
+          ))}
         </li>
       ))}
     </ul>

@@ -50,6 +50,8 @@ export interface ItemPages {
   /** A second button of the form for a new item: it saves, then opens the item’s settings. */
   readonly configure?: string;
   readonly aside?: (c: ConsoleContext) => Child;
+  /** How the item does at present, where that is worth a word above its form. */
+  readonly state?: (c: ConsoleContext, stored: object) => Child;
   /** What removing means. */
   readonly removeWords: string;
   /** What removing this very item means besides, as it is now. */
@@ -107,6 +109,7 @@ function showForm(c: ConsoleContext, pages: ItemPages, shown: Shown): Promise<Re
         title={<Foreign text={title} />}
         lead={pages.lead?.(stored)}
       />
+      {stored !== null && pages.state?.(c, stored)}
       <div class="form-page">
         <PolicyForm
           action={

@@ -1,0 +1,82 @@
+// Where what an alarm is about is set: the list's row and the page tell it, and the overview leads there. Reads only what it is given.
+import { serverKey } from "../hooks/mail-server-dialogue.ts";
+import type { HookSettings, Policy } from "../policy/schema.ts";
+import { passwordServerAddress } from "../policy/still-asked.ts";
+import type { Alarm } from "./services.ts";
+
+export interface AlarmPlace {
+  readonly href: string;
+  readonly action: string;
+}
+
+/** The part of a domain's settings an alarm is about. */
+export type DomainPart = "edit" | "outgoing" | "dkim";
+
+interface OfDomain {
+  readonly domain: string;
+  readonly part: DomainPart;
+}
+
+const DOMAIN_ACTIONS: Readonly<Record<DomainPart, string>> = {
+  edit: "Domain",
+  outgoing: "Outgoing mail",
+  dkim: "DKIM keys",
+};
+
+/** Alarms named after a domain: what stands before its name. */
+const NAMED_AFTER: readonly (readonly [start: string, part: DomainPart])[] = [
+  ["call-out ", "edit"],
+  ["web hook of ", "outgoing"],
+  ["short message gateway of ", "outgoing"],
+];
+const PASSWORD_SERVER = "password-server ";
+/** `dkim gate1._domainkey.example.test`, and the same with `dkim key`. */
+const DKIM = /^dkim (?:key )?[^ ]+?\._domainkey\.(.+)$/;
+
+function ofDomains({ name }: Alarm, { domain }: Pick<Policy, "domain">): readonly OfDomain[] {
+  for (const [start, part] of NAMED_AFTER)
+    if (name.startsWith(start)) return [{ domain: name.slice(start.length), part }];
+  const signed = DKIM.exec(name)?.[1];
+  if (signed !== undefined) return [{ domain: signed, part: "dkim" }];
+  if (!name.startsWith(PASSWORD_SERVER)) return [];
+  const key = name.slice(PASSWORD_SERVER.length);
+  return domain.flatMap(({ name: theirs, outgoing: { password_server } }) =>
+    password_server !== null && serverKey(passwordServerAddress(password_server)) === key
+      ? [{ domain: theirs, part: "outgoing" as const }]
+      : [],
+  );
+}
+
+/** The alarms that stand for a part of the domain's settings. */
+export function alarmsOfDomain(
+  alarms: readonly Alarm[],
+  policy: Pick<Policy, "domain">,
+  { domain, part }: OfDomain,
+): readonly Alarm[] {
+  return alarms.filter((alarm) =>
+    ofDomains(alarm, policy).some((one) => one.domain === domain && one.part === part),
+  );
+}
+
+/** The alarms that stand for the hook. */
+export function alarmsOfHook(alarms: readonly Alarm[], { kind, name }: HookSettings): readonly Alarm[] {
+  return alarms.filter((alarm) => [`${kind} "${name}"`, `${kind} size "${name}"`].includes(alarm.name));
+}
+
+const HOOKS: AlarmPlace = { href: "/settings/hooks", action: "Scanning" };
+
+/** Every way out of it that leads to a page, the likeliest first; at least one. */
+export function alarmPlaces(
+  alarm: Alarm,
+  policy: Pick<Policy, "domain">,
+): readonly [AlarmPlace, ...AlarmPlace[]] {
+  if (alarm.name.startsWith("clamd size ")) return [HOOKS, { href: "/listeners", action: "Listeners" }];
+  if (alarm.name.startsWith("clamd ")) return [HOOKS];
+  const [first, ...others] = ofDomains(alarm, policy).map(
+    ({ domain, part }): AlarmPlace => ({
+      href: `/domains/${encodeURIComponent(domain)}/${part}`,
+      action: DOMAIN_ACTIONS[part],
+    }),
+  );
+  return first === undefined ? [{ href: "/settings", action: "Settings" }] : [first, ...others.slice(0, 2)];
+}
