@@ -74,6 +74,16 @@ function planResult(draft: Draft): PlanResult {
   return draft.ok ? { ok: true, changes: draft.changes, warnings: draft.warnings } : draft;
 }
 
+/** Has a sender of the document a password? Without one there is nothing that takes long. */
+function namesPasswords(document: unknown): boolean {
+  const senders: unknown =
+    typeof document === "object" && document !== null ? Reflect.get(document, "sender") : undefined;
+  return (
+    Array.isArray(senders) &&
+    senders.some((one: unknown) => typeof one === "object" && one !== null && "password" in one)
+  );
+}
+
 interface ChangeOptions extends Pick<DraftOptions, "prune" | "wholeFile" | "passwords"> {
   readonly actor: Actor;
 }
@@ -144,8 +154,14 @@ class RunningSettings implements Settings {
     const passwords = passwordWork();
     const applied = this.#lastApply.then(async () => {
       // Hundreds of passwords take a minute: who switches a sender off meanwhile does not wait for that.
-      const whole = { prune, hash: true, wholeFile: true, seal: this.#parts.seal ?? null, passwords };
-      await draftChange(this.#items, document, whole);
+      if (namesPasswords(document))
+        await draftChange(this.#items, document, {
+          prune,
+          hash: true,
+          wholeFile: true,
+          seal: this.#parts.seal ?? null,
+          passwords,
+        });
       const wanted = (): WantedInput => ({ ok: true, input: document });
       return this.#change(wanted, { prune, wholeFile: true, actor, passwords });
     });

@@ -265,7 +265,7 @@ test("any document: apply, then plan finds nothing; its export makes the same po
     }),
     { numRuns: 60 },
   );
-});
+}, 30_000);
 
 function usesOwn(document: { domain?: readonly { rules?: readonly string[] | null }[] }): boolean {
   return document.domain?.some((domain) => domain.rules?.includes("own")) ?? false;
