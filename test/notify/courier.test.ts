@@ -1,6 +1,8 @@
 // The courier: in order and one at a time on each way, bounded, apart from other ways, and gone within its time when all stops.
 import { expect, test } from "bun:test";
 import { createCourier, type Handed, RETRY_MS } from "../../src/notify/courier.ts";
+import { createMailer } from "../../src/notify/mail-errand.ts";
+import { createAlarms } from "../../src/observe/alarms.ts";
 import { silentLog } from "../../src/observe/log.ts";
 import { TurnedClock } from "../queue/queue-kit.ts";
 
@@ -124,4 +126,26 @@ test("at the end everything is tried once more, and what hangs is not waited for
   await rest();
   expect(clock.now()).toBe(1000);
   expect(alarms.size).toBe(0);
+});
+
+test("mail of notices that is lost for good is told for its time: the next notice may be long in coming", async () => {
+  const clock = new TurnedClock(0);
+  const alarms = createAlarms(clock, silentLog);
+  const courier = createCourier({ clock, log: silentLog, onAlarm: alarms.set });
+  const send = () => Promise.reject(new Error("the disk is full"));
+  const mailer = createMailer({ send, courier, clock, hostname: "gate.example.test" });
+  mailer.hand("lock notice", () => {
+    throw new Error("it cannot be written");
+  });
+  const turn = async (ms: number) => {
+    const until = clock.now() + ms;
+    do for (let i = 0; i < 100; i++) await Promise.resolve();
+    while (clock.step(until));
+  };
+  await turn(3_600_000);
+  expect(alarms.list()).toMatchObject([
+    { name: "mail of notices", words: expect.stringContaining("Lost: lock notice") },
+  ]);
+  await turn(86_400_000);
+  expect(alarms.list()).toEqual([]);
 });

@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { formatReply } from "../../src/policy/reply.ts";
 import { StoreError } from "../../src/store/database.ts";
+import { waitUntil } from "../peers/run-command.ts";
 import { address, CHEAP_HASH } from "../policy/policy-fixtures.ts";
 import {
   type Bench,
@@ -308,4 +309,30 @@ test("nobody can be locked under a sender that does not exist", async () => {
   await using bench = await benchOf({ sender: [ip] });
   const lock = bench.outgoing.lock({ sender: "nobody@example.test", identity: null }, "admin", "x");
   expect(await refusalOf(lock)).toContain('there is no sender "nobody@example.test"');
+});
+
+test("as many locks as can be held: the alarm ends as soon as one is lifted, told of by no further lock", async () => {
+  await using bench = await benchOf({ sender: [{ ...ip, lock: { spam: 1 } }] });
+  await bench.rows(`with recursive numbers(n) as (select 1 union all select n + 1 from numbers where n < 100000)
+    insert into outgoing_lock (sender, name, domain, since, until, timeouts, words, by_whom, active)
+    select '${ip.range}', 'x' || n, 'example.test', 1, null, 0, 'spam', 'system', 1 from numbers`);
+  await bench.restart();
+  gtube(bench, "a");
+  expect(bench.alarms.get("locks")).toContain("More identities are locked than can be held");
+  expect(clean(bench, "a")).toBeNull();
+  expect(await bench.outgoing.unlock({ ...KEY, identity: "x1" }, "admin")).toBe(true);
+  expect([...bench.alarms]).toEqual([]);
+});
+
+test("counts that cannot be kept are an alarm until they can", async () => {
+  await using bench = await benchOf({ sender: [{ ...ip, lock: { spam: 1 } }] });
+  bench.brittle.failWith = new StoreError("disk-full", "the disk is full");
+  expect(clean(bench, "a")).toBeNull();
+  bench.clock.pass(21_000);
+  await waitUntil("the alarm stands", () => bench.alarms.has("outgoing-counts"));
+  bench.brittle.failWith = null;
+  await waitUntil("the alarm ends", () => {
+    bench.clock.pass(21_000);
+    return bench.alarms.size === 0;
+  });
 });

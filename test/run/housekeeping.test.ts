@@ -1,5 +1,6 @@
 // Housekeeping on real files with a turned clock: a minute after the start, then every hour; a failure is an alarm, not the end.
 import { expect, test } from "bun:test";
+import { renameSync } from "node:fs";
 import { join } from "node:path";
 import type { MailAddress } from "../../src/message/address.ts";
 import { newMessageId } from "../../src/message/message-id.ts";
@@ -60,13 +61,16 @@ async function open(directory: string, keepLogMs: number) {
   const clock = new TurnedClock(START);
   const db = await openBooks(directory);
   const vault = await openBodyVault(join(directory, "vault"), () => clock.now());
+  let releasing = true;
   const quarantine = createQuarantine({
     db,
     reader: db,
     vault,
     newBodyFile: noLargeBody,
     now: () => clock.now(),
-    release: async () => {},
+    release: async () => {
+      if (!releasing) throw new Error("the queue takes nothing");
+    },
   });
   const alarms = new Map<string, string>();
   const log = createMessageLog(db);
@@ -96,6 +100,9 @@ async function open(directory: string, keepLogMs: number) {
     stop,
     fail: (now: boolean) => {
       failing = now;
+    },
+    release: (now: boolean) => {
+      releasing = now;
     },
     subjects: async () => (await log.search({ limit: 100 })).length,
     items: async () => (await quarantine.list({ limit: 100 })).map(({ state }) => state),
@@ -159,6 +166,33 @@ test("a failure raises an alarm, which the next run that works lifts", async () 
   await house.turn(HOUR);
   expect(house.alarms.size).toBe(0);
   expect(await house.subjects()).toBe(0);
+  await house.stop();
+  await house.db.close();
+});
+
+test("a release that cannot be finished, and bodies that are gone, are alarms until an hour that finds them well", async () => {
+  await using directory = temporaryDirectory();
+  const house = await open(directory.path, 365 * DAY);
+  await house.keep(START, 30 * DAY);
+  await house.keep(START + 1, 30 * DAY);
+  await house.db.commit([
+    {
+      sql: "update quarantine set release_asked_at = ?, release_asked_by = 'admin' where n = 0",
+      params: [START],
+    },
+  ]);
+  house.release(false);
+  await house.turn(MINUTE);
+  expect([...house.alarms.keys()]).toEqual(["releases"]);
+  const vault = join(directory.path, "vault");
+  renameSync(vault, `${vault}.away`);
+  await house.turn(HOUR);
+  expect([...house.alarms.keys()]).toContain("vault-bodies");
+  renameSync(`${vault}.away`, vault);
+  house.release(true);
+  await house.turn(HOUR);
+  expect([...house.alarms]).toEqual([]);
+  expect(await house.items()).toEqual(["released", "released"]);
   await house.stop();
   await house.db.close();
 });
