@@ -149,6 +149,11 @@ describe("the form", () => {
     const page = await (await browser.get(PAGE)).text();
     expect(page).not.toContain("another secret, long");
     expect(page).toContain("One is set; empty: unchanged.");
+    expect(page).toContain("daily report at 07:00 (Europe/Vienna)");
+    await browser.post(PAGE, { ...(await fieldsOf(browser, PAGE)), "outgoing.report.every": "weekly" });
+    expect(await (await browser.get(PAGE)).text()).toContain(
+      "weekly report on Monday at 07:00 (Europe/Vienna)",
+    );
   });
 
   test("says what enterprise mode turned on, and what each part is now", async () => {

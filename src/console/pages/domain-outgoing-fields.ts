@@ -182,7 +182,9 @@ function zoneOptions(present: string): readonly Option[] {
 }
 
 function reportGroup(outgoing: OutgoingSettings): FieldGroup {
-  const { every, hour } = outgoing.report;
+  const { every, weekday, hour, timezone } = outgoing.report;
+  // Its hour is of its own time zone, the rest of the console in UTC.
+  const when = `${every === "weekly" ? `on ${capital(weekday)} ` : ""}at ${String(hour).padStart(2, "0")}:00 (${timezone})`;
   return {
     title: "Abuse contact and report",
     folded: true,
@@ -192,7 +194,7 @@ function reportGroup(outgoing: OutgoingSettings): FieldGroup {
       : {
           summary: [
             outgoing.abuse_contact ?? "no abuse contact",
-            every === "off" ? "no report" : `${every} report at ${hour}:00`,
+            every === "off" ? "no report" : `${every} report ${when}`,
           ].join(", "),
         }),
     fields: [
