@@ -9,6 +9,9 @@ const p = sql.placeholder;
 // Row counts of the log are not looked at, so equal inserts of many events share one statement.
 const uncounted = { uncounted: true };
 
+/** So many characters of why something was refused are found by a search; a mail server's reply may be long. */
+const MAX_CAUSE = 500;
+
 const insertMessage = prepare<{
   readonly id: string;
   readonly receivedAt: number;
@@ -20,6 +23,7 @@ const insertMessage = prepare<{
   readonly subject: string;
   readonly size: number;
   readonly refusal: string | null;
+  readonly cause: string | null;
   readonly state: RecipientState | null;
 }>(
   sqlBuilder
@@ -35,6 +39,7 @@ const insertMessage = prepare<{
       subject: p("subject"),
       size: p("size"),
       refusal: p("refusal"),
+      cause: p("cause"),
       state: p("state"),
     })
     .onConflictDoNothing(),
@@ -184,6 +189,7 @@ function messageStatements(record: MessageRecord, json: string): Statement[] {
       subject: record.subject,
       size: record.size,
       refusal: /^[45]/.test(record.reply) ? record.reply : null,
+      cause: record.cause?.slice(0, MAX_CAUSE) ?? null,
       state: record.recipients.length > 0 ? null : refusedState(Number.parseInt(record.reply, 10)),
     }),
     insertDetail({ id, record: json }),

@@ -13,6 +13,7 @@ import wholeState from "../../drizzle/gatepost/0011_whole_state.sql" with { type
 import writtenFor from "../../drizzle/gatepost/0012_written_for.sql" with { type: "text" };
 import logServers from "../../drizzle/gatepost/0013_log_servers.sql" with { type: "text" };
 import knownRecipientSeen from "../../drizzle/gatepost/0014_known_recipient_seen.sql" with { type: "text" };
+import refusalCause from "../../drizzle/gatepost/0015_refusal_cause.sql" with { type: "text" };
 import type { Migration } from "./migration.ts";
 
 export const gatepostMigrations: readonly Migration[] = [
@@ -30,4 +31,5 @@ export const gatepostMigrations: readonly Migration[] = [
   { name: "0012_written_for", sql: writtenFor },
   { name: "0013_log_servers", sql: logServers },
   { name: "0014_known_recipient_seen", sql: knownRecipientSeen },
+  { name: "0015_refusal_cause", sql: refusalCause },
 ];

@@ -77,6 +77,8 @@ export const message = sqliteTable("message", {
   refusal: text("refusal"),
   /** Of what was refused before any recipient; null: its recipients have states of their own. */
   state: text("state").$type<RecipientState>(),
+  /** Why it was refused, where that is not what was answered; null: it is, or it is older than this column. */
+  cause: text("cause"),
 });
 
 /** `record`: the JSON text of the message event, kept as it came from the outbox. */

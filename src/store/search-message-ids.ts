@@ -291,7 +291,7 @@ function condition(term: SearchTerm, shown: SQL): SQL {
     case "reply":
       return any(
         term.patterns,
-        (like) => sql`m.refusal ${like} or ${recipient(sql`r.words ${like}`)}
+        (like) => sql`m.refusal ${like} or m.cause ${like} or ${recipient(sql`r.words ${like}`)}
         or ${attempted(sql`o.value ->> 'text' ${like}`)}`,
       );
     case "word":
@@ -299,7 +299,7 @@ function condition(term: SearchTerm, shown: SQL): SQL {
         term.patterns,
         (
           like,
-        ) => sql`m.subject ${like} or m.header_from ${like} or m.sender ${like} or m.refusal ${like} or m.client_ip ${like}
+        ) => sql`m.subject ${like} or m.header_from ${like} or m.sender ${like} or m.refusal ${like} or m.cause ${like} or m.client_ip ${like}
           or ${recipient(sql`(r.address ${like} or r.words ${like})`)}
           or ${attempted(sql`(o.value ->> 'text' ${like} or o.value ->> 'server' ${like})`)}`,
       );

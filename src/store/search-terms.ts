@@ -27,6 +27,8 @@ export type SearchTerm =
   | { readonly kind: "either"; readonly terms: readonly SearchTerm[] }
   | { readonly kind: "word"; readonly patterns: readonly string[] };
 
+const FINAL_DOT = { server: /(?<=[a-z-])\.$/i, reply: /(?!)/ } as const;
+
 /** The conditions of a filter; all must hold. `asWords`: its text means words, whatever it looks like. */
 export function searchTerms(
   filter: LogFilter,
@@ -41,7 +43,8 @@ export function searchTerms(
   if (filter.client !== undefined)
     terms.push(clientTerm(filter.client) ?? { kind: "client", ip: filter.client.slice(0, MAX_TEXT) });
   for (const kind of ["server", "reply"] as const) {
-    const words = (filter[kind] ?? "").slice(0, MAX_TEXT).trim();
+    // A server's name may be written with the DNS's final dot; that of the first octets of an address says what follows.
+    const words = (filter[kind] ?? "").slice(0, MAX_TEXT).trim().replace(FINAL_DOT[kind], "");
     if (words !== "") terms.push({ kind, patterns: likePatterns(words) });
   }
   const text = (filter.text ?? "").slice(0, MAX_TEXT).trim();

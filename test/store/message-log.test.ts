@@ -302,7 +302,9 @@ test("finds by client, network, mail server and the words of replies", async () 
   const records = clients.map((ip, i) => {
     const record = sampleRecord({ at: START + i * 1000 });
     const client = { ...record.envelope.client, ip };
-    return { ...record, reply: replies[i] ?? "250 ok", envelope: { ...record.envelope, client } };
+    // What the mail server said when it was asked is not what was answered.
+    const cause = i === 4 ? "550 5.1.1 gone fishing" : null;
+    return { ...record, reply: replies[i] ?? "250 ok", cause, envelope: { ...record.envelope, client } };
   });
   const [first] = records;
   if (first === undefined) throw new Error("no record");
@@ -332,6 +334,10 @@ test("finds by client, network, mail server and the words of replies", async () 
   expect(await find({ text: "554 5.6.0" })).toEqual([1]);
   expect(await find({ text: "5.6.0" })).toEqual([1]);
   expect(await find({ text: "relaying" })).toEqual([2]);
+  expect(await find({ reply: "gone fishing" })).toEqual([4]);
+  expect(await find({ text: "GONE fishing" })).toEqual([4]);
+  expect(await find({ reply: "gone shopping" })).toEqual([]);
+  expect(await find({ server: "MX." })).toEqual(await find({ server: "mx" }));
   expect(await find({ reply: "later" })).toEqual([0, 2]);
   expect(await find({ reply: "later", client: "203.0.113.0/24", server: "mx" })).toEqual([0]);
   expect((await log.search({ client: "203.0.113.11", limit: 1 }))[0]?.refusal).toBe(
