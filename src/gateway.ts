@@ -4,6 +4,7 @@ import type { Config } from "./config/config.ts";
 import { VERSION } from "./config/version.ts";
 import type { ListenerStatus } from "./console/services.ts";
 import { createSetupCode } from "./console/setup-code.ts";
+import { damageError, type FoundDamage } from "./gateway/data-folder.ts";
 import { layGround } from "./gateway/ground.ts";
 import { loadSettings } from "./gateway/load-settings.ts";
 import { openChecks } from "./gateway/open-checks.ts";
@@ -19,6 +20,9 @@ import { openLoginBook } from "./session/login-book.ts";
 import { createBans } from "./session/run-bans.ts";
 import { createNoticeState } from "./store/notice-state.ts";
 import { createAccounts } from "./store/run-accounts.ts";
+
+// Each database may turn out to be damaged once; more is a disk that nothing can be put on.
+const MOST_TRIES = 3;
 
 /** A running gateway. */
 export interface Gateway {
@@ -41,7 +45,29 @@ export interface Gateway {
  */
 export async function startGateway(
   config: Config,
-  options: { readonly acceptLoss: boolean },
+  { acceptLoss }: { readonly acceptLoss: boolean },
+): Promise<Gateway> {
+  let known: FoundDamage = new Map();
+  for (let tries = 1; ; tries++) {
+    const found = new Map<string, string>();
+    try {
+      return await start(config, { acceptLoss, known, found });
+    } catch (error) {
+      if (found.size === 0) throw error;
+      // Damage that showed on the way. Where losses are accepted the next try puts that database aside.
+      if (!acceptLoss || tries === MOST_TRIES) throw damageError(config.data, found);
+      known = found;
+    }
+  }
+}
+
+/** One try. `known`: the damage that the one before found; `found` gets that of this one. */
+async function start(
+  config: Config,
+  {
+    acceptLoss,
+    ...damage
+  }: { readonly acceptLoss: boolean; readonly known: FoundDamage; readonly found: Map<string, string> },
 ): Promise<Gateway> {
   await using parts = new AsyncDisposableStack();
   let draining = false;
@@ -50,7 +76,7 @@ export async function startGateway(
   const { log, alarms } = ground;
 
   // What is kept, and what is set.
-  const stores = await openStores(ground, { onBroken, acceptLoss: options.acceptLoss });
+  const stores = await openStores(ground, { onBroken, acceptLoss, ...damage });
   const settings = await loadSettings(ground, stores);
   settings.onChange(() => alarms.review());
 

@@ -1,6 +1,6 @@
 // Is the data directory what it was? What is missing, damaged or of another gateway stops the start, unless the operator has accepted
-// the loss: a gateway that lost its mail must not come up as a new one in silence.
-import { mkdirSync } from "node:fs";
+// the loss: a gateway that lost its mail must not come up as a new one in silence. Damage is decided on here, wherever it was found.
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Log } from "../observe/log.ts";
 import {
@@ -18,9 +18,10 @@ import {
   readManifest,
   writeManifest,
 } from "../store/data-manifest.ts";
+import { databaseDamage } from "../store/database-damage.ts";
 
 /** The databases of a gateway. */
-const DATABASES = ["spool.db", "gatepost.db"] as const;
+const DATABASES: readonly string[] = ["spool.db", "gatepost.db"];
 const FOLDERS = ["spool", "vault"] as const;
 
 const HELD: Readonly<Record<string, string>> = {
@@ -39,19 +40,40 @@ const HELD: Readonly<Record<string, string>> = {
 /** Something is missing; the words say what, what it held and what can be done. */
 class DataLossError extends Error {
   override readonly name = "DataLossError";
-  constructor(data: string, losses: readonly DataLoss[]) {
+  constructor(data: string, losses: readonly DataLoss[], { opened = false } = {}) {
     super(
       [
         `The data directory "${data}" does not hold what it must:`,
         ...losses.map(({ name, what }) => `  - ${what}. It held ${HELD[name] ?? "a part of the gateway"}.`),
-        "Nothing was changed. Is a disk not mounted? Put the files back, or restore a backup (gatepost restore).",
-        'To go on without what is lost: "gatepost serve --accept-loss". What cannot be used is moved aside, not deleted.',
+        opened
+          ? "Nothing was removed. Does a disk fail? Put a whole copy of the file in its place, or restore a backup (gatepost restore)."
+          : "Nothing was changed. Is a disk not mounted? Put the files back, or restore a backup (gatepost restore).",
+        'To go on without what is lost: "gatepost serve --accept-loss". What cannot be used is moved aside, not deleted; the rest is used on.',
       ].join("\n"),
     );
   }
 }
 
+/** Databases that SQLite found damaged while they were open, by their name: what it says. */
+export type FoundDamage = ReadonlyMap<string, string>;
+
+/** Why a gateway cannot start that found this. */
+export function damageError(data: string, found: FoundDamage): Error {
+  return new DataLossError(data, damageLosses(found), { opened: true });
+}
+
+function damageLosses(found: FoundDamage): readonly DataLoss[] {
+  return [...found].map(([name, words]) => ({ name, what: `${name} is damaged: ${words}` }));
+}
+
 export interface DataFolder {
+  /**
+   * Looks all through the databases that were found damaged when they were open, and through each of them once losses are accepted: damage
+   * in the middle of a file shows when that part is read. To be called before they are opened. `known`: what is found already. Throws DataLossError.
+   */
+  lookThrough(known: FoundDamage): Promise<void>;
+  /** A database turned out to be damaged: noted for the next start. */
+  damaged(name: string): void;
   /** Compares the open databases, by name, with those the directory had; then everything is there. Throws DataLossError. */
   opened(ids: Readonly<Record<string, string>>): void;
   /** To be called right before the databases are closed. */
@@ -85,7 +107,43 @@ export function examineDataFolder(
       { file: join(data, name) },
       `every user of this machine may read "${join(data, name)}", which holds secrets or mail: chmod 600 it; if others could get at it, make what it holds anew`,
     );
+  const noted = new Set(manifest?.damaged);
+  const damagedNow = () => (noted.size === 0 ? {} : { damaged: [...noted] });
   return {
+    async lookThrough(known) {
+      const found = new Map(known);
+      for (const name of DATABASES) {
+        const isNoted = noted.has(name);
+        if (
+          found.has(name) ||
+          accepted.has(name) ||
+          !(isNoted || acceptLoss) ||
+          !existsSync(join(data, name))
+        )
+          continue;
+        log.info({ database: join(data, name) }, `looking all through ${name}: is it damaged?`);
+        const words = await databaseDamage(join(data, name), { log, thorough: isNoted });
+        if (words !== null) found.set(name, words);
+        else noted.delete(name);
+      }
+      if (found.size === 0) return;
+      if (!acceptLoss) throw damageError(data, found);
+      takeLosses(data, damageLosses(found), log);
+      for (const name of found.keys()) {
+        accepted.add(name);
+        noted.delete(name);
+      }
+    },
+    damaged(name) {
+      noted.add(name);
+      if (manifest === null) return;
+      manifest = { ...manifest, ...damagedNow() };
+      try {
+        writeManifest(data, manifest);
+      } catch (err) {
+        log.error({ err, database: name }, "that the database is damaged cannot be noted for the next start");
+      }
+    },
     opened(ids) {
       const foreign = Object.entries(ids).flatMap(([name, id]): readonly DataLoss[] => {
         const before = manifest?.databases[name];
@@ -106,6 +164,7 @@ export function examineDataFolder(
         applianceKey: keySum(join(data, "keys")),
         boot: bootId(),
         marks: true,
+        ...damagedNow(),
       };
       // After a kill it is as it was: nothing to write, also where there is no space for it.
       if (JSON.stringify(manifest) !== before) writeManifest(data, manifest);

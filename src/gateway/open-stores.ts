@@ -1,6 +1,7 @@
 // What is kept: two databases with a Worker each, a reader for searches, the bodies, the keys.
 import { open as openFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { StoreError } from "../store/database.ts";
 import { databaseId } from "../store/database-file.ts";
 import { createDiskReserve, type DiskReserve, diskSpace, reserveBytes } from "../store/disk-reserve.ts";
 import { gatepostMigrations } from "../store/gatepost-migrations.ts";
@@ -12,7 +13,7 @@ import { openSpool, type Spool } from "../store/spool.ts";
 import { spoolMigrations } from "../store/spool-migrations.ts";
 import { type ApplianceKey, loadOrMakeApplianceKey } from "../vault/appliance-key.ts";
 import { type BodyVault, openBodyVault } from "../vault/body-vault.ts";
-import { examineDataFolder } from "./data-folder.ts";
+import { examineDataFolder, type FoundDamage } from "./data-folder.ts";
 import type { Ground } from "./ground.ts";
 
 /** The log of a database is copied into it when it has so many pages; two such logs and what follows fit into the reserve. */
@@ -38,17 +39,31 @@ export interface Stores {
 
 /**
  * Opens everything in the data directory. `onBroken`: a database is lost to this process. Throws DataLossError when something that was
- * there is not any more, and `acceptLoss` is false.
+ * there is not any more, and `acceptLoss` is false. `known`: damage that an earlier try found; `found` gets what shows for as long as the
+ * databases are open.
  */
 export async function openStores(
   ground: Ground,
-  { onBroken, acceptLoss }: { readonly onBroken: () => void; readonly acceptLoss: boolean },
+  options: {
+    readonly onBroken: () => void;
+    readonly acceptLoss: boolean;
+    readonly known: FoundDamage;
+    readonly found: Map<string, string>;
+  },
 ): Promise<Stores> {
+  const { onBroken, acceptLoss, found } = options;
   const { config, parts, log, alarms } = ground;
   const folder = examineDataFolder(config.data, { acceptLoss, log });
+  await folder.lookThrough(options.known);
   const reserve = reserveAtStart(config.data);
+  const noteDamage = (name: DatabaseName, error: unknown) => {
+    if (!(error instanceof StoreError) || error.damage === null) return;
+    found.set(name, error.damage);
+    folder.damaged(name);
+  };
   const lost = (name: DatabaseName) => (error: Error) => {
     alarms.set(name, `The database ${name} is lost to this process (${error.message}); the gateway stops.`);
+    noteDamage(name, error);
     onBroken();
   };
   const open = async (name: DatabaseName, migrations: readonly Migration[]) => {
@@ -62,6 +77,9 @@ export async function openStores(
         if (reserve.giveUp()) log.error({ database: path }, "the disk is full: the reserve is given up");
       },
       checkpointPages: Math.max(100, Math.min(CHECKPOINT_PAGES, Math.floor(reserve.bytes / 3 / PAGE_BYTES))),
+    }).catch((error: unknown) => {
+      noteDamage(name, error);
+      throw error;
     });
     parts.defer(() => database.close());
     return database;

@@ -38,6 +38,8 @@ const manifestSchema = z.object({
   boot: z.string().nullable().optional(),
   /** Each database has a mark beside its log. Left out: of a version that wrote none. */
   marks: z.boolean().optional(),
+  /** Databases that were found damaged while they were open: the next start looks all through them. */
+  damaged: z.array(z.string()).optional(),
 });
 
 export type DataManifest = z.infer<typeof manifestSchema>;

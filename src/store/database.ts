@@ -35,8 +35,11 @@ export type StoreFailure = "disk-full" | "constraint" | "lost" | "failed";
 export class StoreError extends Error {
   override readonly name = "StoreError";
   readonly kind: StoreFailure;
-  constructor(kind: StoreFailure, message: string, options?: ErrorOptions) {
+  /** What SQLite says of a file that it found damaged; null: it is another failure. */
+  readonly damage: string | null;
+  constructor(kind: StoreFailure, message: string, options?: ErrorOptions & { readonly damage?: string }) {
     super(message, options);
     this.kind = kind;
+    this.damage = options?.damage ?? null;
   }
 }

@@ -136,6 +136,7 @@ async function runTogether(connection: Client, due: readonly Migration[]): Promi
     }
     await transaction.commit();
   } catch (error) {
+    if (classifyFailure(error) === "broken") throw error;
     throw new Error(`migration "${name}" failed: ${wireError(error, path).message}`, { cause: error });
   } finally {
     transaction.close();

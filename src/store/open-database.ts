@@ -257,7 +257,7 @@ class DatabaseHandle implements Database {
         return;
       }
       case "broken":
-        this.#die(message.error.message);
+        this.#die(message.error.message, message.error.damage);
         return;
       case "closed":
         this.#end();
@@ -309,9 +309,13 @@ class DatabaseHandle implements Database {
   }
 
   /** The Worker or the file is lost: nobody may wait for an answer that never comes. */
-  #die(why: string): void {
+  #die(why: string, damage?: string): void {
     if (this.#dead !== null) return;
-    const error = new StoreError("failed", `the database ${this.#path} cannot be used any more: ${why}`);
+    const error = new StoreError(
+      "failed",
+      `the database ${this.#path} cannot be used any more: ${why}`,
+      damage === undefined ? {} : { damage },
+    );
     const units = [...this.#committing, ...this.#pending];
     const queries = [...this.#queries.values()];
     const opening = this.#opening;
@@ -360,6 +364,6 @@ function sizeOf(values: readonly SqlValue[]): number {
   return bytes;
 }
 
-function storeError(error: WireError): StoreError {
-  return new StoreError(error.kind, error.message);
+function storeError({ kind, message, damage }: WireError): StoreError {
+  return new StoreError(kind, message, damage === undefined ? {} : { damage });
 }

@@ -14,6 +14,8 @@ export function classifyFailure(error: unknown): FailureClass {
   if (code === "SQLITE_FULL" || code === "SQLITE_IOERR") return "disk-full";
   if (code === "SQLITE_CONSTRAINT") return "constraint";
   if (code === "SQLITE_CORRUPT" || code === "SQLITE_NOTADB") return "broken";
+  // A header that claims a version of the format which there is not.
+  if (error.message.includes("unsupported file format")) return "broken";
   return "failed";
 }
 
@@ -43,7 +45,11 @@ export function wireError(error: unknown, path: string): WireError {
     case "constraint":
       return { kind: "constraint", message: `${path} refused a change: ${detail}` };
     case "broken":
-      return { kind: "failed", message: `${path} is damaged: ${detail}; restore it from a backup` };
+      return {
+        kind: "failed",
+        message: `${path} is damaged: ${detail}; restore a backup, or go on without it: "gatepost serve --accept-loss"`,
+        damage: detail,
+      };
     case "failed":
       return { kind: "failed", message: `${path}: ${detail}` };
   }

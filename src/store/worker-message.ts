@@ -8,6 +8,8 @@ export type WireUnit = readonly (number | string | readonly SqlValue[])[];
 export interface WireError {
   readonly kind: StoreError["kind"];
   readonly message: string;
+  /** The file is damaged: what SQLite says of it. */
+  readonly damage?: string;
 }
 
 /** What became of one unit: rows changed by each of its statements, or why nothing of it was kept. */

@@ -164,7 +164,7 @@ describe("a damaged file", () => {
     await using directory = temporaryDirectory();
     const path = join(directory.path, "a.db");
     await Bun.write(path, "this is no database, ".repeat(500));
-    expect((await failureOf(openAt(path))).message).toMatch(/a\.db is damaged: .*restore it from a backup/);
+    expect((await failureOf(openAt(path))).message).toMatch(/a\.db is damaged: .*restore a backup/);
     expect((await failureOf(openAt(join(directory.path, "no", "folder.db")))).kind).toBe("failed");
   });
 
