@@ -13,6 +13,7 @@ import { openDelivery } from "./gateway/open-delivery.ts";
 import { openDoor } from "./gateway/open-door.ts";
 import { openOutgoing } from "./gateway/open-outgoing.ts";
 import { openStores } from "./gateway/open-stores.ts";
+import { watchUnread } from "./gateway/watch-unread.ts";
 import type { OnOutcomes } from "./gateway/watched-deliverer.ts";
 import { loadOrMakeCertificate } from "./listener/certificate.ts";
 import type { Listeners } from "./listener/run-listeners.ts";
@@ -79,6 +80,7 @@ async function start(
   const stores = await openStores(ground, { onBroken, acceptLoss, ...damage });
   const settings = await loadSettings(ground, stores);
   settings.onChange(() => alarms.review());
+  watchUnread(ground, settings);
 
   // How mail leaves; who may send how much, and who is told.
   let noteOutcome: OnOutcomes = () => {};

@@ -2,7 +2,7 @@
 
 import { mailauthResolver } from "../dns/mailauth-resolver.ts";
 import type { Resolver } from "../dns/resolver.ts";
-import { createClamdCheck } from "../hooks/clamd.ts";
+import { createClamdCheck, createUnreadClamdCheck } from "../hooks/clamd.ts";
 import type { ClamdHook } from "../hooks/clamd-dialogue.ts";
 import { type Clock, systemClock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
@@ -19,6 +19,8 @@ export interface GatewayChecksOptions {
   readonly hostname: string;
   readonly log: Log;
   readonly hooks: readonly ClamdHook[];
+  /** Names of scanners whose setting cannot be read; left out: there are none. */
+  readonly unreadHooks?: readonly string[];
   /** Where the age of domains is found out; left out: nowhere, so it is unknown. */
   readonly domainAge?: DomainAgeSettings;
   readonly clock?: Clock;
@@ -29,8 +31,8 @@ export interface GatewayChecksOptions {
 }
 
 export interface GatewayChecks extends Checker {
-  /** Uses other hooks from the next message on. */
-  useHooks(hooks: readonly ClamdHook[]): void;
+  /** Uses other hooks from the next message on. `unread`: those whose setting cannot be read. */
+  useHooks(hooks: readonly ClamdHook[], unread?: readonly string[]): void;
   /** Finds the age of domains out elsewhere from the next message on. */
   useDomainAge(settings: DomainAgeSettings): void;
   /** Cleaned HTML, text and parts of a message for the viewer. */
@@ -49,17 +51,20 @@ export function createChecks(options: GatewayChecksOptions): GatewayChecks {
     log,
   });
   const builtIn = [...createContentChecks(scan), ...createMailAuthentication(scan), domainAge.check];
-  let checker = checkerWith(options.hooks);
+  let checker = checkerWith(options.hooks, options.unreadHooks);
 
-  function checkerWith(hooks: readonly ClamdHook[]): Checker {
-    const checks = [...builtIn, ...clamdChecks(hooks)];
+  function checkerWith(hooks: readonly ClamdHook[], unread: readonly string[] = []): Checker {
+    const checks = [
+      ...builtIn,
+      ...clamdChecks([...hooks.map(createClamdCheck), ...unread.map(createUnreadClamdCheck)]),
+    ];
     return createChecker({ checks, log, ...(onFailure === undefined ? {} : { onFailure }) });
   }
 
   return {
     run: (input, wanted) => checker.run(input, withWholeAuthentication(wanted)),
-    useHooks(hooks) {
-      checker = checkerWith(hooks);
+    useHooks(hooks, unread) {
+      checker = checkerWith(hooks, unread);
     },
     useDomainAge: (settings) => domainAge.use(settings),
     view: (raw) => pool.view(raw),
@@ -84,8 +89,7 @@ function withWholeAuthentication(wanted: ReadonlySet<string>): ReadonlySet<strin
 }
 
 /** Several daemons are one check, so that the "nothing found" of one never hides what another found. */
-function clamdChecks(hooks: readonly ClamdHook[]): readonly Check[] {
-  const checks = hooks.map(createClamdCheck);
+function clamdChecks(checks: readonly Check[]): readonly Check[] {
   const [first] = checks;
   if (first === undefined || checks.length === 1) return checks;
   return [

@@ -17,6 +17,8 @@ export interface DomainAgeSettings {
   readonly feed: string;
   /** Base address of an RDAP service, or null. */
   readonly rdap: string | null;
+  /** What is set cannot be read: the check fails, as nobody can say that nothing is set. */
+  readonly unread?: boolean;
 }
 
 export interface DomainAge {
@@ -50,7 +52,12 @@ export function createDomainAge(parts: {
   let sources = sourcesOf(parts.settings, { clock, log });
   return {
     use(settings) {
-      if (settings.feed === sources.settings.feed && settings.rdap === sources.settings.rdap) return;
+      if (
+        settings.feed === sources.settings.feed &&
+        settings.rdap === sources.settings.rdap &&
+        settings.unread === sources.settings.unread
+      )
+        return;
       sources = sourcesOf(settings, { clock, log });
     },
     check: {
@@ -59,6 +66,7 @@ export function createDomainAge(parts: {
       // It answers sooner by itself.
       timeoutMs: 2 * ANSWER_WITHIN_MS,
       async run({ raw }) {
+        if (sources.settings.unread) throw new Error('the stored setting "domain_age" cannot be read');
         const domains = fromDomains(headOf(raw));
         if (domains.length === 0) return [unknown("From names no domain that could be registered")];
         const ages = await Promise.all(

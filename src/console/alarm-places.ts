@@ -63,6 +63,25 @@ export function alarmsOfHook(alarms: readonly Alarm[], { kind, name }: HookSetti
   return alarms.filter((alarm) => [`${kind} "${name}"`, `${kind} size "${name}"`].includes(alarm.name));
 }
 
+/** Where the lists and forms of a section are. */
+const SECTION_PAGES: Readonly<Record<string, string>> = {
+  listener: "/listeners",
+  domain: "/domains",
+  sender: "/senders",
+  rule: "/rules",
+  template: "/settings/templates",
+  hook: "/settings/hooks",
+  delivery: "/settings/delivery",
+  settings: "/settings/general",
+};
+
+/** `setting domain example.test`: a stored setting that cannot be read. */
+function ofSetting({ name }: Alarm): AlarmPlace | null {
+  const section = /^(?:setting|secret of) ([a-z]+)/.exec(name)?.[1];
+  const href = section === undefined ? undefined : SECTION_PAGES[section];
+  return href === undefined ? null : { href, action: "Settings" };
+}
+
 const HOOKS: AlarmPlace = { href: "/settings/hooks", action: "Scanning" };
 
 /** Every way out of it that leads to a page, the likeliest first; at least one. */
@@ -72,6 +91,8 @@ export function alarmPlaces(
 ): readonly [AlarmPlace, ...AlarmPlace[]] {
   if (alarm.name.startsWith("clamd size ")) return [HOOKS, { href: "/listeners", action: "Listeners" }];
   if (alarm.name.startsWith("clamd ")) return [HOOKS];
+  const setting = ofSetting(alarm);
+  if (setting !== null) return [setting];
   const [first, ...others] = ofDomains(alarm, policy).map(
     ({ domain, part }): AlarmPlace => ({
       href: `/domains/${encodeURIComponent(domain)}/${part}`,

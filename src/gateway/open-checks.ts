@@ -1,9 +1,11 @@
 // What is true about a message: the checks, in scan workers.
 import { createChecks, type GatewayChecks } from "../checks/create-checks.ts";
+import type { DomainAgeSettings } from "../checks/domain-age.ts";
 import { createResolver } from "../dns/stub-resolver.ts";
 import { type WatchedClamd, watchClamd } from "../hooks/watch-clamd.ts";
 import type { Policy } from "../policy/schema.ts";
 import type { Settings } from "../policy/settings.ts";
+import type { PolicySnapshot } from "../policy/snapshot.ts";
 import type { Ground } from "./ground.ts";
 import { clamdHooks } from "./load-settings.ts";
 
@@ -25,7 +27,8 @@ export function openChecks(
     hostname: config.hostname,
     log,
     hooks: clamdHooks(settings.current().policy),
-    domainAge: settings.current().policy.settings.domain_age,
+    unreadHooks: settings.current().unread.hooks,
+    domainAge: domainAge(settings.current()),
     clock,
     onFailure: (check) => metrics.checkFailure(check),
   });
@@ -36,12 +39,16 @@ export function openChecks(
     onAlarm: (name, words) => alarms.set(name, words),
   });
   parts.defer(() => watch.stop());
-  settings.onChange(({ policy }) => {
+  settings.onChange((now) => {
     watch.look();
-    checks.useHooks(clamdHooks(policy));
-    checks.useDomainAge(policy.settings.domain_age);
+    checks.useHooks(clamdHooks(now.policy), now.unread.hooks);
+    checks.useDomainAge(domainAge(now));
   });
   return checks;
+}
+
+function domainAge({ policy, unread }: PolicySnapshot): DomainAgeSettings {
+  return { ...policy.settings.domain_age, unread: unread.settings.has("domain_age") };
 }
 
 function watchedClamd(policy: Policy): WatchedClamd {

@@ -170,7 +170,7 @@ export async function openDelivery(
 /** What was taken in for a domain of ours is never passed on elsewhere because the domain is none any more. */
 function wayFor(now: PolicySnapshot, address: MailAddress, taken: WayTaken): Destination {
   const domain = domainOf(address);
-  return taken === "for us" && now.domain(domain) === null
+  return taken === "for us" && now.domain(domain) === null && !now.unread.isDomain(domain)
     ? waitingPlace(domain)
     : now.destination(address, taken);
 }
@@ -207,7 +207,11 @@ async function openQuarantine(
     log.error({ err }, "releases that the last process began cannot be finished");
     alarms.set("releases", `${String(err)}. They are tried again within the hour; the log says which.`);
   }
-  const keepLogMs = () => durationMs(settings.current().policy.settings.log_keep);
+  const keepLogMs = () => {
+    const { policy, unread } = settings.current();
+    // How long it is to be kept is not known: nothing goes.
+    return unread.settings.has("log_keep") ? Number.POSITIVE_INFINITY : durationMs(policy.settings.log_keep);
+  };
   parts.defer(startHousekeeping({ quarantine, database, clock, log, onAlarm: alarms.set, keepLogMs }));
   return quarantine;
 }

@@ -5,6 +5,16 @@ import type { Finding } from "../rules/fact.ts";
 import { bodyPieces } from "../store/body-file.ts";
 import { askClamd, type ClamdHook, clamdName, quoted } from "./clamd-dialogue.ts";
 
+/** The check in the place of a daemon whose setting cannot be read: it fails, as one that does not answer. */
+export function createUnreadClamdCheck(name: string): Check {
+  return {
+    name: "clamd",
+    facts: ["clamd.found", "clamd.signature"],
+    timeoutMs: 1000,
+    run: () => Promise.reject(new Error(`the stored setting of clamd "${name}" cannot be read`)),
+  };
+}
+
 const SIZE_EXCEEDED = /size limit exceeded/i;
 
 /** The check `clamd`: facts `clamd.found` and `clamd.signature`. Its run rejects when the daemon gives no clear answer. */

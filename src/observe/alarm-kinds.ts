@@ -23,11 +23,15 @@ const ALARM_KINDS = {
   listener: "unwell",
   // A fault of ours, and no attempt since then went well.
   delivery: "unwell",
+  // A stored setting this version cannot read: what depends on it waits here, and not at a gateway of the version that wrote it.
+  setting: "unwell",
   // Newcomers are turned away; a neighbour has places.
   connections: "unwell",
   // Nobody reads /healthz there either.
   metrics: "unwell",
 
+  // One secret that has to be given again; all else of the setting is in force.
+  "secret of": "work",
   // One client has its share; all others are taken.
   "connections of one client": "work",
   // The certificate there was is used on.

@@ -14,7 +14,9 @@ import {
   shippedRule,
 } from "../rules/shipped-rules.ts";
 import type { RuleAction } from "../rules/verdict.ts";
-import type { Policy, RuleSettings } from "./schema.ts";
+import { type Policy, type RuleSettings, ruleSchema } from "./schema.ts";
+import { nothingUnread, type Unread } from "./unread.ts";
+import { unreadRule } from "./unread-mail.ts";
 
 /** The priority of own rules that name none; in a [[rule]] for a shipped rule it means: leave the shipped one. */
 export const OWN_PRIORITY = 5000;
@@ -56,7 +58,7 @@ function editsOf(settings: RuleSettings): readonly HeaderEdit[] {
   return edits;
 }
 
-function scopeOf(settings: RuleSettings, directions: readonly Direction[]): RuleScope {
+function scopeOf(settings: Pick<RuleSettings, "scope">, directions: readonly Direction[]): RuleScope {
   return {
     directions,
     domains: settings.scope.domains,
@@ -237,7 +239,10 @@ function kindOf(facts: ReadonlySet<string>): RuleKind | null {
  * The rule of the product where a [[rule]] of its name does not hold: what is switched off or changed for some stays as it is for all
  * others.
  */
-function elsewhere(settings: RuleSettings, shippedSettings: ShippedSettings): readonly Rule[] {
+function elsewhere(
+  settings: Pick<RuleSettings, "name" | "mode" | "scope">,
+  shippedSettings: ShippedSettings,
+): readonly Rule[] {
   const shipped = shippedRule(settings.name);
   const { directions, domains, addresses, senders } = settings.scope;
   // A changed rule with directions alone says which parts hold at all; one that is switched off for a direction stays on for the others.
@@ -247,23 +252,50 @@ function elsewhere(settings: RuleSettings, shippedSettings: ShippedSettings): re
   return rulesOfShipped(shipped, shippedSettings).map((part) => ({ ...part, except }));
 }
 
+/** Rules that domains and senders switch on and nobody has: a newer version has them. */
+export function unknownNames(policy: Policy, unread: ReadonlySet<string>): ReadonlySet<string> {
+  const named = [...policy.domain.flatMap((d) => d.rules ?? []), ...policy.sender.flatMap((s) => s.rules)];
+  const known = new Set(policy.rule.map((rule) => rule.name));
+  return new Set(named.filter((name) => !known.has(name) && !unread.has(name) && shippedRule(name) === null));
+}
+
 /** Compiles one [[rule]]. A shipped rule gives as many rules as it has parts. */
 export function compileRule(settings: RuleSettings, shippedSettings: ShippedSettings): CompiledRule {
   const shipped = shippedRule(settings.name);
   return shipped === null ? ownRule(settings) : changedShipped(shipped, settings, shippedSettings);
 }
 
-/** All rules of a policy in the order they are asked. A [[rule]] that does not compile is left out; the schema door refuses it before. */
-export function compileRules(policy: Policy): readonly Rule[] {
+/**
+ * All rules of a policy in the order they are asked. In the place of one that cannot be read or does not compile, which the schema door
+ * refuses and a newer version may have stored, stands one that puts off what it may hold for; so it does for a name nobody knows.
+ */
+export function compileRules(
+  policy: Policy,
+  unread: Pick<Unread, "rules" | "ruleNames"> = nothingUnread(),
+): readonly Rule[] {
   const { settings: shippedSettings } = policy;
   const changed = new Set<string>();
   const rules: Rule[] = [];
   for (const settings of policy.rule) {
     const compiled = compileRule(settings, shippedSettings);
-    if (!compiled.ok) continue;
+    if (!compiled.ok && settings.mode !== "enforce" && shippedRule(settings.name) === null) continue;
+    if (!compiled.ok) {
+      changed.add(settings.name);
+      rules.push(unreadRule(settings), ...elsewhere(settings, shippedSettings));
+      continue;
+    }
     changed.add(settings.name);
     rules.push(...compiled.rules, ...elsewhere(settings, shippedSettings));
   }
+  for (const rule of unread.rules) {
+    changed.add(rule.name);
+    const { name, mode, scope } = rule;
+    const off =
+      mode === "enforce" ? null : compileRule(ruleSchema.parse({ name, mode, scope }), shippedSettings);
+    rules.push(...(off?.ok ? off.rules : [unreadRule(rule)]), ...elsewhere(rule, shippedSettings));
+  }
+  for (const name of unknownNames(policy, unread.ruleNames))
+    rules.push(unreadRule(ruleSchema.parse({ name })));
   for (const shipped of SHIPPED_RULES) {
     if (!changed.has(shipped.name)) rules.push(...rulesOfShipped(shipped, shippedSettings));
   }

@@ -10,6 +10,8 @@ import type { DeliverySettings, DomainSettings, Policy, SenderSettings } from ".
 import { refuseHeaderFrom, refuseSender } from "./sender-control.ts";
 import { indexSenders, type SenderIndex } from "./sender-index.ts";
 import type { DecisionSubject, OutgoingParty, PolicySnapshot } from "./snapshot.ts";
+import { nothingUnread, type Unread, unreadReply } from "./unread.ts";
+import { refuseUnreadWriter, unreadPlaces } from "./unread-mail.ts";
 
 function smarthostDestination(smarthost: NonNullable<DeliverySettings["smarthost"]>): Destination {
   const { host, port, tls, user, password, allow_unverified_tls } = smarthost;
@@ -24,7 +26,7 @@ function smarthostDestination(smarthost: NonNullable<DeliverySettings["smarthost
   };
 }
 
-function destinations(policy: Policy): (domain: Domain, taken: WayTaken) => Destination {
+function destinations(policy: Policy, unread: Unread): (domain: Domain, taken: WayTaken) => Destination {
   const { smarthost } = policy.delivery;
   const upstream = smarthost === null ? null : smarthostDestination(smarthost);
   const fixed = new Map<string, Destination>();
@@ -38,8 +40,10 @@ function destinations(policy: Policy): (domain: Domain, taken: WayTaken) => Dest
         upstream === null ? { kind: "mx", key: `mx:${name}`, domain: name, ours: true } : unroutedPlace(name),
       );
   }
+  const held = unreadPlaces(unread);
   return (domain, taken) =>
     fixed.get(domain) ??
+    held(domain) ??
     (taken === "to pass on" ? undefined : unrouted.get(domain)) ??
     upstream ?? { kind: "mx", key: `mx:${domain}`, domain };
 }
@@ -87,12 +91,20 @@ function wantedBy(sets: readonly (readonly [RuleSet, string])[]): ReadonlySet<st
 }
 
 /** Builds the snapshot of a policy. `version` counts up with each change. */
-export function createSnapshot(policy: Policy, version: number): PolicySnapshot {
+export function createSnapshot(
+  settings: Policy,
+  version: number,
+  unread: Unread = nothingUnread(),
+): PolicySnapshot {
+  // What can be read of the networks is for forms; whom they would have trusted is not known.
+  const policy = unread.networks
+    ? { ...settings, networks: { ...settings.networks, trusted: [], excepted: [] } }
+    : settings;
   const listeners = new Map(policy.listener.map((listener) => [listener.name, listener]));
   const domains = new Map<string, DomainSettings>(
     policy.domain.filter((domain) => domain.enabled).map((domain) => [domain.name, domain]),
   );
-  const senders = indexSenders(policy, domains);
+  const senders = indexSenders(policy, domains, unread);
   const local = networkIndex(policy.networks.trusted.map((network) => [network, network] as const));
   const off = new Set<string>(policy.domain.filter(({ enabled }) => !enabled).map(({ name }) => name));
   const facts: RelayFacts = {
@@ -103,15 +115,21 @@ export function createSnapshot(policy: Policy, version: number): PolicySnapshot 
     whyIpOff: senders.whyIpOff,
     whyOff: senders.whyOff,
     localNetwork: local,
+    isUnreadLogin: senders.isUnreadLogin,
+    isUnreadIp: senders.isUnreadIp,
+    unread,
   };
   const parties = outgoingParties(policy, { facts, senders });
   const subjectOf = ruleSubjects(domains, senders);
-  const setOf = ruleSets(policy, sendersOf(senders));
-  const destinationOf = destinations(policy);
+  const setOf = ruleSets(policy, { senders: sendersOf(senders), unread });
+  const destinationOf = destinations(policy, unread);
+
+  const refuseUnread = refuseUnreadWriter(facts, parties.owner);
 
   return {
-    policy,
+    policy: settings,
     version,
+    unread,
     listener: (name) => listeners.get(name) ?? null,
     domain: facts.domain,
     ownerOf: parties.owner,
@@ -126,13 +144,22 @@ export function createSnapshot(policy: Policy, version: number): PolicySnapshot 
     sendsAs: parties.sendsAs,
     partyOff: parties.partyOff,
     whyOff: senders.whyOff,
+    isUnreadLogin: senders.isUnreadLogin,
     mayRelay: (listener, client, recipient) => mayRelay(facts, listener, client, recipient),
     refuseSender: (listener, client, reversePath) =>
-      refuseSender(facts, listener, client, reversePath) ?? parties.refusePath(listener, client, reversePath),
+      refuseUnread(listener, client, reversePath === null ? [] : [reversePath]) ??
+      refuseSender(facts, listener, client, reversePath) ??
+      parties.refusePath(listener, client, reversePath),
     refuseHeaderFrom: (listener, client, writers) =>
+      refuseUnread(listener, client, [...writers.from, ...(writers.senders ?? [])]) ??
       refuseHeaderFrom(facts, listener, client, writers.from) ??
       parties.refuseWriters(listener, client, writers),
-    refuseDomainOf: parties.refuseDomainOf,
+    refuseDomainOf(address, cause) {
+      const domain = unread.domainOver(domainOf(address));
+      return domain === null
+        ? parties.refuseDomainOf(address, cause)
+        : unreadReply(`the stored setting of the domain ${domain}`);
+    },
     destination: (recipient, taken = "to pass on") => destinationOf(domainOf(recipient), taken),
     wantedFacts: (subjects) => {
       const sets = subjects.map((subject) => [setOf(subjectOf(subject)), subject.recipient] as const);

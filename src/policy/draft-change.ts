@@ -29,6 +29,8 @@ export interface DraftOptions {
   readonly wholeFile: boolean;
   /** Left out or null: a new CRAM-MD5 password cannot be kept. */
   readonly seal?: PasswordSeal | null;
+  /** Ids of stored items that cannot be read: to ask for one is a change, also where it reads as what is in force. */
+  readonly unread?: ReadonlySet<string>;
   /** Left out: each password is worked on anew. */
   readonly passwords?: PasswordWork;
 }
@@ -39,6 +41,8 @@ export type Draft =
       readonly items: PolicyItems;
       readonly changes: readonly PolicyChange[];
       readonly warnings: readonly string[];
+      /** Ids of unread items that are saved anew. */
+      readonly anew: ReadonlySet<string>;
     }
   | { readonly ok: false; readonly problems: readonly PolicyProblem[] };
 
@@ -129,6 +133,11 @@ function goneItems(before: PolicyItems, read: ReadDocument, options: DraftOption
   return gone;
 }
 
+/** The items without those. */
+export function withoutIds(items: PolicyItems, ids: ReadonlySet<string>): PolicyItems {
+  return ids.size === 0 ? items : new Map([...items].filter(([id]) => !ids.has(id)));
+}
+
 /** Works out what a document would change. */
 export async function draftChange(
   before: PolicyItems,
@@ -145,5 +154,6 @@ export async function draftChange(
   const { problems, warnings } = crossCheck(policyOf(items), paths);
   const all = [...settled.problems, ...problems];
   if (all.length > 0) return { ok: false, problems: cutProblems(all) };
-  return { ok: true, items, changes: planChanges(before, items), warnings };
+  const anew = new Set([...paths.keys()].filter((id) => options.unread?.has(id)));
+  return { ok: true, items, changes: planChanges(withoutIds(before, anew), items), warnings, anew };
 }

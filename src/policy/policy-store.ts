@@ -15,6 +15,8 @@ export interface StoredItem {
   readonly section: string;
   readonly key: string;
   readonly value: unknown;
+  /** Secrets of it that another key sealed; they are left out of the value. */
+  readonly lost?: readonly string[];
 }
 
 /** The section under which ceilings are stored; the key is the `itemId` they hold for. */

@@ -4,6 +4,7 @@ import type { Client, Direction, Grant } from "../message/envelope.ts";
 import { type Reply, reply } from "./reply.ts";
 import type { DomainSettings, ListenerSettings } from "./schema.ts";
 import type { Standing } from "./sender-index.ts";
+import { type Unread, unreadReply } from "./unread.ts";
 
 /** What relay control asks of the policy. */
 export interface RelayFacts {
@@ -20,6 +21,10 @@ export interface RelayFacts {
   whyOff(login: string): string | null;
   /** A trusted network proper, without IP senders. */
   localNetwork(ip: string): string | null;
+  /** Is the setting unread that would say whether the login, or the address, may send? */
+  isUnreadLogin(login: string): boolean;
+  isUnreadIp(ip: string): boolean;
+  readonly unread: Unread;
 }
 
 /** Characters of a name in a reply: a line has at most 512 octets (RFC 5321 §4.5.3.1.5). */
@@ -56,6 +61,19 @@ export function standingGrant(facts: RelayFacts, listener: ListenerSettings, cli
   if (sender !== null) return sender.grant;
   const network = trustedBy(facts, listener, client);
   return network === null ? null : { by: "trusted-network", network };
+}
+
+/** The setting that cannot be read and would say whether the client is one of ours; null: all that would is read. For the log. */
+export function standingUnread(
+  facts: RelayFacts,
+  listener: ListenerSettings,
+  { login, ip }: Pick<Client, "login" | "ip">,
+): string | null {
+  if (facts.unread.items.length === 0) return null;
+  if (login !== null) return facts.isUnreadLogin(login) ? `the stored setting of ${login}` : null;
+  if (!trustsNetworks(listener)) return null;
+  if (facts.isUnreadIp(ip)) return `the stored setting of the IP sender of ${ip}`;
+  return facts.unread.networks ? "the stored setting of the trusted networks" : null;
 }
 
 /** The trusted network that counts for the client. What is switched off as an IP sender is not let in by a wider network around it. */
@@ -99,6 +117,8 @@ export function mayRelay(
   }
   const name = domainOf(recipient);
   if (name.startsWith("[")) return denied(client, `"${recipient}" names a host by address, not a domain`);
+  if (facts.unread.isDomain(name))
+    return { granted: false, reply: unreadReply(`the stored setting of the domain ${name}`) };
   const ours = facts.domain(name);
   if (ours !== null && routesOnward(recipient)) {
     return denied(client, `"${recipient}" asks our server to send the mail on`);
@@ -118,6 +138,8 @@ export function mayRelay(
   if (ours !== null && listener.auth !== "required") {
     return { granted: true, grant: { by: "relay-domain", domain: ours.name }, direction: "inbound" };
   }
+  const unread = standingUnread(facts, listener, client);
+  if (unread !== null) return { granted: false, reply: unreadReply(unread) };
   const off = client.login === null ? facts.whyIpOff(client.ip) : facts.whyOff(client.login);
   if (off !== null) return denied(client, off);
   return denied(

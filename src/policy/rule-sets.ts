@@ -6,6 +6,7 @@ import type { Rule } from "../rules/rule.ts";
 import { DEFAULT_RULES, shippedRule } from "../rules/shipped-rules.ts";
 import { compileRules } from "./compile-rules.ts";
 import type { Policy, SenderSettings } from "./schema.ts";
+import type { Unread } from "./unread.ts";
 
 export interface RuleSet {
   /** In the order they are asked. Scopes by address are left to `decide`. */
@@ -52,9 +53,15 @@ function holdsByScope(rule: Rule, named: ReadonlySet<string>): boolean {
 /** Makes the look-up. `senders` are the outgoing senders the subject's mail comes from. */
 export function ruleSets(
   policy: Policy,
-  senders: (subject: RuleSubject) => readonly SenderSettings[],
+  {
+    senders,
+    unread,
+  }: {
+    readonly senders: (subject: RuleSubject) => readonly SenderSettings[];
+    readonly unread: Unread;
+  },
 ): (subject: RuleSubject) => RuleSet {
-  const all = compileRules(policy);
+  const all = compileRules(policy, unread);
   const rules = all.filter((rule) => rule.mode !== "off");
   // Switched off for senders by their names, which says as much as `except_rules` of theirs.
   const offForSenders = all.filter((rule) => rule.mode === "off" && rule.scope.senders.length > 0);

@@ -6,7 +6,7 @@ import { refuseTenant, withCeiling } from "./ceiling.ts";
 import { createSnapshot } from "./create-snapshot.ts";
 import { crossCheck } from "./cross-check.ts";
 import { DEFAULT_LISTENERS } from "./default-listeners.ts";
-import { type Draft, type DraftOptions, draftChange, type PasswordSeal } from "./draft-change.ts";
+import { type Draft, type DraftOptions, draftChange, type PasswordSeal, withoutIds } from "./draft-change.ts";
 import { passwordWork } from "./password-work.ts";
 import { planChanges } from "./plan-changes.ts";
 import {
@@ -40,6 +40,8 @@ import {
   storedChanges,
   withoutItem,
 } from "./stored-items.ts";
+import { type Unread, type UnreadItem, unreadSettings } from "./unread.ts";
+import { unusable } from "./unread-mail.ts";
 
 export interface SettingsParts {
   readonly store: PolicyStore;
@@ -94,6 +96,7 @@ class RunningSettings implements Settings {
   readonly #followUps: (() => Promise<readonly string[]>)[] = [];
   /** Stored items this version cannot use; they can still be removed. */
   #refused: StoredPolicy["refused"];
+  readonly #lost: StoredPolicy["lost"];
   #items: PolicyItems;
   #ceilings: Ceilings;
   #snapshot: PolicySnapshot;
@@ -101,12 +104,20 @@ class RunningSettings implements Settings {
   /** Whole documents: the one that came later wins, also where the earlier one had more to work out. */
   #lastApply: Promise<unknown> = Promise.resolve();
 
-  constructor(parts: SettingsParts, { items, refused, ceilings }: StoredPolicy) {
+  constructor(parts: SettingsParts, { items, refused, lost, ceilings }: StoredPolicy) {
     this.#parts = parts;
+    this.#lost = lost;
     this.#ceilings = ceilings;
     this.#items = items;
     this.#refused = refused;
-    this.#snapshot = createSnapshot(policyOf(items), 1);
+    this.#snapshot = createSnapshot(policyOf(items), 1, this.#unread());
+  }
+
+  #unread(): Unread {
+    const lost = this.#refused.has("settings ") ? this.#lost : new Set<string>();
+    const refused = [...this.#refused.values()];
+    const rules = new Set(refused.flatMap(({ section, key }) => (section === "rule" ? [key] : [])));
+    return unreadSettings([...refused, ...unusable(policyOf(this.#items), rules)], lost);
   }
 
   current(): PolicySnapshot {
@@ -125,9 +136,15 @@ class RunningSettings implements Settings {
   }
 
   async plan(document: unknown, options: { readonly prune: boolean }): Promise<PlanResult> {
-    const whole = { ...options, hash: false, wholeFile: true, seal: this.#parts.seal ?? null };
+    const unread = new Set(this.#refused.keys());
+    const whole = { ...options, hash: false, wholeFile: true, seal: this.#parts.seal ?? null, unread };
     const draft = this.#fitting(await draftChange(this.#items, document, whole));
-    return planResult(draft.ok ? { ...draft, changes: await this.#withBelongings(draft.changes) } : draft);
+    if (!draft.ok) return draft;
+    const pruned = this.#prunedUnread(draft, { ...options, document }).map(({ change }) => change);
+    return planResult({
+      ...draft,
+      changes: [...(await this.#withBelongings(draft.changes)), ...(await this.#withBelongings(pruned))],
+    });
   }
 
   async removal(section: PolicySection, key: string): Promise<readonly PolicyChange[]> {
@@ -192,11 +209,9 @@ class RunningSettings implements Settings {
       const refused = this.#refused.get(id);
       if (refused !== undefined) {
         if (actor.domains !== undefined) return false;
-        await this.#parts.store.save([removalOf(refused)], actor, this.#parts.clock.now());
-        this.#refused = new Map([...this.#refused].filter(([other]) => other !== id));
         // A domain nobody can read takes its senders along as well.
-        const rest = withoutItem(this.#items, section, key);
-        if (rest.size < this.#items.size) await this.#save(rest, actor);
+        const rest = isListSection(section) ? withoutItem(this.#items, section, key) : this.#items;
+        await this.#save(rest, actor, { gone: [refused] });
         return true;
       }
       if (!isListSection(section) || !this.#items.has(id)) return false;
@@ -214,17 +229,38 @@ class RunningSettings implements Settings {
       if (!wanted.ok) return wanted;
       const before = this.#asSetBefore(wanted.input, actor);
       const seal = this.#parts.seal ?? null;
-      const drafted = this.#fitting(await draftChange(this.#items, before, { ...options, hash: true, seal }));
-      if (!drafted.ok || drafted.changes.length === 0) return planResult(drafted);
-      const draft = { ...drafted, changes: await this.#withBelongings(drafted.changes) };
+      const unread = new Set(this.#refused.keys());
+      const drafted = this.#fitting(
+        await draftChange(this.#items, before, { ...options, hash: true, seal, unread }),
+      );
+      if (!drafted.ok) return drafted;
+      const pruned = this.#prunedUnread(drafted, { prune: options.prune, document: wanted.input });
+      if (drafted.changes.length + pruned.length === 0) return planResult(drafted);
+      const changes = [...drafted.changes, ...pruned.map(({ change }) => change)];
+      const draft = { ...drafted, changes: await this.#withBelongings(changes) };
       const beyond = this.#beyond(draft.changes, draft.items, actor);
       if (beyond.length > 0) return { ok: false, problems: beyond };
-      await this.#save(draft.items, actor);
+      await this.#save(draft.items, actor, { anew: draft.anew, gone: pruned.map(({ item }) => item) });
       return planResult(draft);
     });
     if (!result.ok) return result;
     const unfinished = (await Promise.all(this.#followUps.map((ask) => ask()))).flat();
     return unfinished.length === 0 ? result : { ...result, unfinished };
+  }
+
+  /** Items nobody can read that a whole file does not name go with the others it does not name. */
+  #prunedUnread(
+    draft: Draft & { readonly ok: true },
+    { prune, document }: { readonly prune: boolean; readonly document: unknown },
+  ): readonly { readonly item: UnreadItem; readonly change: PolicyChange }[] {
+    if (!prune) return [];
+    const listeners =
+      typeof document === "object" && document !== null && Object.hasOwn(document, "listener");
+    return [...this.#refused].flatMap(([id, item]) => {
+      const spared = item.section === "listener" && !listeners;
+      if (item.key === "" || spared || draft.items.has(id)) return [];
+      return [{ item, change: removalOf(item).change }];
+    });
   }
 
   /** A sender that a domain administrator adds again has what the operator had set of it, unless the document says otherwise. */
@@ -272,16 +308,25 @@ class RunningSettings implements Settings {
   }
 
   /** Stores, then swaps: a change that could not be stored is not in force, and what is in force survives a restart. */
-  async #save(items: PolicyItems, actor: Actor): Promise<void> {
-    const changes = await this.#withBelongings(planChanges(this.#items, items));
+  async #save(
+    items: PolicyItems,
+    actor: Actor,
+    {
+      anew = new Set(),
+      gone = [],
+    }: { readonly anew?: ReadonlySet<string>; readonly gone?: readonly UnreadItem[] } = {},
+  ): Promise<void> {
+    const changes = await this.#withBelongings(planChanges(withoutIds(this.#items, anew), items));
     const was = { items: this.#items, ceilings: this.#ceilings, byOperator: actor.domains === undefined };
     const stored = storedChanges(changes, was, items);
-    await this.#parts.store.save(stored, actor, this.#parts.clock.now());
+    const all = [...gone.map(removalOf), ...stored];
+    await this.#parts.store.save(all, actor, this.#parts.clock.now());
     const before = this.#snapshot;
     this.#ceilings = ceilingsAfter(this.#ceilings, stored);
-    this.#refused = new Map([...this.#refused].filter(([id]) => !items.has(id)));
-    this.#items = items;
-    this.#snapshot = createSnapshot(policyOf(items), before.version + 1);
+    const settled = new Set(all.map(({ section, key }) => `${section} ${key}`));
+    this.#refused = new Map([...this.#refused].filter(([id]) => !settled.has(id)));
+    this.#items = new Map([...DEFAULT_ITEMS, ...items]);
+    this.#snapshot = createSnapshot(policyOf(this.#items), before.version + 1, this.#unread());
     for (const change of changes) {
       const fields = {
         section: change.section,
@@ -328,14 +373,15 @@ export async function createSettings(given: SettingsParts): Promise<Settings> {
     const none = { items: new Map(), ceilings: new Map(), byOperator: true };
     const first = storedChanges(planChanges(new Map(), items), none, items);
     await parts.store.save(first, SYSTEM, parts.clock.now());
-    return new RunningSettings(parts, { items, refused: new Map(), ceilings: new Map() });
+    const nothing = { refused: new Map(), lost: new Set<string>(), ceilings: new Map() };
+    return new RunningSettings(parts, { items, ...nothing });
   }
   const policy = readStored(stored);
   const { items, refused } = policy;
   for (const { section, key, problems } of refused.values()) {
     parts.log.error(
       { section, key, problems },
-      "a stored setting cannot be used by this version and is ignored; save it anew",
+      "a stored setting cannot be used by this version; save it anew",
     );
   }
   for (const warning of crossCheck(policyOf(items), new Map()).warnings)

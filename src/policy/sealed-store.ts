@@ -35,20 +35,23 @@ export function sealedStore(
   const close = (value: unknown): unknown => mapSecrets(value, (text) => seal.seal(text, PURPOSE));
   const openItem = (item: StoredItem): { readonly item: StoredItem; readonly plain: boolean } => {
     let plain = false;
+    const lost: string[] = [];
     const value = mapSecrets(item.value, (text, path) => {
       if (!text.startsWith(SEALED)) {
         plain = true;
         return text;
       }
       const opened = seal.open(text, PURPOSE);
-      if (opened === null)
+      if (opened === null) {
+        lost.push(path);
         log.error(
           { section: item.section, key: item.key, setting: path },
           "a secret of the settings was sealed by another key and cannot be used; give it again",
         );
+      }
       return opened;
     });
-    return { item: { ...item, value }, plain };
+    return { item: { ...item, value, ...(lost.length > 0 ? { lost } : {}) }, plain };
   };
   return {
     // All else it tells, such as what goes with a domain, it tells as before.

@@ -5,6 +5,7 @@ import type { Client } from "../message/envelope.ts";
 import { type RelayFacts, standingGrant } from "./relay-control.ts";
 import { type Reply, reply } from "./reply.ts";
 import type { ListenerSettings, SenderSettings } from "./schema.ts";
+import { unreadReply } from "./unread.ts";
 
 /** Characters of an address in a reply: a line has at most 512 octets (RFC 5321 §4.5.3.1.5). */
 const MAX_SHOWN = 150;
@@ -68,6 +69,7 @@ function claimRefused(client: Client, address: MailAddress, where: string): Repl
 }
 
 function loginRefused(facts: RelayFacts, login: string): Reply {
+  if (facts.isUnreadLogin(login)) return unreadReply(`the stored setting of the login ${login}`);
   const why = facts.whyOff(login) ?? "there is no such sender (any more)";
   return reply(
     550,

@@ -1,11 +1,13 @@
 // The outgoing senders of a policy, found by login, address and domain, each with the party it sends as and the grant it gives.
 // Built once per change of settings, so that a look-up makes nothing. A sender that is switched off, or whose domain is, sends nothing.
-import { addressKey, domainOf } from "../message/address.ts";
+import { addressKey, domainOf, parseNetwork } from "../message/address.ts";
 import type { Grant } from "../message/envelope.ts";
 import { networkIndex } from "./network-index.ts";
 import { itemKey } from "./policy-document.ts";
 import type { DomainSettings, Policy, SenderSettings } from "./schema.ts";
+import { senderSchema } from "./schema-sender.ts";
 import type { OutgoingParty } from "./snapshot.ts";
+import { nothingUnread, type Unread } from "./unread.ts";
 
 /** What a sender is to this gateway. `party.sender` is another one than `sender` when an IP sender is re-authenticated (O9). */
 export interface Standing {
@@ -28,6 +30,9 @@ export interface SenderIndex {
   offByIp(ip: string): OutgoingParty | null;
   /** What the sender of that key is now; null: it may not send, or there is none. */
   standing(key: string): Standing | null;
+  /** The setting that would say whether the login, or the address, may send cannot be read. */
+  isUnreadLogin(login: string): boolean;
+  isUnreadIp(ip: string): boolean;
   /** By `itemKey`: login in lower case, range or `@domain`. */
   byKey(key: string): SenderSettings | null;
   /** The same whether it may send or not. */
@@ -68,14 +73,34 @@ function reauthenticatedAs(
   return named?.enabled === true && named.reauthentication_permitted ? named : null;
 }
 
+/** Nobody: it permits nothing. */
+const UNREAD_SENDER: SenderSettings = senderSchema.parse({
+  kind: "domain",
+  domain: "unread.invalid",
+  enabled: false,
+});
+
 /** An entry of a look-up: a sender that stands, or why it does not. */
-type Entry = { readonly standing: Standing } | { readonly off: string; readonly party: OutgoingParty };
+type Entry =
+  | { readonly standing: Standing }
+  /** `party`: whom it would send as; null: that cannot be read. */
+  | { readonly off: string; readonly party: OutgoingParty | null; readonly unread?: true };
+
+function isUnread(entry: Entry | null | undefined): boolean {
+  return entry != null && "off" in entry && entry.unread === true;
+}
 
 /** Makes the index. `domains` are those that are switched on. */
-export function indexSenders(policy: Policy, domains: ReadonlyMap<string, DomainSettings>): SenderIndex {
+export function indexSenders(
+  policy: Policy,
+  domains: ReadonlyMap<string, DomainSettings>,
+  unread: Unread = nothingUnread(),
+): SenderIndex {
   const all = new Map(policy.sender.map((sender) => [itemKey("sender", sender), sender]));
   const names = { on: domains, known: new Set<string>(policy.domain.map(({ name }) => name)) };
-  const known = (key: string): SenderSettings | null => all.get(key) ?? null;
+  // Somebody who cannot be read is not replaced by the domain's log-in.
+  const known = (key: string): SenderSettings | null =>
+    unread.isSender(addressKey(key)) ? UNREAD_SENDER : (all.get(key) ?? null);
   const logins = new Map<string, Entry>();
   const ranges: (readonly [NonNullable<SenderSettings["range"]>, Entry])[] = [];
   const entries = new Map<string, Entry>();
@@ -93,6 +118,11 @@ export function indexSenders(policy: Policy, domains: ReadonlyMap<string, Domain
     parties.set(key, made);
     return made;
   };
+  const offEntry = (sender: SenderSettings, off: string): Entry => ({
+    off,
+    party: partyOf(sender),
+    ...(unread.isDomain(sender.domain) ? { unread: true } : {}),
+  });
 
   for (const sender of policy.sender) {
     const off = switchedOff(sender, names);
@@ -100,7 +130,7 @@ export function indexSenders(policy: Policy, domains: ReadonlyMap<string, Domain
     if (login !== null) {
       const grant: Grant = { by: "authenticated-sender", sender: login };
       const party = partyOf(sender);
-      const entry = off === null ? { standing: { sender, party, grant } } : { off, party };
+      const entry = off === null ? { standing: { sender, party, grant } } : offEntry(sender, off);
       logins.set(addressKey(login), entry);
       entries.set(party.key, entry);
     }
@@ -109,9 +139,14 @@ export function indexSenders(policy: Policy, domains: ReadonlyMap<string, Domain
     const entry =
       off === null
         ? { standing: rangeStanding(sender, { range, known, names, partyOf }) }
-        : { off, party: partyOf(sender) };
+        : offEntry(sender, off);
     ranges.push([range, entry]);
     entries.set(itemKey("sender", sender), entry);
+  }
+  for (const text of unread.ranges) {
+    const range = parseNetwork(text);
+    if (range.ok)
+      ranges.push([range.value, { off: `the sender ${text} cannot be read`, party: null, unread: true }]);
   }
   const ofIp = networkIndex(ranges);
   const standing = (entry: Entry | null | undefined): Standing | null =>
@@ -128,6 +163,15 @@ export function indexSenders(policy: Policy, domains: ReadonlyMap<string, Domain
     offByLogin: (login) => offParty(logins.get(addressKey(login))),
     offByIp: (ip) => offParty(ofIp(ip)),
     standing: (key) => standing(entries.get(key)),
+    isUnreadLogin(login) {
+      if (unread.items.length === 0) return false;
+      const key = addressKey(login);
+      const at = key.lastIndexOf("@");
+      if (unread.isSender(key) || unread.isSender(`@${key}`) || unread.isDomain(key.slice(at + 1)))
+        return true;
+      return isUnread(logins.get(key));
+    },
+    isUnreadIp: (ip) => unread.items.length > 0 && isUnread(ofIp(ip)),
     byKey: (key) => {
       const sender = all.get(key);
       return sender !== undefined && switchedOff(sender, names) === null ? sender : null;

@@ -22,12 +22,14 @@ function domainInKey(key: string): string | null {
 /** Which domains of this gateway, or names below one, the addresses are of: kept with a message, for the doors it leaves by later. */
 export function domainsHere(now: PolicySnapshot, addresses: readonly MailAddress[]): readonly string[] {
   const domains = new Set(addresses.map(domainOf));
-  return [...domains].filter((domain) => now.ownerOf(domain) !== null);
+  return [...domains].filter(
+    (domain) => now.ownerOf(domain) !== null || now.unread.domainOver(domain) !== null,
+  );
 }
 
 /** Is there a domain that sends nothing at present? */
-export function anyStopped({ policy }: PolicySnapshot): boolean {
-  return policy.domain.some((domain) => refuseOwnDomain(domain, "") !== null);
+export function anyStopped({ policy, unread }: PolicySnapshot): boolean {
+  return unread.items.length > 0 || policy.domain.some((domain) => refuseOwnDomain(domain, "") !== null);
 }
 
 function isHere(now: PolicySnapshot, domain: string): boolean {
@@ -54,6 +56,14 @@ export function sendsNothing(
   const ofKey = domainInKey(sender);
   const party = now.partyOfKey(sender);
   const all = new Set([ofKey, party?.sender.domain ?? null, ofPath, ...writtenFor, ...named]);
+  for (const domain of all) {
+    const unread = domain === null ? null : now.unread.domainOver(domain);
+    if (unread !== null)
+      return {
+        domain: unread,
+        words: `Mail of ${unread} is held here: the stored setting of the domain cannot be read by this version; save it anew`,
+      };
+  }
   for (const domain of all)
     if (domain !== null && isStopped(now, domain))
       return stopOf(domain, "barred from sending or switched off");

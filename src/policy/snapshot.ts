@@ -7,6 +7,7 @@ import type { Facts } from "../rules/fact.ts";
 import type { Verdict } from "../rules/verdict.ts";
 import type { Reply } from "./reply.ts";
 import type { DomainSettings, ListenerSettings, NetworkSettings, Policy, SenderSettings } from "./schema.ts";
+import type { Unread } from "./unread.ts";
 
 /** What `decide` is asked for one recipient. */
 export interface DecisionSubject {
@@ -75,6 +76,8 @@ export interface PolicySnapshot {
   readonly policy: Policy;
   /** Counts up with each change. */
   readonly version: number;
+  /** Stored settings that cannot be read, and what is not known for that. */
+  readonly unread: Unread;
   listener(name: string): ListenerSettings | null;
   /** The relay domain, or null when it is not ours (or switched off). */
   domain(name: Domain): DomainSettings | null;
@@ -102,6 +105,8 @@ export interface PolicySnapshot {
   partyOff(listener: ListenerSettings, client: Client): OutgoingParty | null;
   /** Why the login, which is in the settings, cannot be used at present; null: it can, or nobody has it. For the log. */
   whyOff(login: string): string | null;
+  /** Is the setting unread that would say whether the login may be used? */
+  isUnreadLogin(login: string): boolean;
   /** May this client send to this recipient? (L2: exactly one grant, recorded; never an open relay.) */
   mayRelay(
     listener: ListenerSettings,

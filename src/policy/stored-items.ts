@@ -10,18 +10,17 @@ import {
 } from "./policy-document.ts";
 import { CEILINGS, type StoredChange, type StoredItem } from "./policy-store.ts";
 import { parseItem } from "./read-document.ts";
+import { deliverySchema, networksSchema, settingsSchema } from "./schema.ts";
 import type { PolicyChange, PolicySection } from "./settings.ts";
 import { SHIPPED_TEMPLATES } from "./shipped-templates.ts";
-
-/** A stored item that this version cannot use, and why. */
-export interface RefusedItem extends StoredItem {
-  readonly problems: readonly string[];
-}
+import { readableFields, type UnreadItem } from "./unread.ts";
 
 export interface StoredPolicy {
   readonly items: PolicyItems;
   /** By `itemId`. */
-  readonly refused: ReadonlyMap<string, RefusedItem>;
+  readonly refused: ReadonlyMap<string, UnreadItem>;
+  /** Fields of `settings` that cannot be read. */
+  readonly lost: ReadonlySet<string>;
   /** What is kept of the operator's, by `itemId`. */
   readonly ceilings: Ceilings;
 }
@@ -31,7 +30,8 @@ export type Ceilings = ReadonlyMap<string, Ceiling>;
 /** Reads what is stored. */
 export function readStored(stored: readonly StoredItem[]): StoredPolicy {
   const items = new Map(DEFAULT_ITEMS);
-  const refused = new Map<string, RefusedItem>();
+  const refused = new Map<string, UnreadItem>();
+  const lost = new Set<string>();
   const ceilings = new Map<string, Ceiling>();
   for (const row of stored) {
     if (row.section === CEILINGS) {
@@ -46,13 +46,49 @@ export function readStored(stored: readonly StoredItem[]): StoredPolicy {
             problems: [{ path: row.section, message: "is not a section this version knows" }],
           }
         : parseItem(section, row.value, row.section);
+    const { lost: secrets, ...stored } = row;
     if (answer.ok) items.set(itemId(answer.value.section, answer.value.key), answer.value);
-    else {
-      const problems = answer.problems.map((problem) => `${problem.path}: ${problem.message}`);
-      refused.set(`${row.section} ${row.key}`, { ...row, problems });
-    }
+    if (answer.ok && secrets === undefined) continue;
+    const problems = answer.ok
+      ? (secrets ?? []).map((path) => `${path}: was sealed by another key`)
+      : answer.problems.map((problem) => `${problem.path}: ${problem.message}`);
+    // Without its password the smart host would refuse everything for good; all else works without its secret, and says so.
+    const partly =
+      answer.ok && row.section !== "delivery"
+        ? { partly: "Give the secret again.", secret: true as const }
+        : {};
+    refused.set(`${row.section} ${row.key}`, { ...stored, problems, ...partly });
+    if (answer.ok) continue;
+    const found = readableObject(row);
+    if (found === null) continue;
+    items.set(itemId(found.item.section, ""), found.item);
+    if (row.section === "settings") for (const field of found.lost) lost.add(field);
   }
-  return { items, refused, ceilings };
+  return { items, refused, lost, ceilings };
+}
+
+/** What can be read of a section that holds one object: forms show it, and its times and limits hold. */
+function readableObject({
+  section,
+  value,
+}: StoredItem): { readonly item: PolicyItem; readonly lost: readonly string[] } | null {
+  switch (section) {
+    case "networks": {
+      const { input, lost } = readableFields(networksSchema.shape, value);
+      return { item: { section, key: "", value: networksSchema.parse(input) }, lost };
+    }
+    case "delivery": {
+      const { input, lost } = readableFields(deliverySchema.shape, value);
+      return { item: { section, key: "", value: deliverySchema.parse(input) }, lost };
+    }
+    case "settings": {
+      const { input, lost } = readableFields(settingsSchema.shape, value);
+      const closed = lost.includes("self_service") ? { self_service: false } : {};
+      return { item: { section, key: "", value: settingsSchema.parse({ ...input, ...closed }) }, lost };
+    }
+    default:
+      return null;
+  }
 }
 
 function isTable(value: unknown): value is Ceiling {
@@ -101,7 +137,7 @@ export function ceilingsAfter(ceilings: Ceilings, stored: readonly StoredChange[
 }
 
 /** The change that removes an item nobody can read. */
-export function removalOf({ section: name, key }: RefusedItem): StoredChange {
+export function removalOf({ section: name, key }: UnreadItem): StoredChange {
   const section = policySection(name) ?? "settings";
   const words = [`${name} ${key}: removed`];
   return {

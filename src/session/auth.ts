@@ -4,7 +4,7 @@ import { enterpriseParts } from "../policy/enterprise-mode.ts";
 import { type Answer, answer } from "./answer.ts";
 import { cramChallenge, cramMatches, readCramResponse } from "./cram-md5.ts";
 import { authOffered, tlsOffered } from "./ehlo.ts";
-import { domainOfLogin, loginSender, proveLogin } from "./prove-login.ts";
+import { domainOfLogin, loginSender, proveLogin, UNREAD } from "./prove-login.ts";
 import type { SessionServices } from "./services.ts";
 import type { Session } from "./session.ts";
 import { refuseLogin, takeLogin } from "./take-login.ts";
@@ -136,7 +136,9 @@ function cramMd5(session: Session, services: SessionServices): Answer {
     const refusal = refuseWithoutTls(session, login, services);
     if (refusal !== null) return refusal;
     const prove = async () => {
-      const sender = loginSender(services.snapshot(), login);
+      const snapshot = services.snapshot();
+      const sender = loginSender(snapshot, login);
+      if (sender === null && snapshot.isUnreadLogin(login)) return UNREAD;
       const password = services.cramPasswords.of(sender);
       return cramMatches(challenge, digest, password) && sender !== null && password !== null
         ? ({ result: "right", sender, password } as const)

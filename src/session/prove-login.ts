@@ -28,6 +28,13 @@ const TOO_MANY = {
   cause: "too many passwords wait to be checked",
 } as const;
 
+/** Whether there is such a login, and which password is its own, is not known. */
+export const UNREAD = {
+  result: "later",
+  text: "This gateway's settings are being mended, please try again later",
+  cause: "the stored setting of the login, or of its domain, cannot be read by this version",
+} as const;
+
 /** The domain a login belongs to by its name: `alice@example.test` and `example.test` → `example.test`. */
 export function domainOfLogin(snapshot: PolicySnapshot, login: string): DomainSettings | null {
   // A name that is no domain is in no policy either.
@@ -45,6 +52,7 @@ export async function proveLogin(given: GivenPassword, services: SessionServices
   const snapshot = services.snapshot();
   const sender = loginSender(snapshot, given.login);
   if (sender?.verify === "mail-server") return askMailServer(sender, given, services);
+  if (sender === null && snapshot.isUnreadLogin(given.login)) return UNREAD;
   if (sender === null) return refuseUnknown(given, services);
   return checkHash(sender, given, services);
 }

@@ -4,6 +4,7 @@ import { type Answer, answer } from "./answer.ts";
 import { inNetworks, refuseClient } from "./connect.ts";
 import { normalIp } from "./ip-address.ts";
 import { decodeXtext } from "./path.ts";
+import { UNREAD } from "./prove-login.ts";
 import { refuseBanned } from "./refuse-banned.ts";
 import type { SessionServices } from "./services.ts";
 import { forgetClient, type Session } from "./session.ts";
@@ -27,6 +28,8 @@ export function xclient(session: Session, argument: string, services: SessionSer
   if (!Number.isInteger(port) || port < 0 || port > 65535) return answer(501, "5.4", "PORT is not a port");
   const login = attributes.get("LOGIN") ?? null;
   const sender = login === null ? null : services.snapshot().userSender(login);
+  if (login !== null && sender === null && services.snapshot().isUnreadLogin(login))
+    return answer(451, "3.5", UNREAD.text, `XCLIENT LOGIN=${login}: ${UNREAD.cause}`);
   if (login !== null && sender?.enabled !== true)
     return answer(550, "7.1", "No such login", `XCLIENT LOGIN=${login}`);
   const { client, listener } = session;

@@ -94,6 +94,14 @@ const ENDS: Readonly<Record<AlarmKind, End | "the process ends">> = {
     by: "a look a minute, and when the settings change",
     shown: ["hooks/watch-clamd.test.ts", "a real clamd"],
   },
+  setting: {
+    by: "the setting is saved anew or removed",
+    shown: ["policy/unread-settings.test.ts", "until it is saved anew or removed"],
+  },
+  "secret of": {
+    by: "the setting is saved anew or removed",
+    shown: ["policy/unread-settings.test.ts", "a secret that another key has sealed"],
+  },
   dns: { by: "an answer, or a look every 30 s", shown: ["dns/silent-servers.test.ts", "and its end"] },
   connections: { by: "connections that end", shown: ["listener/connection-room.test.ts", "and its end"] },
   "connections of one client": {

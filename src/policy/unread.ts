@@ -1,0 +1,162 @@
+// Stored settings this version cannot read, as a newer one writes them and a roll-back leaves: what depends on them, and what is answered
+// until they are saved anew. Nothing opens because of one, and nothing is refused for good. No I/O.
+import type { AlarmName } from "../observe/alarm-kinds.ts";
+import { shippedRule } from "../rules/shipped-rules.ts";
+import { type Reply, reply } from "./reply.ts";
+import type { RuleSettings } from "./schema.ts";
+import { ruleSchema } from "./schema.ts";
+
+/** A row as it is stored, and why it cannot be read. */
+export interface UnreadItem {
+  readonly section: string;
+  readonly key: string;
+  readonly value: unknown;
+  /** `delivery.max_rate: is not a setting`. */
+  readonly problems: readonly string[];
+  /** It is in force but for a part: what that means and what to do, in sentences. */
+  readonly partly?: string;
+  /** The part is a secret. */
+  readonly secret?: true;
+}
+
+export interface Unread {
+  readonly items: readonly UnreadItem[];
+  /** Who is one of ours by the network it comes from is not known. */
+  readonly networks: boolean;
+  /** Where mail to the world goes is not known. */
+  readonly delivery: boolean;
+  /** Names of scanners that would be asked. */
+  readonly hooks: readonly string[];
+  /** Those of which something comes. */
+  readonly rules: readonly UnreadRule[];
+  readonly ruleNames: ReadonlySet<string>;
+  /** Fields of `settings` that are not known; what is, is in force. */
+  readonly settings: ReadonlySet<string>;
+  isDomain(name: string): boolean;
+  /** The domain with an unread setting that a name is, or lies below. */
+  domainOver(name: string): string | null;
+  isSender(key: string): boolean;
+  /** Ranges of IP senders. */
+  readonly ranges: readonly string[];
+}
+
+/** A rule that cannot be asked: mail in its scope is put off. One of the product that is known to be off or to observe stays so. */
+export type UnreadRule = Pick<RuleSettings, "name" | "priority" | "scope" | "mode">;
+
+type Table = Readonly<Record<string, unknown>>;
+
+function table(value: unknown): Table {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : {};
+}
+
+/** What of a section that holds one object can be read, field by field. Fields that cannot are left to their defaults. */
+export function readableFields(
+  shape: Readonly<Record<string, { safeParse(value: unknown): { readonly success: boolean } }>>,
+  value: unknown,
+): { readonly input: Table; readonly lost: readonly string[] } {
+  const given = table(value);
+  const known = Object.keys(shape).filter((field) => Object.hasOwn(given, field));
+  const lost = known.filter((field) => shape[field]?.safeParse(given[field]).success !== true);
+  const kept = known.filter((field) => !lost.includes(field));
+  return { input: Object.fromEntries(kept.map((field) => [field, given[field]])), lost };
+}
+
+/** What is known of a rule that does not read: where it may hold, and when it is asked. Nothing known: everywhere, at its usual place. */
+function unreadRule({ key, value }: UnreadItem): UnreadRule {
+  const { scope, priority, mode } = table(value);
+  const known = ruleSchema.safeParse({ name: key, scope, ...(mode === "enforce" ? { priority } : { mode }) });
+  return known.success ? known.data : { ...ruleSchema.parse({ name: "unread" }), name: key };
+}
+
+/** Does the row say that nothing comes of it? */
+function isOff({ section, value }: UnreadItem): boolean {
+  const { enabled, mode } = table(value);
+  return section === "rule" ? mode === "off" || mode === "observe" : enabled === false;
+}
+
+const NONE: Unread = unreadSettings([]);
+
+/** Nothing is unread, which is nearly always so. */
+export function nothingUnread(): Unread {
+  return NONE;
+}
+
+/** `items`: what the store has, `lost`: which fields of `settings` are not known. */
+export function unreadSettings(
+  items: readonly UnreadItem[],
+  lost: ReadonlySet<string> = new Set<string>(),
+): Unread {
+  const whole = items.filter(({ partly }) => partly === undefined);
+  const of = (section: string): readonly UnreadItem[] => whole.filter((item) => item.section === section);
+  const domains = new Set(of("domain").map(({ key }) => key));
+  const senders = new Set(of("sender").map(({ key }) => key));
+  return {
+    items,
+    networks: of("networks").length > 0,
+    delivery: of("delivery").length > 0,
+    hooks: of("hook").flatMap((item) => (isOff(item) ? [] : [item.key])),
+    rules: of("rule").flatMap((item) =>
+      isOff(item) && shippedRule(item.key) === null ? [] : [unreadRule(item)],
+    ),
+    ruleNames: new Set(of("rule").map(({ key }) => key)),
+    settings: lost,
+    isDomain: (name) => domains.has(name),
+    domainOver(name) {
+      if (domains.size === 0) return null;
+      for (let rest = name; rest !== ""; ) {
+        if (domains.has(rest)) return rest;
+        const dot = rest.indexOf(".");
+        rest = dot < 0 ? "" : rest.slice(dot + 1);
+      }
+      return null;
+    },
+    isSender: (key) => senders.has(key),
+    ranges: [...senders].filter((key) => !key.includes("@")),
+  };
+}
+
+/** 451: final would be wrong as soon as the setting is saved anew. (RFC 3463 §3.4, 4.3.5: system incorrectly configured) */
+export function unreadReply(what: string): Reply {
+  return reply(
+    451,
+    "3.5",
+    "This gateway's settings are being mended, please try again later",
+    `${what} cannot be read by this version`,
+  );
+}
+
+const MEND =
+  "Save it anew (console, API or gatepost apply), remove it if it is not needed any more, or start the version that wrote it.";
+
+const CONSEQUENCES: Readonly<Record<string, string>> = {
+  domain: "Mail for and from the domain is put off with 451 meanwhile.",
+  sender: "The sender cannot send meanwhile: it is put off with 454 or 451.",
+  rule: "Mail the rule may hold for is put off with 451 meanwhile.",
+  hook: "Mail it would have scanned is put off with 451 meanwhile.",
+  listener: "The listener is not open meanwhile.",
+  networks: "No network is trusted meanwhile: who relies on that is put off with 451.",
+  delivery: "Mail to the outside is held in the queue meanwhile.",
+  template: "The product's own text is used in its place meanwhile.",
+  settings:
+    "What of it can be read is in force; for the rest the defaults hold, and what the defaults would open or delete is closed and kept.",
+};
+
+/** The name of its alarm. */
+export function unreadAlarm({ section, key, secret }: UnreadItem): AlarmName {
+  const label = key === "" ? section : `${section} ${key}`;
+  return secret ? `secret of ${label}` : `setting ${label}`;
+}
+
+/** What is wrong, what it means and what to do, for an alarm. */
+export function unreadWords(item: UnreadItem): string {
+  const { section, key, problems, partly } = item;
+  const label = key === "" ? section : `${section} ${key}`;
+  const why = problems.slice(0, 3).join("; ");
+  if (partly !== undefined)
+    return `The setting "${label}" cannot be carried out as it is stored (${why}). ${partly}`;
+  const off = (section === "rule" || section === "hook") && isOff(item);
+  const consequence = off
+    ? "It was switched off or only observed, and nothing comes of it."
+    : (CONSEQUENCES[section] ?? "Nothing of it is in force.");
+  return `The stored setting "${label}" cannot be read by this version (${why}). ${consequence} ${MEND}`;
+}
