@@ -4,8 +4,8 @@ import ipaddr from "ipaddr.js";
 
 const MAX_NAME_LENGTH = 253;
 const MAX_LABEL_LENGTH = 63;
-// A blank inside too: SPF's macro "%_" makes one (RFC 7208 §7.3), and DNS takes any octet.
-const PRINTABLE_ASCII = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
+// Blanks too, in front as well: SPF's macro "%_" makes them (RFC 7208 §7.3), and DNS takes any octet. No top label ends with one.
+const PRINTABLE_ASCII = /^[\x20-\x7e]*[\x21-\x7e]$/;
 const NON_ASCII = /[^\x00-\x7f]/;
 
 /**

@@ -91,8 +91,13 @@ async function askThrough<T>(ask: Ask, name: string, wanted: Wanted<T>, deadline
     const noTtlS = Math.min(ttlS, answer.negativeTtl ?? NO_SOA_TTL_S, MAX_NEGATIVE_TTL_S);
     if (answer.rcode === "nxdomain") return no("nxdomain", `there is no name "${chain.target}"`, noTtlS);
     const leftOpen = chain.target !== target && answer.negativeTtl === null;
-    const next = leftOpen ? queryName(chain.target) : null;
-    if (next === null) return no("nodata", `"${chain.target}" has no ${wanted.type} records`, noTtlS);
+    if (!leftOpen) return no("nodata", `"${chain.target}" has no ${wanted.type} records`, noTtlS);
+    const next = queryName(chain.target);
+    if (next === null) {
+      // What was not asked is not known.
+      const shown = JSON.stringify(chain.target.slice(0, 80));
+      return no("servfail", `"${name}" leads to ${shown}, which cannot be asked`, SERVFAIL_TTL_S);
+    }
     target = next;
   }
   return no("servfail", `"${name}" leads through too many CNAMEs`, SERVFAIL_TTL_S);

@@ -124,7 +124,6 @@ describe("answers", () => {
     const { resolver, server } = await setUp();
     const hostile = [
       "a\u0000b.test",
-      " b.test",
       "b.test ",
       `${"x".repeat(64)}.test`,
       `${"a.".repeat(127)}toolong`,
