@@ -196,7 +196,8 @@ describe("the form", () => {
     expect(outgoingOf(gateway).alerts.webhook?.secret).toBe("a secret of twenty c");
     await browser.post(PAGE, { ...fields, "outgoing.alerts.webhook.url": "https://other.example.org/" });
     expect(outgoingOf(gateway).alerts.webhook).toEqual({ url: "https://other.example.org/" });
-    await browser.post(PAGE, { ...fields, "outgoing.alerts.webhook.url": "" });
+    const anew = await fieldsOf(browser, PAGE);
+    await browser.post(PAGE, { ...anew, "outgoing.alerts.webhook.url": "" });
     expect(outgoingOf(gateway).alerts.webhook).toBeNull();
   });
 });
