@@ -154,6 +154,21 @@ describe("both have changed one field", () => {
   });
 });
 
+test("what the other is removing does not come back", async () => {
+  const { gateway, ann } = await twoPeople();
+  const path = "/senders/carol%40example.test/edit";
+  const page = await formAt(ann, path);
+  const { settings } = gateway.services;
+  const actor = { name: "ben", via: "console", ip: null } as const;
+  const [answer] = await Promise.all([
+    ann.post(path, changed(page, ["limits.per_hour", "25"])),
+    // Both have begun: the page still found the sender.
+    settings.remove("sender", "carol@example.test", actor),
+  ]);
+  expect([404, 422]).toContain(answer.status);
+  expect(policyOf(gateway).sender.some(({ login }) => login === "carol@example.test")).toBe(false);
+});
+
 test("the mode of a rule is changed in the rule as it is", async () => {
   const { gateway, ann, ben } = await twoPeople();
   const page = await formAt(ben, "/rules/no-ads/edit");

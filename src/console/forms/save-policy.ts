@@ -33,6 +33,8 @@ export async function savePolicyForm(c: ConsoleContext, options: SaveOptions): P
   if (more !== null) return { kind: "again", form: withMoreRows(posted, more, groups), problems: [] };
   let form = withoutEmptyRows(groups, posted);
   const want = (now: object | null): WantedInput => {
+    if (now === null && key !== "")
+      return { ok: false, problems: [{ path: "", message: "It was removed meanwhile." }] };
     const difference = differenceTo(options.filled(now), form, groups);
     form = difference.form;
     const read = readForm(groups, form, options.optionalObjects);
