@@ -1,6 +1,11 @@
 // Which domains belong together, by the Public Suffix List: mail.example.org speaks for example.org (relaxed alignment, RFC 7489 §3.1).
 import { getDomain } from "tldts";
 
+/** The organisation a domain belongs to; null: none, as of an address literal. */
+export function organisation(domain: string): string | null {
+  return getDomain(domain, { allowPrivateDomains: true });
+}
+
 /** Do both belong to one organisation? Never true when one is missing. */
 export function sameOrganisation(domain: string, other: string | null): boolean {
   if (other === null || domain === "") return false;

@@ -2,7 +2,7 @@
 // with the pieces that are under way, not with its size.
 import { MAX_BODY_IN_MEMORY } from "../message/body.ts";
 import type { Lane } from "./lane.ts";
-import { countBytes, mayHaveBytes } from "./share-use.ts";
+import { countBytes, mayHaveMore } from "./share-use.ts";
 import type { Work } from "./work.ts";
 
 const MAX_BYTES = 64 * 1024 * 1024;
@@ -38,7 +38,7 @@ export function createBodyBudget(maxBytes = MAX_BYTES, maxLaneBytes = MAX_LANE_B
     const mayHave =
       lane.bytes === 0
         ? total === 0 || total + cost <= 2 * maxBytes
-        : mayHaveBytes(lane.uses.get(share), { cost, all: lane.bytes, most });
+        : mayHaveMore(lane.uses, share, { of: (use) => use.bytes, all: lane.bytes, most, cost });
     if (!mayHave) return false;
     lane.bytes += cost;
     countBytes(lane.uses, share, cost);

@@ -1,8 +1,9 @@
 // One round of a lane's claiming: takes what is due from disk and notes in the lane what is left there. Never rejects.
 
 import type { Clock } from "../observe/clock.ts";
+import { type ClaimKind, claimLimits, noteLook, type Room } from "./claim-limits.ts";
 import { type Claim, claimWork } from "./claim-work.ts";
-import { type ClaimKind, claimLimits, type Lane, noteLook, type Room } from "./lane.ts";
+import type { Lane } from "./lane.ts";
 
 const TROUBLE_WAIT_MS = 2000;
 

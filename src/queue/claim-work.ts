@@ -9,13 +9,15 @@ import {
   type WrittenBy,
 } from "../delivery/route.ts";
 import { MAX_BODY_IN_MEMORY } from "../message/body.ts";
+import { senderOfShare } from "../message/mail-share.ts";
 import type { Log } from "../observe/log.ts";
 import type { Statement } from "../store/database.ts";
 import type { Spool } from "../store/spool.ts";
 import type { EntryKey, Origin, SpooledEntry, SpooledEnvelope } from "../store/spool-entry.ts";
 import { changeDestination, type SeizeFrom, seize } from "../store/spool-writing.ts";
 import { plausibleTime } from "./back-off.ts";
-import { type ClaimLimits, isLargeWork } from "./lane.ts";
+import type { ClaimLimits, Look } from "./claim-limits.ts";
+import { isLargeWork } from "./lane.ts";
 import type { QueueSettings } from "./queue-settings.ts";
 import { inTurns } from "./share-use.ts";
 import { withWriters } from "./with-writers.ts";
@@ -26,14 +28,21 @@ const MAX_ROWS = MAX_RECIPIENTS_PER_ATTEMPT;
 const LOOK_SHARES = 20;
 const LOOK_ROWS = 25;
 
-export interface Claim {
+/** Where the next look begins. */
+interface Looked {
+  /** Behind that sender; empty: with the first. */
+  readonly lookAfter: string;
+  /** Of these senders behind that one; null: with the first. */
+  readonly lookBehind: readonly (readonly [sender: string, last: string | null])[];
+}
+const NO_LOOK: Looked = { lookAfter: "", lookBehind: [] };
+
+export interface Claim extends Looked {
   readonly works: readonly Work[];
   /** When the next of the destination's mail is due; Infinity when nothing is left on disk. */
   readonly nextDueAt: number;
   /** Large mail that is due may have been left on disk: `nextDueAt` does not speak of it. */
   readonly passedOver: boolean;
-  /** Where the next look begins. */
-  readonly lookAfter: string;
   /** Other destinations that got mail because routes have changed. */
   readonly moved: readonly string[];
 }
@@ -54,10 +63,10 @@ export async function claimWork(
   { key, now, ...most }: ClaimLimits & { readonly key: string; readonly now: number },
 ): Promise<Claim> {
   const maxSize = most.maxLarge > 0 ? null : MAX_BODY_IN_MEMORY;
-  const { rows, lookAfter } =
+  const { rows, ...looked } =
     most.look === null
-      ? { rows: await spool.waiting(key, MAX_ROWS, maxSize), lookAfter: "" }
-      : await behind(spool, most.look, { key, maxSize });
+      ? { rows: await spool.waiting(key, MAX_ROWS, maxSize), ...NO_LOOK }
+      : await ofOthers(spool, most.look, { key, maxSize });
   const { retryMs } = settings();
   const asStored = (most.look === null ? wholeMessages(rows, MAX_ROWS) : rows).filter(
     (entry) => plausibleTime(entry.recipient.nextAttemptAt, now, retryMs) <= now,
@@ -87,7 +96,7 @@ export async function claimWork(
       moved.size > 0 ? now : null,
     ),
     passedOver: passedOver.length > 0 || most.maxLarge <= 0,
-    lookAfter,
+    ...looked,
     moved: [...moved],
   };
 }
@@ -117,41 +126,54 @@ export function whoSent(
   };
 }
 
-/** Mail of others than those who have enough ready, in turns: some of each, however much there is of one. */
-async function behind(
+/** Mail of others than those who have enough, in turns: some of each, however much there is of one. */
+async function ofOthers(
   spool: Spool,
-  { enough, after }: NonNullable<ClaimLimits["look"]>,
+  { hasEnough, after, behind }: Look,
   { key, maxSize }: { readonly key: string; readonly maxSize: number | null },
-): Promise<{ readonly rows: readonly SpooledEntry[]; readonly lookAfter: string }> {
-  const named = await spool.waitingShares(key, after, LOOK_SHARES);
-  const others = (after === "" ? ["", ...named] : named).filter((share) => !enough.has(share));
+): Promise<Looked & { readonly rows: readonly SpooledEntry[] }> {
+  const firsts = await spool.waitingSenders(key, after, LOOK_SHARES);
+  const each = Math.max(1, Math.floor(LOOK_SHARES / Math.max(1, firsts.length)));
+  const senders = await Promise.all(
+    firsts.map(async (first) => {
+      const sender = senderOfShare(first);
+      // Nobody stands behind it.
+      if (sender === first) return { sender, shares: [first], last: null };
+      const shares = await spool.waitingShares(key, { sender, after: behind.get(sender) ?? "", limit: each });
+      return { sender, shares, last: shares.length < each ? null : (shares.at(-1) ?? null) };
+    }),
+  );
+  const named = senders.flatMap(({ shares }) => shares);
+  const others = (after === "" ? ["", ...named] : named).filter((share) => !hasEnough(share));
   const entries = await Promise.all(
     others.map((share) => spool.waitingOf(key, { share, limit: LOOK_ROWS, maxSize })),
   );
-  const rows = inTurns(entries.map((some) => wholeMessages(some, LOOK_ROWS)));
-  return { rows, lookAfter: named.length < LOOK_SHARES ? "" : (named.at(-1) ?? "") };
+  return {
+    rows: inTurns(entries.map((some) => wholeMessages(some, LOOK_ROWS))),
+    lookAfter: senders.length < LOOK_SHARES ? "" : (senders.at(-1)?.sender ?? ""),
+    lookBehind: senders.map(({ sender, last }) => [sender, last] as const),
+  };
 }
 
 /** In order; large bodies beyond their number are passed over, what is beyond one's own number stays for the next claim. */
 function choose(
   all: readonly Work[],
-  { maxWorks, maxLarge, maxEach, moreLargeOf }: ClaimLimits,
+  { maxWorks, maxLarge, maxEach, takes }: ClaimLimits,
 ): { readonly works: readonly Work[]; readonly passedOver: readonly Work[] } {
   const works: Work[] = [];
   const passedOver: Work[] = [];
-  const ofEach = new Map<string, { works: number; large: number }>();
+  const ofEach = new Map<string, number>();
   let large = 0;
   for (const work of all) {
     const isLarge = isLargeWork(work);
-    const mine = ofEach.get(work.share) ?? { works: 0, large: 0 };
-    const isNamed = work.share !== "";
-    if (isLarge && (large >= maxLarge || (isNamed && mine.large >= moreLargeOf(work.share))))
-      passedOver.push(work);
-    else if (works.length < maxWorks && (!isNamed || mine.works < maxEach)) {
+    const mine = ofEach.get(work.share) ?? 0;
+    const hasRoom = works.length < maxWorks && mine < maxEach;
+    if (isLarge && large >= maxLarge) passedOver.push(work);
+    else if (hasRoom && takes(work)) {
       works.push(work);
-      ofEach.set(work.share, { works: mine.works + 1, large: mine.large + (isLarge ? 1 : 0) });
+      ofEach.set(work.share, mine + 1);
       if (isLarge) large++;
-    }
+    } else if (isLarge && hasRoom) passedOver.push(work);
   }
   return { works, passedOver };
 }

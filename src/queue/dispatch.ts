@@ -8,17 +8,15 @@ import type { Statement } from "../store/database.ts";
 import { plausibleTime } from "./back-off.ts";
 import { createBodyBudget } from "./body-budget.ts";
 import { claimDue } from "./claim-due.ts";
+import { type ClaimKind, hasRoomFor, lookForLarge, wantsClaim, wantsTurnAt } from "./claim-limits.ts";
 import type { DispatcherOptions } from "./dispatcher-options.ts";
 import { judgeLane, openLane } from "./judge-lane.ts";
 import {
-  type ClaimKind,
   countAttempt,
   countedOf,
   type DispatcherState,
-  hasRoomFor,
   isIdle,
   type Lane,
-  lookForLarge,
   newLane,
   nextReady,
   promise,
@@ -26,14 +24,12 @@ import {
   takeAllReady,
   takeReady,
   unpromise,
-  wantsClaim,
-  wantsTurnAt,
 } from "./lane.ts";
 import { createLifeSigns, type LifeSigns } from "./life-signs.ts";
 import { createOvertaken, type Overtaken } from "./overtaken.ts";
-import { type Probe, takeProbePlace } from "./probe-place.ts";
+import { maySendMore, type Probe, takeProbePlace } from "./probe-place.ts";
 import { type AttemptRun, runAttempt } from "./run-attempt.ts";
-import { type Counted, endTurn } from "./share-use.ts";
+import { type Counted, endTurn, howMany } from "./share-use.ts";
 import type { Work } from "./work.ts";
 
 // All attempts together; lanes get fewer places as it fills, so that slow destinations cannot take every one.
@@ -223,12 +219,12 @@ export class Dispatcher {
   /** Begins what may. Whose body finds no room keeps nobody else's waiting. */
   #beginReady(lane: Lane, places: number): void {
     let refused = 0;
-    while (this.#isFree(lane, places) && refused < lane.uses.size) {
+    while (this.#isFree(lane, places)) {
       const at = nextReady(lane, places);
       const work = lane.ready[at];
       if (work === undefined) return;
       if (this.#begin(lane, at)) continue;
-      refused++;
+      if (++refused >= howMany(lane.uses)) return;
       endTurn(lane.uses, work.share);
     }
   }
@@ -239,9 +235,9 @@ export class Dispatcher {
     return Math.min(this.#options.deliverer.capacity(lane.key), share);
   }
 
-  /** A destination that could not be reached gets one attempt to show that it is back. Older ones may hang for long: they do not count. */
+  /** A destination that could not be reached gets one attempt until a server greets. Older ones may hang for long: they do not count. */
   #isFree(lane: Lane, places: number): boolean {
-    return lane.active < places && (lane.failures === 0 || lane.probing === 0);
+    return lane.active < places && (lane.failures === 0 || maySendMore(lane.probes));
   }
 
   /** Attempts and claims look at their lane when they end, which may be long; the timer is for what only time brings. */
@@ -292,7 +288,8 @@ export class Dispatcher {
     takeReady(lane, at);
     countAttempt(lane, work, 1);
     this.#active++;
-    const probe = takeProbePlace(lane, { clock: this.#options.clock, onFree: () => this.#pump(lane) });
+    const { clock } = this.#options;
+    const probe = takeProbePlace(lane, { share: work.share, clock, onFree: () => this.#pump(lane) });
     void this.#attempt(lane, work, probe);
     return true;
   }

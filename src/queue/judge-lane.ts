@@ -6,6 +6,7 @@ import type { Statement } from "../store/database.ts";
 import { forgetUnreachable, rememberUnreachable } from "../store/spool-writing.ts";
 import { probeWaitMs } from "./back-off.ts";
 import type { Lane } from "./lane.ts";
+import { noProbes } from "./probe-place.ts";
 import type { Reach } from "./reach.ts";
 
 /** So many messages in a row that lost their connections, or met a server that was away and is not well yet, and the destination counts as unreachable. */
@@ -20,6 +21,7 @@ export function openLane(lane: Lane, now: number): readonly Statement[] {
   lane.lastFailure = null;
   if (!wasClosed) return [];
   lane.judgedAt = now;
+  lane.probes = noProbes();
   return [forgetUnreachable(lane.key)];
 }
 
@@ -51,6 +53,8 @@ export function judgeLane(
   const judgedMeanwhile = attempt.startedAt < lane.judgedAt && lane.judgedAt <= attempt.endedAt;
   if (lane.failures > 0 && judgedMeanwhile) return { closed: true, statements: [] };
   lane.failures++;
+  // What a server was heard to say before counts no more: the next attempt is one alone again.
+  lane.probes = noProbes();
   // The next time it greets, several messages may show that it is well, not only the one that failed last.
   if (attempt.kind !== "mx") lane.strikes.clear();
   lane.judgedAt = attempt.endedAt;

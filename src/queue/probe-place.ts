@@ -1,4 +1,5 @@
-// The one attempt that a destination which could not be reached gets to show that it is back.
+// The attempts that are to show whether a destination which could not be reached is back: one alone until a server greets, then one of
+// each who has mail for it, so that nobody waits for the answer to another's message.
 
 import type { Clock } from "../observe/clock.ts";
 import type { Lane } from "./lane.ts";
@@ -6,8 +7,16 @@ import type { Lane } from "./lane.ts";
 /** A server that greeted and then takes longer over one message may be busy with that message alone. */
 const PATIENCE_MS = 3000;
 
+export interface Probes {
+  underWay: number;
+  /** Those of them that a server has greeted. */
+  greeted: number;
+  /** For whom nothing more is tried just now (`Work.share`), and which attempt keeps it so. */
+  readonly waitedFor: Map<string, Probe>;
+}
+
 export interface Probe {
-  /** A server has greeted: if its answer takes long, the next message is tried beside this one. */
+  /** A server has greeted: the others have their turn, and if its answer takes long, the next of the same one too. */
   readonly reached: (() => void) | null;
   /** The attempt is over. */
   readonly end: () => void;
@@ -15,29 +24,52 @@ export interface Probe {
 
 const NO_PROBE: Probe = { reached: null, end: () => {} };
 
-/** Takes the place if the destination is closed, before the attempt begins; `onFree` is called when it is free again before the attempt's end. */
+/** None is under way. */
+export function noProbes(): Probes {
+  return { underWay: 0, greeted: 0, waitedFor: new Map() };
+}
+
+/** Another attempt may begin, as far as these are concerned. */
+export function maySendMore({ underWay, greeted }: Probes): boolean {
+  return underWay === 0 || greeted > 0;
+}
+
+/** Counts an attempt that begins for that one as a probe if the destination is closed; `onFree`: others may begin now. */
 export function takeProbePlace(
   lane: Lane,
-  { clock, onFree }: { readonly clock: Clock; readonly onFree: () => void },
+  { share, clock, onFree }: { readonly share: string; readonly clock: Clock; readonly onFree: () => void },
 ): Probe {
   if (lane.failures === 0) return NO_PROBE;
-  lane.probing++;
-  let held = true;
+  const { probes } = lane;
+  let isOver = false;
   let cancelTimer: (() => void) | null = null;
+  const letNext = (): void => {
+    if (probes.waitedFor.get(share) === probe) probes.waitedFor.delete(share);
+  };
   const free = (): void => {
-    if (!held) return;
-    held = false;
-    lane.probing--;
-    cancelTimer?.();
+    lane.lookAt = 0;
+    onFree();
   };
-  return {
+  const probe: Probe = {
     reached() {
-      if (!held) return;
-      cancelTimer ??= clock.after(PATIENCE_MS, () => {
+      if (isOver || cancelTimer !== null) return;
+      probes.greeted++;
+      cancelTimer = clock.after(PATIENCE_MS, () => {
+        letNext();
         free();
-        onFree();
       });
+      free();
     },
-    end: free,
+    end() {
+      if (isOver) return;
+      isOver = true;
+      probes.underWay--;
+      if (cancelTimer !== null) probes.greeted--;
+      cancelTimer?.();
+      letNext();
+    },
   };
+  probes.underWay++;
+  probes.waitedFor.set(share, probe);
+  return probe;
 }

@@ -1,10 +1,11 @@
-// What each client network, log-in or sender has of one destination, and how much it may have: nobody can take all of it, and those who
-// have mail ready take turns.
+// What each sender (a client network, a log-in, a sender of ours) has of one destination, and each of those behind it: nobody can take all
+// of it, no one behind a sender all of the sender's, and those who have mail ready take turns, first the senders, then those behind one.
 
 import { MAX_BODY_IN_MEMORY } from "../message/body.ts";
+import { senderOfShare } from "../message/mail-share.ts";
 import type { SpooledEntry } from "../store/spool-entry.ts";
 
-/** What of a message is counted, and for whom; `share` empty: for nobody in particular, as what the gateway writes itself. */
+/** What of a message is counted, and for whom (`mailShare`); `share` empty: for nobody in particular, as what the gateway writes itself. */
 export interface Counted {
   readonly size: number;
   readonly share: string;
@@ -24,46 +25,69 @@ export interface ShareUse {
   bytes: number;
 }
 
-/** Who has anything at a destination; whose turn is next stands first. */
-export type ShareUses = Map<string, ShareUse>;
+/** A sender; its numbers are those of all behind it together. */
+export interface SenderUse extends ShareUse {
+  /** By the whole share; whose turn is next stands first. */
+  readonly behind: Map<string, ShareUse>;
+}
+
+/** Who has anything at a destination, by the sender; whose turn is next stands first. */
+export type ShareUses = Map<string, SenderUse>;
 
 type Counts = "active" | "ready" | "reserved";
 
 /** So many times what it leaves free one may have: alone four fifths, two four ninths each, and the next finds a place. */
 const PARTS = 4;
 
-/** Whether one who has `mine` of `all` that are taken may have one more of `most`. */
-export function mayHaveMore(
-  share: string,
-  { mine, all, most }: { mine: number; all: number; most: number },
-): boolean {
-  if (mine === 0 || share === "") return all < most;
-  return mine + 1 <= PARTS * (most - all - 1);
+interface Wanted {
+  readonly of: (use: ShareUse) => number;
+  /** Taken by all together. */
+  readonly all: number;
+  readonly most: number;
+  /** How much more; one when left out. */
+  readonly cost?: number;
 }
 
-/** As above, of an amount. */
-export function mayHaveBytes(
-  use: ShareUse | undefined,
-  { cost, all, most }: { cost: number; all: number; most: number },
-): boolean {
-  if (all + cost > most) return false;
-  return (
-    use === undefined ||
-    use.bytes === 0 ||
-    use.share === "" ||
-    use.bytes + cost <= PARTS * (most - all - cost)
-  );
+function leavesEnough({ mine, all, most, cost }: { mine: number; all: number; most: number; cost: number }) {
+  return mine === 0 ? all + cost <= most : mine + cost <= PARTS * (most - all - cost);
 }
 
-/** The use of one, made when it has nothing yet. */
-function useOf(uses: ShareUses, share: string): ShareUse {
-  let use = uses.get(share);
-  if (use === undefined) {
-    const large = { activeLarge: 0, readyLarge: 0, reservedLarge: 0 };
-    use = { share, active: 0, ready: 0, reserved: 0, bytes: 0, ...large };
-    uses.set(share, use);
+/** What one alone may have of so many. */
+function mostOfOne(most: number): number {
+  return Math.max(1, Math.floor((most * PARTS) / (PARTS + 1)));
+}
+
+/** Whether one may have more: as a sender of what there is, and behind the sender of what that may have beside the others. */
+export function mayHaveMore(uses: ShareUses, share: string, { of, all, most, cost = 1 }: Wanted): boolean {
+  if (share === "") return all + cost <= most;
+  const sender = uses.get(senderOfShare(share));
+  const sent = sender === undefined ? 0 : of(sender);
+  if (!leavesEnough({ mine: sent, all, most, cost })) return false;
+  if (sender === undefined || sent === 0 || sender.share === share) return true;
+  const one = sender.behind.get(share);
+  const mine = one === undefined ? 0 : of(one);
+  return leavesEnough({ mine, all: sent, most: mostOfOne(most - all + sent), cost });
+}
+
+function nothing(share: string): ShareUse {
+  const large = { activeLarge: 0, readyLarge: 0, reservedLarge: 0 };
+  return { share, active: 0, ready: 0, reserved: 0, bytes: 0, ...large };
+}
+
+/** The use of one and of its sender, made when they have nothing yet. */
+function usesOf(uses: ShareUses, share: string): { readonly sender: SenderUse; readonly one: ShareUse } {
+  const name = senderOfShare(share);
+  let sender = uses.get(name);
+  if (sender === undefined) {
+    sender = { ...nothing(name), behind: new Map() };
+    uses.set(name, sender);
   }
-  return use;
+  let one = sender.behind.get(share);
+  if (one === undefined) {
+    one = nothing(share);
+    sender.behind.set(share, one);
+  }
+  return { sender, one };
 }
 
 /** Counts one more (1) or one less (-1). */
@@ -72,28 +96,71 @@ export function count(
   { share, size }: Counted,
   { what, by }: { what: Counts; by: 1 | -1 },
 ): void {
-  const use = useOf(uses, share);
-  use[what] += by;
-  if (size > MAX_BODY_IN_MEMORY) use[`${what}Large`] += by;
-  dropUnused(uses, use);
+  const both = usesOf(uses, share);
+  const { sender, one } = both;
+  sender[what] += by;
+  one[what] += by;
+  if (size > MAX_BODY_IN_MEMORY) {
+    sender[`${what}Large`] += by;
+    one[`${what}Large`] += by;
+  }
+  if (by < 0) dropUnused(uses, both);
 }
 
 export function countBytes(uses: ShareUses, share: string, by: number): void {
-  const use = useOf(uses, share);
-  use.bytes += by;
-  dropUnused(uses, use);
+  const both = usesOf(uses, share);
+  both.sender.bytes += by;
+  both.one.bytes += by;
+  if (by <= 0) dropUnused(uses, both);
 }
 
-function dropUnused(uses: ShareUses, { share, active, ready, reserved, bytes }: ShareUse): void {
-  if (active + ready + reserved + bytes === 0) uses.delete(share);
+function dropUnused(uses: ShareUses, { sender, one }: ReturnType<typeof usesOf>): void {
+  if (!isUnused(one)) return;
+  sender.behind.delete(one.share);
+  if (isUnused(sender)) uses.delete(sender.share);
 }
 
-/** It had its turn: the others come first. */
+function isUnused({ active, ready, reserved, bytes }: ShareUse): boolean {
+  return active + ready + reserved + bytes === 0;
+}
+
+/** Those of whom there is anything, whoever they stand behind. */
+export function howMany(uses: ShareUses): number {
+  let many = 0;
+  for (const { behind } of uses.values()) many += behind.size;
+  return many;
+}
+
+/** It had its turn: the other senders come first, and of its own sender the others. */
 export function endTurn(uses: ShareUses, share: string): void {
-  const use = uses.get(share);
-  if (use === undefined || uses.size === 1) return;
-  uses.delete(share);
-  uses.set(share, use);
+  const sender = uses.get(senderOfShare(share));
+  if (sender === undefined) return;
+  toEnd(uses, sender.share, sender);
+  const one = sender.behind.get(share);
+  if (one !== undefined) toEnd(sender.behind, share, one);
+}
+
+function toEnd<T>(all: Map<string, T>, key: string, value: T): void {
+  if (all.size === 1) return;
+  all.delete(key);
+  all.set(key, value);
+}
+
+/** What is ready, or promised to be, counted apart. */
+export function readyUses(uses: ShareUses): ShareUses {
+  const all: ShareUses = new Map();
+  for (const sender of uses.values())
+    for (const { share, ready, readyLarge, reserved, reservedLarge } of sender.behind.values()) {
+      if (ready + reserved === 0) continue;
+      const both = usesOf(all, share);
+      for (const use of [both.sender, both.one]) {
+        use.ready += ready;
+        use.readyLarge += readyLarge;
+        use.reserved += reserved;
+        use.reservedLarge += reservedLarge;
+      }
+    }
+  return all;
 }
 
 /** Entries of several, each in its order: the first of each, then the second of each. */

@@ -107,7 +107,7 @@ async function carryOut(
     },
     ...(message.writtenFor === null ? {} : { writtenFor: message.writtenFor }),
     ...(archive === null ? {} : { archive }),
-    share: mailUser(session, transaction),
+    share: mailUser(session, { transaction, identity: message.sent?.message.identity ?? null }),
   };
   const waitMs = cutThroughMs(message, combined);
   if (waitMs === 0) {

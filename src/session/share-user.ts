@@ -1,6 +1,9 @@
 // Who a client counts for where something is shared: its login, its network, or itself when the network is trusted.
 
+import { domainOf, type MailAddress } from "../message/address.ts";
 import { neighbourhood } from "../message/client-network.ts";
+import { mailShare } from "../message/mail-share.ts";
+import { organisation } from "../message/organisation.ts";
 import type { ShareUser } from "../observe/shares.ts";
 import type { PolicySnapshot } from "../policy/snapshot.ts";
 import { isTrustedClient } from "./connect.ts";
@@ -14,11 +17,32 @@ export function shareUser(session: Pick<Session, "client" | "trusted">, snapshot
   return { key: known ? client.ip : neighbourhood(client.ip), known };
 }
 
-/** For whom its mail counts in the queue: a log-in, else the sender of ours, else as above. Of one mail server's tenants each counts alone. */
+/**
+ * For whom its mail counts in the queue: a log-in, else the sender of ours, else as above; and who is behind it: the identity, of mail from
+ * outside the organisation of the envelope sender. Of one mail server's tenants each counts alone, and of one tenant's people each.
+ */
 export function mailUser(
   session: Pick<Session, "client" | "trusted">,
-  { party, snapshot }: Pick<Transaction, "party" | "snapshot">,
+  {
+    transaction: { party, snapshot, reversePath },
+    identity,
+  }: {
+    readonly transaction: Pick<Transaction, "party" | "snapshot" | "reversePath">;
+    /** Of outgoing mail; null: none was found. */
+    readonly identity: string | null;
+  },
 ): string {
-  if (session.client.login === null && party !== null) return `sender ${party.key}`;
-  return shareUser(session, snapshot).key;
+  const { login } = session.client;
+  if (login !== null) {
+    const isItself = party === null || identity?.toLowerCase() === login.toLowerCase();
+    return mailShare(`login ${login}`, isItself ? null : (identity ?? ""));
+  }
+  if (party !== null) return mailShare(`sender ${party.key}`, identity ?? "");
+  return mailShare(shareUser(session, snapshot).key, reversePath === null ? "" : organisationOf(reversePath));
+}
+
+/** Whoever can have names in a domain can have any number of them: they count together. */
+function organisationOf(address: MailAddress): string {
+  const domain = domainOf(address);
+  return organisation(domain) ?? domain;
 }

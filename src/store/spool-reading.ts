@@ -13,6 +13,7 @@ import {
   type UnreachableDestination,
 } from "./spool-entry.ts";
 import { archiveCopy, message, outbox, recipient, released, unreachable, waiting } from "./spool-schema.ts";
+import { type ShareReader, shareReader } from "./spool-shares.ts";
 import { bodySum } from "./spool-writing.ts";
 import { prepare, sqlBuilder, sqlStatement, statement } from "./statement.ts";
 
@@ -50,23 +51,12 @@ function entriesWhere(where: ReturnType<typeof sql>) {
     .$dynamic();
 }
 
-const waitsFor = sql`"recipient"."state" = 'queued' and "recipient"."destination_key" = ${p("key")}`;
 const dueEntries = prepare<{ key: string; limit: number; maxSize: number }>(
   entriesWhere(
     sql`"recipient"."state" = 'queued' and "recipient"."destination_key" = ${p("key")} and "message"."size" <= ${p("maxSize")}`,
   )
     .orderBy(sql`"recipient"."next_attempt_at"`)
     .limit(sql.placeholder("limit")),
-);
-/** One step of the index for each of them, however much of one there is. */
-const sharesAfter = prepare<{ key: string; after: string; limit: number }>(
-  sqlBuilder.select({ share: sql`"share"` }).from(
-    sql`(with recursive "one" ("share") as (
-        select min("share") from "recipient" where ${waitsFor} and "share" > ${p("after")}
-        union all
-        select (select min("share") from "recipient" where ${waitsFor} and "share" > "one"."share") from "one" where "one"."share" is not null
-      ) select "share" from "one" where "share" is not null limit ${p("limit")})`,
-  ),
 );
 const dueOfShare = prepare<{ key: string; share: string; limit: number; maxSize: number }>(
   entriesWhere(
@@ -191,11 +181,9 @@ const releasedItem = prepare<{ id: string }>(
 );
 
 /** Reading the spool. Times are milliseconds UTC. */
-export interface SpoolReader {
+export interface SpoolReader extends ShareReader {
   /** Waiting recipients of a destination, the earliest due first, also those that are not due yet; with `maxSize` of smaller messages only. */
   waiting(destinationKey: string, limit: number, maxSize?: number | null): Promise<readonly SpooledEntry[]>;
-  /** For whom mail waits there, in order, those behind `after`. */
-  waitingShares(destinationKey: string, after: string, limit: number): Promise<readonly string[]>;
   /** As `waiting`, of one of those. */
   waitingOf(
     destinationKey: string,
@@ -242,9 +230,7 @@ export function spoolReader(database: DatabaseReader): SpoolReader {
   return {
     waiting: (key, limit, maxSize = null) =>
       entries(dueEntries({ key, limit, maxSize: maxSize ?? Number.MAX_SAFE_INTEGER })),
-    async waitingShares(key, after, limit) {
-      return (await database.query(sharesAfter({ key, after, limit }))).map((row) => text(row[0]));
-    },
+    ...shareReader(database),
     waitingOf: (key, { share, limit, maxSize }) =>
       entries(dueOfShare({ key, share, limit, maxSize: maxSize ?? Number.MAX_SAFE_INTEGER })),
     pastDeadline: (until, limit) => entries(deadlineEntries({ until, limit })),

@@ -139,7 +139,10 @@ test("claims, deadlines and settlements walk indexes, never the whole queue", as
   expect(due).not.toContain("SCAN");
   expect(due).not.toContain("TEMP B-TREE");
   for (const share of [
-    await plans((spy) => spoolReader(spy).waitingShares("mx:example.org", "", 10)),
+    await plans((spy) => spoolReader(spy).waitingSenders("mx:example.org", "", 10)),
+    await plans((spy) =>
+      spoolReader(spy).waitingShares("mx:example.org", { sender: "192.0.2.1", after: "", limit: 10 }),
+    ),
     await plans((spy) =>
       spoolReader(spy).waitingOf("mx:example.org", { share: "192.0.2.0/24", limit: 10, maxSize: null }),
     ),
