@@ -1,4 +1,5 @@
 // argv → command. Owns the signals and the exit code; everything else is in cli/ and below.
+import "./cli/early-signals.ts";
 import { parseArgs } from "node:util";
 import { adminReset } from "./cli/admin-reset.ts";
 import { backup, restore } from "./cli/backup.ts";

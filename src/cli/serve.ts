@@ -55,13 +55,51 @@ function welcome(gateway: Gateway, config: Config): string {
   return lines.join("\n");
 }
 
+interface WatchedSignals {
+  /** SIGTERM or SIGINT came, maybe during the start. */
+  readonly asked: Promise<void>;
+  isAsked(): boolean;
+  /** The same signal once more. */
+  readonly insisted: Promise<void>;
+  /** At SIGHUP from now on, and at once when one came before. */
+  onReload(reload: () => void): void;
+}
+
+/** From the first moment: no signal may end a start midway, while databases are opened or brought up to date. */
+function watchSignals(signals: Signals): WatchedSignals {
+  const asked = Promise.withResolvers<void>();
+  const insisted = Promise.withResolvers<void>();
+  const seen = new Set<string>();
+  let isDue = false;
+  let reload = (): void => {
+    isDue = true;
+  };
+  signals.on("SIGHUP", () => reload());
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    signals.on(signal, () => {
+      if (seen.has(signal)) insisted.resolve();
+      seen.add(signal);
+      asked.resolve();
+    });
+  }
+  return {
+    asked: asked.promise,
+    isAsked: () => seen.size > 0,
+    insisted: insisted.promise,
+    onReload(use) {
+      reload = use;
+      if (isDue) use();
+    },
+  };
+}
+
 /** Runs the gateway. Resolves to the exit code after SIGTERM or SIGINT has drained it; a second signal ends the wait. */
 export async function serve(
   config: Config,
   options: { readonly acceptLoss: boolean; readonly signals: Signals },
   terminal: Terminal,
 ): Promise<number> {
-  const { signals } = options;
+  const stop = watchSignals(options.signals);
   // What is kept here is other people's mail: readable by the gateway's user alone, also in a directory made by somebody else.
   process.umask(0o077);
   tuneRuntime();
@@ -78,24 +116,13 @@ export async function serve(
       const code = mistake ? EXIT.config : EXIT.unavailable;
       throw new CommandError(code, `Gatepost cannot start: ${wordsOf(error)}`, { cause: error });
     }
-    terminal.err(welcome(gateway, config));
-    signals.on("SIGHUP", () => void gateway.reloadCertificates());
-    let impatient = () => {};
-    const secondSignal = new Promise<void>((resolve) => {
-      impatient = resolve;
-    });
-    const reason = await new Promise<"signal" | "broken">((resolve) => {
-      for (const signal of ["SIGTERM", "SIGINT"] as const) {
-        let signalled = false;
-        signals.on(signal, () => {
-          if (signalled) impatient();
-          signalled = true;
-          resolve("signal");
-        });
-      }
-      void gateway.broken.then(() => resolve("broken"));
-    });
-    const limit = reason === "broken" ? Bun.sleep(BROKEN_GRACE_MS) : secondSignal;
+    if (!stop.isAsked()) terminal.err(welcome(gateway, config));
+    stop.onReload(() => void gateway.reloadCertificates());
+    const reason = await Promise.race([
+      stop.asked.then(() => "signal" as const),
+      gateway.broken.then(() => "broken" as const),
+    ]);
+    const limit = reason === "broken" ? Bun.sleep(BROKEN_GRACE_MS) : stop.insisted;
     await Promise.race([gateway.close(), limit]);
     return reason === "signal" ? EXIT.ok : EXIT.failed;
   } finally {

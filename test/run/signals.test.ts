@@ -1,6 +1,6 @@
 // Signals: SIGTERM under load loses and repeats nothing, SIGHUP takes the new certificate for new connections.
 import { expect, test } from "bun:test";
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect as connectPlain, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ import { startLoad } from "../crash/load-client.ts";
 import { openDialogue } from "../crash/smtp-dialogue.ts";
 import { startMailSink } from "../peers/mail-sink.ts";
 import { freePorts, waitUntil } from "../peers/run-command.ts";
-import { runGateway } from "../peers/run-gateway.ts";
+import { answersOnSocket, runGateway } from "../peers/run-gateway.ts";
 import { alarmNames, isRunning, sendOne, smallPolicy } from "./gateway-kit.ts";
 
 const FILLER = `${"x".repeat(70)}\r\n`;
@@ -101,6 +101,30 @@ test("SIGTERM waits for the message under way, and a second one does not", async
     // Not waited for: the end of the drain is not in the log a second time.
     expect(gateway.output().split('"msg":"stopped"').length).toBe(2);
     patient.close();
+  } finally {
+    await gateway.dispose();
+  }
+}, 120_000);
+
+test("during the start SIGHUP changes nothing, and SIGTERM ends it with exit code 0 once it is whole", async () => {
+  const ports = await freePorts("mx", "server");
+  const gateway = await runGateway({ policy: smallPolicy(ports.mx, ports.server) });
+  const lock = join(gateway.data, "gatepost.pid");
+  try {
+    for (const signal of ["SIGHUP", "SIGTERM"] as const) {
+      await gateway.stop();
+      rmSync(lock, { force: true });
+      gateway.launch();
+      const pid = gateway.pid();
+      await waitUntil("it has begun to start", () => existsSync(lock));
+      process.kill(pid, signal);
+      if (signal === "SIGTERM") {
+        await waitUntil("it has ended", () => !isRunning(pid));
+        expect(await gateway.stop()).toBe(0);
+      } else await waitUntil("it answers", () => answersOnSocket(gateway.data));
+    }
+    await gateway.restart();
+    expect(await sendOne(ports.mx, { subject: "after all that" })).toStartWith("250");
   } finally {
     await gateway.dispose();
   }
