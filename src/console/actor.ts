@@ -13,6 +13,18 @@ export function actorOf(c: ConsoleContext): Actor {
   return account?.role === "administrator" ? actor : { ...actor, domains: account?.domains ?? [] };
 }
 
+/** Writes down that somebody could not log in by that name. */
+export async function auditFailedLogIn(
+  c: ConsoleContext,
+  login: string,
+  options: { readonly isAccount: boolean },
+): Promise<void> {
+  const { via, ip } = actorOf(c);
+  const { accounts, clock } = c.get("services");
+  const entry = { at: clock.now(), actor: login === "" ? "guest" : login, via, ip, detail: "" };
+  await accounts.auditFailedLogIn({ ...entry, action: "log-in failed", subject: login }, options);
+}
+
 /** Writes an audit entry for the request's actor. `actor` names somebody who is not logged in yet. */
 export async function audit(
   c: ConsoleContext,

@@ -210,7 +210,7 @@ async function openQuarantine(
   const keepLogMs = () => {
     const { policy, unread } = settings.current();
     // How long it is to be kept is not known: nothing goes.
-    return unread.settings.has("log_keep") ? Number.POSITIVE_INFINITY : durationMs(policy.settings.log_keep);
+    return unread.settings.has("log_keep") ? null : durationMs(policy.settings.log_keep);
   };
   parts.defer(startHousekeeping({ quarantine, database, clock, log, onAlarm: alarms.set, keepLogMs }));
   return quarantine;

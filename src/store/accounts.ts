@@ -27,6 +27,11 @@ export interface AuditEntry {
   readonly detail: string;
 }
 
+/** An entry as it is listed. Many may have one time: `at` and `id` together say where it stands. */
+export interface AuditLine extends AuditEntry {
+  readonly id: number;
+}
+
 /** An API token in the list of all. */
 export interface TokenLine {
   readonly name: string;
@@ -74,5 +79,11 @@ export interface Accounts {
   tokens(): Promise<readonly TokenLine[]>;
   removeToken(name: string): Promise<boolean>;
   audit(entry: AuditEntry): Promise<void>;
-  auditLog(options: { readonly limit: number; readonly before?: number }): Promise<readonly AuditEntry[]>;
+  /** The same for a log-in that failed. Strangers bring these about: beyond so many in a day they are counted together in one entry. */
+  auditFailedLogIn(entry: AuditEntry, options: { readonly isAccount: boolean }): Promise<void>;
+  /** The newest first, `before`: behind the line a page ended with. */
+  auditLog(options: {
+    readonly limit: number;
+    readonly before?: Pick<AuditLine, "at" | "id">;
+  }): Promise<readonly AuditLine[]>;
 }

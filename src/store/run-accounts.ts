@@ -1,8 +1,9 @@
 // Accounts, console sessions, API tokens and the audit log in gatepost.db. Secrets arrive hashed; every lookup is one indexed query.
-import { and, count, desc, eq, gt, inArray, lt, lte, ne, or, sql } from "drizzle-orm";
+import { and, count, desc, eq, gt, inArray, lte, ne, or, sql } from "drizzle-orm";
 import type { Account, AccountChange, Accounts, AuditEntry } from "./accounts.ts";
 import { type DatabaseWriter, StoreError } from "./database.ts";
 import { SLICE_ROWS } from "./delete-old.ts";
+import { failedLogIns } from "./failed-log-ins.ts";
 import { account, apiToken, auditLog, consoleSession } from "./gatepost-schema.ts";
 import { sqlBuilder, sqlStatement, statement, typed } from "./statement.ts";
 
@@ -32,6 +33,7 @@ const RESERVED =
 /** Accounts over `database`. Logins are compared without regard to ASCII case. */
 export function createAccounts(database: DatabaseWriter, now: () => number = Date.now): Accounts {
   const read = typed(database);
+  const failures = { known: failedLogIns(), unknown: failedLogIns() };
   const write = (query: Parameters<typeof statement>[0]): Promise<readonly number[]> =>
     database.commit([statement(query)]);
 
@@ -205,9 +207,25 @@ export function createAccounts(database: DatabaseWriter, now: () => number = Dat
       await write(auditInsert(entry));
     },
 
+    async auditFailedLogIn(entry, { isAccount }) {
+      const { words, first } = failures[isAccount ? "known" : "unknown"].take(entry);
+      if (words === null) return void (await write(auditInsert(entry)));
+      const together = { ...entry, at: first, actor: "guest", ip: null, action: "log-ins failed" };
+      const subject = isAccount ? "accounts" : "unknown names";
+      const [changed] = await write(
+        sqlBuilder
+          .update(auditLog)
+          .set({ detail: words.slice(0, MAX_AUDIT_TEXT) })
+          .where(
+            and(eq(auditLog.at, first), eq(auditLog.action, together.action), eq(auditLog.subject, subject)),
+          ),
+      );
+      if (changed === 0) await write(auditInsert({ ...together, subject, detail: words }));
+    },
     async auditLog({ limit, before }) {
       return read
         .select({
+          id: auditLog.id,
           at: auditLog.at,
           actor: auditLog.actor,
           via: auditLog.via,
@@ -217,7 +235,11 @@ export function createAccounts(database: DatabaseWriter, now: () => number = Dat
           detail: auditLog.detail,
         })
         .from(auditLog)
-        .where(before === undefined ? undefined : lt(auditLog.at, before))
+        .where(
+          before === undefined
+            ? undefined
+            : sql`(${auditLog.at}, ${auditLog.id}) < (${before.at}, ${before.id})`,
+        )
         .orderBy(desc(auditLog.at), desc(auditLog.id))
         .limit(Math.min(Math.max(1, Math.floor(limit)), MAX_AUDIT_ROWS));
     },

@@ -3,6 +3,7 @@ import type { OnAlarm } from "../observe/alarms.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { DatabaseWriter } from "../store/database.ts";
+import { AUDIT_KEEP_MS, expireAuditLog } from "../store/expire-audit-log.ts";
 import { expireMessageLog } from "../store/expire-message-log.ts";
 import type { RunningQuarantine } from "./run-quarantine.ts";
 
@@ -18,8 +19,8 @@ export function startHousekeeping(parts: {
   readonly log: Log;
   /** Raises (words) or clears (null) an alarm. */
   readonly onAlarm: OnAlarm;
-  /** How long the message log is kept, in milliseconds; read at each run. */
-  readonly keepLogMs: () => number;
+  /** How long the message log is kept, in milliseconds; read at each run. null: that cannot be known now, and nothing of it goes. */
+  readonly keepLogMs: () => number | null;
 }): () => Promise<void> {
   const { quarantine, database, clock, log } = parts;
   let running = Promise.resolve();
@@ -32,7 +33,9 @@ export function startHousekeeping(parts: {
       const now = clock.now();
       const expired = await quarantine.expire(now);
       const swept = await quarantine.sweep();
-      const forgotten = await expireMessageLog(database, now - parts.keepLogMs(), () => !stopped);
+      const keepMs = parts.keepLogMs();
+      const forgotten = keepMs === null ? 0 : await expireMessageLog(database, now - keepMs, () => !stopped);
+      if (keepMs !== null) await expireAuditLog(database, now - Math.max(keepMs, AUDIT_KEEP_MS));
       if (expired + swept + forgotten > 0) log.info({ expired, swept, forgotten }, "tidied");
       parts.onAlarm("housekeeping", null);
     } catch (err) {

@@ -226,9 +226,15 @@ function fakeAccounts(
     audit: async (entry) => {
       auditEntries.push(entry);
     },
+    auditFailedLogIn: async (entry) => {
+      auditEntries.push(entry);
+    },
     auditLog: async ({ limit, before }) =>
       auditEntries
-        .filter((entry) => before === undefined || entry.at < before)
+        .map((entry, id) => ({ ...entry, id }))
+        .filter(
+          ({ at, id }) => before === undefined || at < before.at || (at === before.at && id < before.id),
+        )
         .toReversed()
         .slice(0, limit),
   };

@@ -1,5 +1,7 @@
 // Accounts, sessions, tokens, audit log and policy items on a real file.
 import { expect, test } from "bun:test";
+import { expireAuditLog } from "../../src/store/expire-audit-log.ts";
+import { FAILED_LOG_INS_A_DAY } from "../../src/store/failed-log-ins.ts";
 import { loadPolicyItems, policyItemStatements } from "../../src/store/policy-items.ts";
 import { createAccounts } from "../../src/store/run-accounts.ts";
 import { failureOf, openBooks, rows, temporaryDirectory } from "./temporary-database.ts";
@@ -165,6 +167,7 @@ test("policy items change together with their audit entries", async () => {
   ]);
   expect(entries[0]?.detail.length).toBe(4000);
   expect(entries[3]).toEqual({
+    id: expect.any(Number),
     at: 1000,
     actor: "admin",
     via: "console",
@@ -173,6 +176,49 @@ test("policy items change together with their audit entries", async () => {
     subject: "networks",
     detail: "a\nb",
   });
-  expect((await accounts.auditLog({ limit: 1, before: 2000 })).map((entry) => entry.at)).toEqual([1000]);
+  expect(
+    (await accounts.auditLog({ limit: 1, before: { at: 2000, id: 0 } })).map((entry) => entry.at),
+  ).toEqual([1000]);
+  await database.close();
+});
+
+test("the audit log is walked to its end, however many lines have one time", async () => {
+  await using directory = temporaryDirectory();
+  const database = await openBooks(directory.path);
+  const accounts = createAccounts(database);
+  const line = { actor: "a", via: "cli", ip: null, action: "policy.add", detail: "" };
+  for (let n = 0; n < 25; n += 1)
+    await accounts.audit({ ...line, subject: `d${n}`, at: n < 3 ? 1000 : 2000 });
+  for (const limit of [1, 7, 22, 25]) {
+    const seen: string[] = [];
+    for (let page = await accounts.auditLog({ limit }); page.length > 0; ) {
+      seen.push(...page.map(({ subject }) => subject));
+      const last = page.at(-1);
+      page = last === undefined ? [] : await accounts.auditLog({ limit, before: last });
+    }
+    expect(seen).toEqual(Array.from({ length: 25 }, (_, n) => `d${24 - n}`));
+  }
+  await database.close();
+});
+
+test("failed log-ins of one day beyond a number are one entry, apart for names there are; old entries go", async () => {
+  await using directory = temporaryDirectory();
+  const database = await openBooks(directory.path);
+  const accounts = createAccounts(database);
+  const day = 86_400_000;
+  const entry = { actor: "x", via: "console", ip: "192.0.2.1", action: "log-in failed", detail: "" };
+  const fail = (at: number, n: number, isAccount: boolean) =>
+    accounts.auditFailedLogIn({ ...entry, at: at + n, subject: `${"x".repeat(240)}${n}` }, { isAccount });
+  for (const at of [10 * day, 11 * day])
+    for (let n = 0; n < FAILED_LOG_INS_A_DAY + 30; n += 1) await fail(at, n, false);
+  await fail(11 * day, 500, true);
+  const found = await accounts.auditLog({ limit: 1000 });
+  expect(found).toHaveLength(2 * (FAILED_LOG_INS_A_DAY + 1) + 1);
+  expect(found[0]?.action).toBe("log-in failed");
+  expect(
+    found.filter(({ action }) => action === "log-ins failed").map(({ detail }) => detail.slice(0, 16)),
+  ).toEqual(["30 more that day", "30 more that day"]);
+  await expireAuditLog(database, 11 * day);
+  expect(await accounts.auditLog({ limit: 1000 })).toHaveLength(FAILED_LOG_INS_A_DAY + 2);
   await database.close();
 });

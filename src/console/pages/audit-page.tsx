@@ -1,5 +1,5 @@
 // The audit log: who did what, when, from where.
-import type { AuditEntry } from "../../store/accounts.ts";
+import type { AuditLine } from "../../store/accounts.ts";
 import type { ConsoleContext } from "../console-env.ts";
 import { Badge } from "../parts/badge.tsx";
 import { type Column, DataTable } from "../parts/data-table.tsx";
@@ -20,7 +20,7 @@ function toneOf(action: string): Tone {
   return /release|add|create|log-in/.test(action) ? "good" : "info";
 }
 
-const COLUMNS: readonly Column<AuditEntry>[] = [
+const COLUMNS: readonly Column<AuditLine>[] = [
   { label: "When", kind: "tight", cell: (entry) => <Moment at={entry.at} /> },
   {
     label: "Who",
@@ -49,8 +49,9 @@ const COLUMNS: readonly Column<AuditEntry>[] = [
 ];
 
 async function getAudit(c: ConsoleContext): Promise<Response> {
-  const text = c.req.query("before") ?? "";
-  const before = /^\d{1,16}$/.test(text) ? Number(text) : null;
+  // The time and the id of the last line: one change of settings writes many lines with one time.
+  const [, at, id] = /^(\d{1,15}),(\d{1,15})$/.exec(c.req.query("before") ?? "") ?? [];
+  const before = at === undefined ? null : { at: Number(at), id: Number(id) };
   const found = await c
     .get("services")
     .accounts.auditLog({ limit: PAGE_ENTRIES + 1, ...(before === null ? {} : { before }) });
@@ -62,7 +63,7 @@ async function getAudit(c: ConsoleContext): Promise<Response> {
     <>
       <PageHeader
         title="Audit log"
-        lead="Every log-in to the console, every change of a setting, every release and deletion, and who did it."
+        lead="Every log-in to the console, every change of a setting, every release and deletion, and who did it. Kept for 400 days, or as long as the message log where that is longer."
       />
       {entries.length === 0 ? (
         <EmptyState icon="audit" title="Nothing yet">
@@ -74,12 +75,14 @@ async function getAudit(c: ConsoleContext): Promise<Response> {
             caption="Audit log, newest first"
             columns={COLUMNS}
             rows={entries}
-            rowId={(entry) => `a-${entry.at}-${entries.indexOf(entry)}`}
+            rowId={(entry) => `a-${entry.id}`}
           />
           <Pagination
             shown={entries.length}
             noun="change"
-            older={found.length > PAGE_ENTRIES && last !== undefined ? `/audit?before=${last.at}` : null}
+            older={
+              found.length > PAGE_ENTRIES && last !== undefined ? `/audit?before=${last.at},${last.id}` : null
+            }
             newest={before === null ? null : "/audit"}
           />
         </>

@@ -1,6 +1,6 @@
 // Logging in and out. The answer to a wrong login and to a wrong password is the same, in words and in time.
 import { deleteCookie, setCookie } from "hono/cookie";
-import { audit } from "../actor.ts";
+import { audit, auditFailedLogIn } from "../actor.ts";
 import { type ConsoleContext, clientIp } from "../console-env.ts";
 import { plainPage } from "../parts/document.tsx";
 import { leaveNotice, Notice } from "../parts/notice.tsx";
@@ -110,7 +110,7 @@ async function postLogin(c: ConsoleContext): Promise<Response> {
   }
   if (account === null || !matches) {
     services.log.warn({ login, ip: clientIp(c) }, "console log-in failed");
-    await audit(c, { action: "log-in failed", subject: login, actor: login === "" ? "guest" : login });
+    await auditFailedLogIn(c, login, { isAccount: account !== null });
     return showLogin(c, { login, next, problem: "This login and password do not belong together." }, 401);
   }
   logins.succeeded(keys);
