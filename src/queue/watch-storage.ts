@@ -9,6 +9,7 @@ import type { Log } from "../observe/log.ts";
 import { bytesInWords } from "../observe/size-words.ts";
 import { StoreError } from "../store/database.ts";
 import { type DiskReserve, type DiskSpace, diskSpace } from "../store/disk-reserve.ts";
+import { isLogShort } from "../store/log-mark.ts";
 import type { Spool } from "../store/spool.ts";
 
 const LOOK_EVERY_MS = 5000;
@@ -207,8 +208,10 @@ function rememberedPlaces(data: string): { difference(): string | null } {
         continue;
       }
       const place = info === undefined ? null : `${info.dev}:${info.ino}`;
-      // A log may be begun anew and is never made shorter while it is open; a folder's size says nothing.
-      const isShorter = info?.isFile() === true && !name.endsWith("-wal") && info.size < before.size;
+      // A log may be begun anew, and is empty then; its mark says what must be in it. A folder's size says nothing.
+      const isShorter = name.endsWith("-wal")
+        ? isLogShort(join(data, name.slice(0, -"-wal".length)))
+        : info?.isFile() === true && info.size < before.size;
       if (place === before.place && !isShorter) {
         before.size = info?.size ?? 0;
         continue;

@@ -160,6 +160,12 @@ async function usable(): Promise<Client> {
 async function commit(units: readonly WireUnit[]): Promise<void> {
   let results: UnitResult[];
   let trouble: string | null = null;
+  const cut = cutShort();
+  if (cut !== null) {
+    // Nothing is written behind the cut: the file would be as long as it was, and look whole.
+    const refused: UnitResult = { kind: "failed", message: cut };
+    return send({ kind: "committed", results: units.map(() => refused), trouble: cut });
+  }
   try {
     results = await commitTogether(units);
   } catch (error) {
@@ -168,7 +174,7 @@ async function commit(units: readonly WireUnit[]): Promise<void> {
     results = await commitEach(units, error);
   }
   mark?.note();
-  const lost = displaced();
+  const lost = displaced() ?? cutShort();
   if (lost !== null) results = results.map((result) => refusedFor(lost, result));
   send({ kind: "committed", results, trouble: lost ?? trouble });
 }
@@ -199,8 +205,15 @@ function displaced(): string | null {
   return null;
 }
 
+/** Why nothing may be written any more, or null: the log has lost what was written to it before. */
+function cutShort(): string | null {
+  if (mark?.isCut() !== true) return null;
+  return `${path}-wal was cut short while the gateway runs: what was written last is lost, and what is written now would be`;
+}
+
 /** The disk was full and may have a little room now: the log is copied into the file and begun anew, so that small changes find a place. */
 async function relieve(): Promise<void> {
+  if (cutShort() !== null) return;
   try {
     const connection = await usable();
     mark?.clear();
@@ -287,14 +300,22 @@ function rowsOf(result: ResultSet, transfer: ArrayBuffer[]): SqlRow[] {
 /** Gives the file up. Says so last: the main thread may end this one then, and ending it inside libSQL aborts the process. */
 function broken(error: unknown): void {
   ended = true;
-  client?.close();
-  client = null;
+  leave();
   send({ kind: "broken", error: wireError(error, path) });
+}
+
+/**
+ * Closes the connection. When the log was cut it stays open until the process ends: the last one to close would copy what is left into the
+ * file, one page new and the next one old, and nobody could go back to the whole file from before.
+ */
+function leave(): void {
+  if (cutShort() === null) client?.close();
+  client = null;
 }
 
 async function close(): Promise<void> {
   try {
-    if (!readOnly) {
+    if (!readOnly && cutShort() === null) {
       const connection = await usable();
       mark?.clear();
       await connection.execute("PRAGMA wal_checkpoint(TRUNCATE)");
@@ -303,8 +324,7 @@ async function close(): Promise<void> {
     // The log is simply copied at the next start.
   }
   ended = true;
-  client?.close();
-  client = null;
+  leave();
   mark?.close();
   if (mark !== null && !existsSync(`${path}-wal`)) rmSync(markPath(path), { force: true });
   send({ kind: "closed" });

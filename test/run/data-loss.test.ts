@@ -256,6 +256,11 @@ test("a restored copy starts; a directory without the list is taken over; a kill
 test.each([
   ["spool.db unlinked", () => rmSync(at("spool.db"))],
   ["spool.db-wal unlinked", () => rmSync(at("spool.db-wal"))],
+  ["spool.db-wal cut to nothing", () => truncateSync(at("spool.db-wal"), 0)],
+  [
+    "spool.db-wal cut by a frame",
+    () => truncateSync(at("spool.db-wal"), statSync(at("spool.db-wal")).size - 4120),
+  ],
   [
     "the data directory replaced by a link",
     () => {
@@ -276,10 +281,25 @@ test.each([
     expect(await sendOne(mx, { subject: "after" })).toStartWith("451 4.3.0");
     expect(await sendOne(mx, { subject: "large, after", body: LARGE })).toStartWith("451 4.3.0");
     await waitUntil("it is told", async () => (await alarmNames(gateway)).includes("data-files"));
-    expect(gateway.output()).toMatch(/was (removed|replaced) while the gateway runs/);
+    expect(gateway.output()).toMatch(/was (removed|replaced|cut short) while the gateway runs/);
   },
   60_000,
 );
+
+test("a log that is cut to half while nothing comes: told, mail is refused, and the next start says what is lost", async () => {
+  for (let n = 0; n < 5; n++) expect(await sendOne(mx, { subject: `waits ${n}` })).toStartWith("250");
+  truncateSync(at("gatepost.db-wal"), Math.floor(statSync(at("gatepost.db-wal")).size / 2));
+  await waitUntil("it is told", async () => (await alarmNames(gateway)).includes("data-files"));
+  expect(await sendOne(mx, { subject: "after" })).toStartWith("451 4.3.0");
+  await gateway.stop();
+  const { code, err } = await serve();
+  expect([code, err]).toEqual([
+    69,
+    expect.stringMatching(/gatepost\.db-wal (ends too soon|is empty|is damaged)/),
+  ]);
+  // What the queue has is whole.
+  await startAccepting(async () => expect(await gateway.queued()).toBe(5));
+}, 60_000);
 
 test("keys and databases that everybody may read are told at the start, each by its name", async () => {
   await gateway.stop();

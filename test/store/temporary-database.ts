@@ -28,7 +28,11 @@ export function temporaryDirectory(): { readonly path: string } & AsyncDisposabl
 /** Opens a database at the path; what breaks it is collected in `broken`. With migrations of its own a new one is really migrated. */
 export async function openAt(
   path: string,
-  options: { readonly migrations?: readonly Migration[]; readonly busyTimeoutMs?: number } = {},
+  options: {
+    readonly migrations?: readonly Migration[];
+    readonly busyTimeoutMs?: number;
+    readonly checkpointPages?: number;
+  } = {},
 ): Promise<Database & { readonly broken: StoreError[] }> {
   const broken: StoreError[] = [];
   if (options.migrations === undefined) await readyDatabase(path, thingMigrations);
@@ -38,6 +42,7 @@ export async function openAt(
     log: silentLog,
     onBroken: (error) => broken.push(error),
     ...(options.busyTimeoutMs === undefined ? {} : { busyTimeoutMs: options.busyTimeoutMs }),
+    ...(options.checkpointPages === undefined ? {} : { checkpointPages: options.checkpointPages }),
   });
   return {
     broken,
