@@ -26,6 +26,7 @@ const DOMAIN_ACTIONS: Readonly<Record<DomainPart, string>> = {
 /** Alarms named after a domain: what stands before its name. */
 const NAMED_AFTER: readonly (readonly [start: string, part: DomainPart])[] = [
   ["call-out ", "edit"],
+  ["loop ", "edit"],
   ["web hook of ", "outgoing"],
   ["short message gateway of ", "outgoing"],
 ];
@@ -82,6 +83,13 @@ function ofSetting({ name }: Alarm): AlarmPlace | null {
   return href === undefined ? null : { href, action: "Settings" };
 }
 
+/** No domain: where all mail to the world goes. */
+const SMARTHOST_LOOP = "loop (smart host)";
+
+export function alarmsOfDelivery(alarms: readonly Alarm[]): readonly Alarm[] {
+  return alarms.filter(({ name }) => name === SMARTHOST_LOOP);
+}
+
 const HOOKS: AlarmPlace = { href: "/settings/hooks", action: "Scanning" };
 
 /** Every way out of it that leads to a page, the likeliest first; at least one. */
@@ -93,6 +101,7 @@ export function alarmPlaces(
   if (alarm.name.startsWith("clamd ")) return [HOOKS];
   const setting = ofSetting(alarm);
   if (setting !== null) return [setting];
+  if (alarm.name === SMARTHOST_LOOP) return [{ href: "/settings/delivery", action: "Delivery" }];
   const [first, ...others] = ofDomains(alarm, policy).map(
     ({ domain, part }): AlarmPlace => ({
       href: `/domains/${encodeURIComponent(domain)}/${part}`,

@@ -31,6 +31,8 @@ export interface OpenOptions {
   readonly deadlines: DeadlineWatch;
   /** They leave when there is no descriptor for this connection. */
   readonly resting: RestingLinks;
+  /** Our mark: a server that has it is ourselves. Left out: not looked for. */
+  readonly ownMark?: string | undefined;
 }
 
 /** `bare`: in clear text only because TLS broke. `may-be-bare`: it may be tried so, should the session break soon. */
@@ -126,6 +128,11 @@ async function openOnce(options: OpenOptions): Promise<OpenResult> {
   session.onOver = () => options.deadlines.remove(session);
   const failure = await session.open();
   if (failure !== null) return { ok: false, failure };
+  if (options.ownMark !== undefined && session.isMarked(options.ownMark)) {
+    session.leave();
+    const words = "the server is this gateway itself: mail would loop";
+    return { ok: false, failure: { words, reply: null, duringTls: false, connected: true, loops: true } };
+  }
   const problem = policyProblem(session, options);
   if (problem !== null) {
     session.leave();

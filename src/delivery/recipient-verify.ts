@@ -14,6 +14,7 @@ import { createDeadlineWatch, type DeadlineWatch } from "./deadline-watch.ts";
 import { isUnsafeAddress } from "./envelope-commands.ts";
 import type { KnownRecipients } from "./known-recipients.ts";
 import { openSession, serverMark } from "./open-session.ts";
+import { loopWords, type OwnMark } from "./own-mark.ts";
 import type { ProbeResult } from "./recipient-probe.ts";
 import { recipientVerdict } from "./recipient-verdict.ts";
 import type { RemoteReply } from "./remote-reply.ts";
@@ -95,6 +96,7 @@ interface Parts {
   readonly isAsked: (domain: string, routes: readonly Route[]) => boolean;
   readonly onAnswer: () => void;
   readonly limits?: Pick<ServerLimits, "learn">;
+  readonly own?: OwnMark;
 }
 
 function verdictOf(reply: RemoteReply): RecipientKnown {
@@ -107,7 +109,17 @@ function inventedAddress(domain: string): string {
   return `gatepost-check-${randomBytes(8).toString("hex")}@${domain}`;
 }
 
-async function openTo(parts: Parts, host: Host, address: string, deadlineAt: number): Promise<Link | string> {
+interface ToOpen {
+  readonly destination: Destination;
+  readonly host: Host;
+  readonly address: string;
+  readonly deadlineAt: number;
+}
+
+async function openTo(
+  parts: Parts,
+  { destination, host, address, deadlineAt }: ToOpen,
+): Promise<Link | string> {
   const server = `${host.name} [${address}]:${host.port}`;
   const opened = await openSession({
     address,
@@ -124,7 +136,12 @@ async function openTo(parts: Parts, host: Host, address: string, deadlineAt: num
     trusted: null,
     deadlines: parts.deadlines,
     resting: parts.resting,
+    ownMark: parts.own?.mark,
   });
+  if (!opened.ok && opened.failure.loops) {
+    parts.own?.onLoop(destination, server);
+    return loopWords(destination, server);
+  }
   if (!opened.ok) return `${server}: ${opened.failure.reply?.text ?? opened.failure.words}`;
   const { session, security } = opened;
   if (session.extensions !== null) parts.limits?.learn(host, session.extensions);
@@ -146,7 +163,7 @@ async function askServers(
     return result;
   };
   const askAt = async (host: Host, address: string): Promise<ProbeResult | string> => {
-    const link = await openTo(parts, host, address, deadlineAt);
+    const link = await openTo(parts, { destination, host, address, deadlineAt });
     if (typeof link === "string") return link;
     pool.adopt(destination.key, link);
     const result = await askOver(link);
@@ -309,6 +326,8 @@ export function createRecipientVerifier(options: {
   readonly resting?: RestingLinks;
   /** Told what the servers of routes offer. */
   readonly limits?: Pick<ServerLimits, "learn">;
+  /** Looks for ourselves behind a route; left out: not looked for. */
+  readonly own?: OwnMark;
 }): RecipientVerifier {
   const timeouts = options.timeouts ?? TIMEOUTS;
   const deadlines = createDeadlineWatch(Math.min(1000, ...Object.values(timeouts).map((ms) => ms / 4)));

@@ -10,6 +10,7 @@ import { createDeadlineWatch, type DeadlineWatch } from "./deadline-watch.ts";
 import { openSession, serverMark } from "./open-session.ts";
 import type { Outcome } from "./outcome.ts";
 import { joinTroubles, outcomeOfTrouble, type Trouble } from "./outcomes.ts";
+import { loopWords, type OwnMark } from "./own-mark.ts";
 import {
   type Host,
   hostAddresses,
@@ -38,6 +39,7 @@ export interface DelivererOptions {
   readonly resolver: Resolver;
   /** Our name for EHLO and for the detection of loops. */
   readonly hostname: string;
+  readonly own?: OwnMark;
   readonly settings: () => DeliverySettingsLike;
   readonly log: Log;
   readonly clock: Clock;
@@ -143,6 +145,7 @@ async function openWay(
     trusted: options.trusted ?? null,
     deadlines,
     resting,
+    ownMark: options.own?.mark,
   });
   if (!opened.ok) return { ok: false, server, failure: opened.failure };
   const { session, security } = opened;
@@ -165,11 +168,12 @@ async function tryAddress(parts: Parts, way: Way, progress: Progress): Promise<v
   const mark = serverMark({ address: way.address, port: way.host.port });
   const opened = await openWay(parts, way, { deadlineAt: progress.deadlineAt, requireTls });
   if (!opened.ok) {
-    const { reply, words, connected } = opened.failure;
-    const said = reply?.text ?? words;
+    const { reply, words, connected, loops } = opened.failure;
+    if (loops) parts.options.own?.onLoop(destination, opened.server);
+    const said = loops ? loopWords(destination, opened.server) : (reply?.text ?? words);
     progress.troubles.push({
       code: reply?.code ?? null,
-      enhanced: reply?.enhanced ?? null,
+      enhanced: loops ? "4.4.6" : (reply?.enhanced ?? null),
       words: connected ? said : `${opened.server}: ${said}`,
       server: connected ? opened.server : null,
       tls: null,

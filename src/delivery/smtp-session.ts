@@ -5,6 +5,7 @@ import { isIP, type Socket } from "node:net";
 import { checkServerIdentity, TLSSocket } from "node:tls";
 import SMTPConnection from "nodemailer/lib/smtp-connection";
 import type { TlsInfo } from "../message/envelope.ts";
+import { hasMark } from "./own-mark.ts";
 import { type ProbeResult, RecipientProbe } from "./recipient-probe.ts";
 import {
   cleanText,
@@ -47,6 +48,8 @@ export interface SessionFailure {
   readonly duringTls: boolean;
   /** False: the server was never reached. */
   readonly connected: boolean;
+  /** It is this gateway itself. */
+  readonly loops?: true;
 }
 
 /** What the server offered with EHLO. `maxBytes` is 0 without a limit. */
@@ -109,6 +112,8 @@ export class SmtpSession extends SMTPConnection implements Wire {
   readonly #options: SessionOptions;
   /** The exchange under way: told when the session breaks. */
   #exchange: { fail(words: string): void } | null = null;
+  /** The reply to EHLO, when the session is open. */
+  #ehlo = "";
   #resetNext = false;
   /** null: nothing, the session rests. */
   #waitingFor: string | null = "greeting, or no end of the TLS handshake";
@@ -158,6 +163,7 @@ export class SmtpSession extends SMTPConnection implements Wire {
       };
       this.connect((error) => {
         if (error === undefined) {
+          this.#ehlo = String(this.lastServerResponse);
           this.extensions = this.#readExtensions();
           this.tlsInfo = this.#readTls();
           this.#settleOpen?.(null);
@@ -181,6 +187,11 @@ export class SmtpSession extends SMTPConnection implements Wire {
         else this.#over(error);
       });
     });
+  }
+
+  /** Is it the gateway with this mark? Right after `open`. */
+  isMarked(mark: string): boolean {
+    return hasMark(this.#ehlo, mark);
   }
 
   /** Why the server's certificate does not prove its name, or null when it does. */

@@ -1,5 +1,6 @@
 // What every stage of the composition root stands on: the boot file, the stack that closes the parts in reverse, log, clock, figures, alarms.
 import type { Config } from "../config/config.ts";
+import { newOwnMark } from "../delivery/own-mark.ts";
 import { type Alarms, createAlarms } from "../observe/alarms.ts";
 import { type Clock, systemClock } from "../observe/clock.ts";
 import { createLog, type Log } from "../observe/log.ts";
@@ -13,6 +14,8 @@ export interface Ground {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly alarms: Alarms;
+  /** By which this gateway knows itself behind a route. */
+  readonly ownMark: string;
   readonly startedAt: number;
   /** True from the moment the gateway begins to stop. */
   readonly draining: () => boolean;
@@ -34,6 +37,7 @@ export function layGround(
     log,
     metrics: createMetrics(),
     alarms: createAlarms(clock, log),
+    ownMark: newOwnMark(),
     startedAt: clock.now(),
     draining,
     flushLog: () => log.flush(),

@@ -1,5 +1,6 @@
 // How mail leaves: the resolver, one attempt, the queue; what is kept beside it: quarantine and archive.
 
+import { loopSubject, loopWords, type OwnMark } from "../delivery/own-mark.ts";
 import { createRestingLinks, type RestingLinks } from "../delivery/resting-links.ts";
 import { type Destination, heldPlace, type WayTaken, waitingPlace } from "../delivery/route.ts";
 import { createDeliverer } from "../delivery/run-deliverer.ts";
@@ -10,6 +11,7 @@ import type { Resolver } from "../dns/resolver.ts";
 import { createResolver } from "../dns/stub-resolver.ts";
 import { type Domain, domainKey, domainOf, type MailAddress } from "../message/address.ts";
 import { headOf } from "../message/body.ts";
+import { TOLD_FOR_MS } from "../observe/alarms.ts";
 import type { KeptLook } from "../observe/keep-looking.ts";
 import { durationMs } from "../policy/duration.ts";
 import { releaseTerms } from "../policy/release-terms.ts";
@@ -17,6 +19,7 @@ import { sendsNothing } from "../policy/sends-nothing.ts";
 import type { Settings } from "../policy/settings.ts";
 import { signOwn } from "../policy/sign-as.ts";
 import type { PolicySnapshot } from "../policy/snapshot.ts";
+import { isWay } from "../policy/still-asked.ts";
 import { createQueue, type RunningQueue } from "../queue/run-queue.ts";
 import { createStorageWatch, type StorageWatch } from "../queue/watch-storage.ts";
 import { isUntold, namedWriters } from "../queue/with-writers.ts";
@@ -41,6 +44,8 @@ export interface Delivery {
   readonly limits: ServerLimits;
   /** The connections that rest, whoever opened them. */
   readonly resting: RestingLinks;
+  /** Looks for this gateway behind its own routes. */
+  readonly own: OwnMark;
   readonly storage: StorageWatch;
   readonly quarantine: Quarantine;
 }
@@ -93,8 +98,16 @@ export async function openDelivery(
   });
   const limits = createServerLimits(clock);
   const resting = createRestingLinks();
+  const own: OwnMark = {
+    mark: ground.ownMark,
+    onLoop: (destination, server) =>
+      alarms.set(`loop ${loopSubject(destination)}`, loopWords(destination, server), {
+        isSet: () => isWay(snapshot(), destination),
+        forMs: TOLD_FOR_MS,
+      }),
+  };
   const deliverer = watchedDeliverer(
-    createDeliverer({ resolver, hostname, settings: () => delivery, log, clock, limits, resting }),
+    createDeliverer({ resolver, hostname, settings: () => delivery, log, clock, limits, resting, own }),
     { metrics: ground.metrics, onOutcomes: options.onOutcomes, log },
   );
   const watch = watchUndeliverable({
@@ -162,6 +175,7 @@ export async function openDelivery(
     queue,
     limits,
     resting,
+    own,
     quarantine: await openQuarantine(ground, stores, { queue, settings, watch }),
     storage,
   };

@@ -58,6 +58,7 @@ export async function openDoor(
     confirmed,
     onAlarm: ground.alarms.set,
     limits: delivery.limits,
+    own: delivery.own,
     resting: delivery.resting,
     isAsked: (domain, routes) => isCalledOut(settings.current(), domain, routes),
     onAnswer: () => delivery.queue.lookForLife(),
@@ -77,6 +78,7 @@ export async function openDoor(
     onAlarm: ground.alarms.set,
     services: {
       hostname,
+      ownMark: ground.ownMark,
       snapshot: () => settings.current(),
       checker: rest.checks,
       queue: delivery.queue,

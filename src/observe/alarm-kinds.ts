@@ -41,6 +41,7 @@ const ALARM_KINDS = {
   // A server behind, or what one domain has set.
   undeliverable: "work",
   "call-out": "work",
+  loop: "work",
   "password-server": "work",
   "web hook of": "work",
   "short message gateway of": "work",

@@ -1,5 +1,6 @@
 // Which servers behind the settings have us ask, and what for: an alarm about one that is asked no more must not stand. No I/O.
-import type { Route } from "../delivery/route.ts";
+import { loopSubject } from "../delivery/own-mark.ts";
+import type { Destination, Route } from "../delivery/route.ts";
 import { type PasswordServerAddress, serverKey } from "../hooks/mail-server-dialogue.ts";
 import { type Domain, domainKey } from "../message/address.ts";
 import type { PasswordServer } from "./schema-outgoing.ts";
@@ -34,4 +35,28 @@ export function isPasswordServer(
 export function passwordServerAddress(server: PasswordServer): PasswordServerAddress {
   const { protocol, host, port, tls, verify_certificate } = server;
   return { protocol, host, port, tls, verifyCertificate: verify_certificate };
+}
+
+/** Is this still a way of mail: the routes of a domain, or the smart host? */
+export function isWay(
+  snapshot: Pick<PolicySnapshot, "domain" | "policy">,
+  destination: Destination,
+): boolean {
+  switch (destination.kind) {
+    case "routes": {
+      const settings = snapshot.domain(domainKey(loopSubject(destination)) as Domain);
+      return (
+        settings !== null &&
+        destination.routes.every(({ host, port }) =>
+          settings.routes.some((route) => route.host === host && route.port === port),
+        )
+      );
+    }
+    case "smarthost": {
+      const { smarthost } = snapshot.policy.delivery;
+      return smarthost?.host === destination.route.host && smarthost.port === destination.route.port;
+    }
+    case "mx":
+      return true;
+  }
 }

@@ -1,4 +1,5 @@
 // HELO and EHLO: the client introduces itself, EHLO is told what this listener understands (RFC 5321 §4.1.1.1).
+import { MARK_KEYWORD } from "../delivery/own-mark.ts";
 import { type Answer, answer } from "./answer.ts";
 import type { SessionServices } from "./services.ts";
 import type { Session } from "./session.ts";
@@ -41,6 +42,13 @@ function keywords(session: Session): string[] {
   return lines;
 }
 
+/** For ourselves at the other end, and nobody else: whoever has our name may be us. */
+function markFor(name: string, { hostname, ownMark }: SessionServices): readonly string[] {
+  return ownMark !== undefined && name.toLowerCase() === hostname.toLowerCase()
+    ? [`${MARK_KEYWORD} ${ownMark}`]
+    : [];
+}
+
 /** Answers HELO (`esmtp` false) or EHLO. The caller has ended the transaction, as RSET would. */
 export function introduce(
   session: Session,
@@ -56,5 +64,5 @@ export function introduce(
   session.introduced = true;
   session.esmtp = esmtp;
   const first = answer(250, null, services.hostname);
-  return esmtp ? { ...first, lines: keywords(session) } : first;
+  return esmtp ? { ...first, lines: [...keywords(session), ...markFor(name, services)] } : first;
 }

@@ -29,6 +29,8 @@ export interface RecipientAnswer {
 /** What the composition root provides. */
 export interface GatewayServices {
   readonly hostname: string;
+  /** Said to a client with our own name, so that we know ourselves behind a route. Left out: never. */
+  readonly ownMark?: string;
   /** The present policy; a transaction keeps the one it began with. */
   readonly snapshot: () => PolicySnapshot;
   readonly checker: Pick<Checker, "run">;

@@ -48,6 +48,12 @@ const CASES: readonly Case[] = [
     told: ["/domains", "/domains/example.test/edit"],
     links: ["/domains/example.test/edit"],
   },
+  {
+    alarm: "loop example.test",
+    told: ["/domains", "/domains/example.test/edit"],
+    links: ["/domains/example.test/edit"],
+  },
+  { alarm: "loop (smart host)", told: ["/settings/delivery"], links: ["/settings/delivery"] },
   { alarm: "disk-full", told: [], links: ["/settings"] },
   { alarm: 'clamd "other"', told: [], links: ["/settings/hooks"] },
   { alarm: "call-out le.test", told: [], links: ["/domains/le.test/edit"] },

@@ -78,6 +78,10 @@ const ENDS: Readonly<Record<AlarmKind, End | "the process ends">> = {
     by: "a server that refuses an invented address, or it is not asked any more as it is set",
     shown: ["run/alarms-and-settings.test.ts", "call-out"],
   },
+  loop: {
+    by: "the route or smart host is not set any more, or a day after the last look at it",
+    shown: ["run/loops-back.test.ts", "end when the way is right"],
+  },
   "password-server": {
     by: "a look a minute or a login, an hour for a single login, or it is not asked any more as it is set",
     shown: ["hooks/down-servers.test.ts", "back again, without a password said"],

@@ -1,10 +1,12 @@
 // Networks, delivery and general settings: one form each over one object of the policy.
 import type { PolicyProblem } from "../../policy/settings.ts";
+import { alarmsOfDelivery } from "../alarm-places.ts";
 import type { ConsoleContext } from "../console-env.ts";
 import { type FieldGroup, fieldsOf, type OptionalObject, pathParts } from "../forms/field.ts";
 import { formOf } from "../forms/form-input.ts";
 import { PolicyForm } from "../forms/policy-form.tsx";
 import { savePolicyForm } from "../forms/save-policy.ts";
+import { AlarmNotices } from "../parts/alarm-state.tsx";
 import { consolePage } from "../parts/document.tsx";
 import { leaveNotice } from "../parts/notice.tsx";
 import { forAdministrator, type Route } from "../route.ts";
@@ -251,6 +253,7 @@ function show(
     { title: page.title, nav: "settings", status: problems.length > 0 ? 422 : 200 },
     <>
       <SettingsHeader current={page.path} />
+      {page.section === "delivery" && <AlarmNotices alarms={alarmsOfDelivery(c.get("services").alarms())} />}
       <div class="form-page">
         <PolicyForm
           action={page.path}
