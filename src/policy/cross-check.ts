@@ -9,6 +9,7 @@ import { checkSenders } from "./check-senders.ts";
 import { compileRule } from "./compile-rules.ts";
 import { warnOfContradictions } from "./contradictions.ts";
 import { type DocumentPaths, FoundProblems } from "./found-problems.ts";
+import { ownListenerWarnings } from "./own-listener.ts";
 import { itemKey } from "./policy-document.ts";
 import type { ListenerSettings, Policy, SenderSettings } from "./schema.ts";
 import type { PolicyProblem, PolicySection } from "./settings.ts";
@@ -313,6 +314,7 @@ export function crossCheck(policy: Policy, paths: DocumentPaths): CrossCheck {
   checkNames(policy, findings);
   warnOfDomains(policy, findings);
   warnOfSmarthost(policy, findings);
+  findings.warnings.push(...ownListenerWarnings(policy));
   checkSmall(policy, findings);
   warnOfContradictions(policy, findings);
   return { problems: findings.problems, warnings: findings.warnings };
