@@ -153,7 +153,9 @@ export async function openDelivery(
       const keepMs = durationMs(policy.settings.quarantine_keep);
       const party = copy.sender === undefined ? null : partyOfKey(copy.sender);
       const owner = party === null ? {} : { senderDomain: party.sender.domain };
-      await database.commit(await keepInQuarantine(vault, { copy, keepMs, ...owner }));
+      await database.commit(
+        await keepInQuarantine(vault, { copy, keepMs, now: () => clock.now(), ...owner }),
+      );
       if (copy.undeliverable === undefined) return;
       watch.look();
       options.onUndeliverable();

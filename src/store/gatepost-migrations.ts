@@ -14,6 +14,7 @@ import writtenFor from "../../drizzle/gatepost/0012_written_for.sql" with { type
 import logServers from "../../drizzle/gatepost/0013_log_servers.sql" with { type: "text" };
 import knownRecipientSeen from "../../drizzle/gatepost/0014_known_recipient_seen.sql" with { type: "text" };
 import refusalCause from "../../drizzle/gatepost/0015_refusal_cause.sql" with { type: "text" };
+import quarantineFiled from "../../drizzle/gatepost/0016_quarantine_filed.sql" with { type: "text" };
 import type { Migration } from "./migration.ts";
 
 export const gatepostMigrations: readonly Migration[] = [
@@ -32,4 +33,5 @@ export const gatepostMigrations: readonly Migration[] = [
   { name: "0013_log_servers", sql: logServers },
   { name: "0014_known_recipient_seen", sql: knownRecipientSeen },
   { name: "0015_refusal_cause", sql: refusalCause },
+  { name: "0016_quarantine_filed", sql: quarantineFiled },
 ];

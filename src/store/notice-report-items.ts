@@ -1,6 +1,7 @@
 // The outgoing quarantine of a domain since a time, for its scheduled report. Reads only.
-import { and, count, desc, eq, gt, inArray, lte, ne } from "drizzle-orm";
+import { and, count, desc, eq, inArray, ne } from "drizzle-orm";
 import type { DatabaseReader } from "./database.ts";
+import { filedWithin } from "./filed-range.ts";
 import { quarantine } from "./gatepost-schema.ts";
 import { typed } from "./statement.ts";
 
@@ -19,20 +20,19 @@ export interface ReportedItem {
 const MAX_ITEMS = 200;
 
 /**
- * What is still kept of mail that senders of the domain handed in after `since` and until `until`: the newest 200, oldest first,
+ * What is still kept of mail of the domain's senders that was filed after `since` and until `until`: the newest 200, oldest first,
  * and how many there are.
  */
 export async function outgoingQuarantineSince(
   reader: DatabaseReader,
   domain: string,
-  { since, until }: { readonly since: number; readonly until: number },
+  range: { readonly since: number; readonly until: number },
 ): Promise<{ readonly items: readonly ReportedItem[]; readonly total: number }> {
   const where = and(
     eq(quarantine.senderDomain, domain.toLowerCase()),
     // The index of sender domains holds outgoing mail only; the condition says so to SQLite.
     ne(quarantine.senderDomain, ""),
-    gt(quarantine.receivedAt, since),
-    lte(quarantine.receivedAt, until),
+    filedWithin(quarantine.receivedAt, range),
     eq(quarantine.state, "kept"),
     // What could not be delivered has a list of its own.
     eq(quarantine.class, "rule"),

@@ -52,7 +52,13 @@ export interface KeptItem {
 }
 
 /** An item as a rule puts it there. */
-export type NewItem = Omit<QuarantineItem, "state" | "class" | "server" | "answer" | "failedAt" | "seenAt">;
+export type NewItem = Omit<
+  QuarantineItem,
+  "state" | "class" | "server" | "answer" | "failedAt" | "seenAt"
+> & {
+  /** When it was filed, milliseconds UTC; left out: not known. */
+  readonly filedAt?: number;
+};
 
 /** Inserts an item; doing it twice keeps the first. `undeliverable`: why, when no rule put it there. */
 export function quarantineInsert(

@@ -1,6 +1,7 @@
 // What the quarantine keeps of mail that could not be delivered: how much of it nobody has looked at, what is new of it, for whom.
 import { and, asc, count, desc, sql } from "drizzle-orm";
 import type { DatabaseReader, DatabaseWriter } from "./database.ts";
+import { filedWithin } from "./filed-range.ts";
 import { quarantine } from "./gatepost-schema.ts";
 import { sqlBuilder, statement, typed } from "./statement.ts";
 
@@ -84,7 +85,7 @@ export interface UndeliverableCount {
   readonly items: number;
 }
 
-/** Milliseconds UTC: after `since`, until `until`. `kept`: only what is still kept. */
+/** Milliseconds UTC: after `since`, until `until`. `kept`: only what is still kept, by when it was filed. */
 export interface UndeliverableRange {
   readonly since: number;
   readonly until: number;
@@ -94,7 +95,10 @@ export interface UndeliverableRange {
 function within({ since, until, kept }: UndeliverableRange) {
   return and(
     UNDELIVERABLE,
-    sql`${quarantine.failedAt} > ${since} and ${quarantine.failedAt} <= ${until}`,
+    // A list follows the one before; a burst is looked for in what failed just now.
+    kept
+      ? filedWithin(quarantine.failedAt, { since, until })
+      : sql`${quarantine.failedAt} > ${since} and ${quarantine.failedAt} <= ${until}`,
     kept ? sql`${quarantine.state} = 'kept'` : undefined,
   );
 }

@@ -63,6 +63,8 @@ export async function keepInQuarantine(
     readonly keepMs: number;
     /** The domain the outgoing sender belongs to; left out: that of the envelope sender. */
     readonly senderDomain?: string;
+    /** The time, asked for when the body is kept. Left out: when its mail came, or failed, counts. */
+    readonly now?: () => number;
   },
 ): Promise<readonly Statement[]> {
   const { message, undeliverable, ...copy } = filing.copy;
@@ -72,6 +74,7 @@ export async function keepInQuarantine(
     ...senderColumns(copy, filing.senderDomain),
     id: itemId(filing.copy),
     size: message.length,
+    ...(filing.now === undefined ? {} : { filedAt: filing.now() }),
     expiresAt: (undeliverable?.failedAt ?? copy.receivedAt) + filing.keepMs,
   };
   return [quarantineInsert(item, bodyHash, undeliverable)];

@@ -4,6 +4,7 @@ import { reportTimes } from "../../src/notify/report-times.ts";
 import type { Statement } from "../../src/store/database.ts";
 import { outgoingQuarantineSince } from "../../src/store/notice-report-items.ts";
 import { quarantineInsert } from "../../src/store/quarantine-rows.ts";
+import { undeliverableCounts } from "../../src/store/quarantine-undeliverable.ts";
 import { DAY, domainWith, type Gate, HOUR, MINUTE, openGate, START } from "./outgoing-kit.ts";
 
 const plan = (changes: object) => ({
@@ -39,10 +40,13 @@ async function quarantine(
     readonly senderDomain?: string;
     readonly direction?: "outbound" | "inbound";
     readonly subject?: string;
+    readonly receivedAt?: number;
+    readonly filedAt?: number;
+    readonly failedAt?: number;
   } = {},
 ): Promise<string> {
   const messageId = `m${++number}`;
-  const receivedAt = gate.clock.now();
+  const { receivedAt = gate.clock.now(), filedAt, failedAt } = changes;
   const { senderDomain = "example.test", direction = "outbound", subject = "offer" } = changes;
   const item = {
     id: `${messageId}-1`,
@@ -61,8 +65,10 @@ async function quarantine(
     sender: "192.0.2.0/28",
     identity: "client-a",
     senderDomain,
+    ...(filedAt === undefined ? {} : { filedAt }),
   } as const;
-  await gate.database.commit([quarantineInsert(item, "hash")]);
+  const why = failedAt === undefined ? undefined : { server: "", answer: "no", failedAt, round: 0 };
+  await gate.database.commit([quarantineInsert(item, "hash", why)]);
   return item.id;
 }
 
@@ -164,6 +170,47 @@ test("switched off and on again, it begins anew", async () => {
   await gate.turn(DAY);
   expect(gate.mails).toEqual([]);
   expect(gate.clock.now()).toBe(START + MINUTE + 2 * DAY);
+});
+
+test("mail that began before a report and is filed after it stands in the next one, once", async () => {
+  await using gate = await openGate([domainWith(plan({}))]);
+  await gate.turn(MINUTE);
+  await quarantine(gate);
+  await gate.turn(18 * HOUR);
+  expect(gate.mails).toHaveLength(1);
+  // The report was made between.
+  const madeAt = gate.clock.now();
+  for (const [began, filed] of [
+    [-5000, 20_000],
+    // A slow body; a vault that could not be written for days.
+    [-2 * HOUR, 20_000],
+    [-3 * DAY, 5 * MINUTE],
+    // Filed at the very time of the report, committed after it.
+    [-5000, 0],
+  ] as const)
+    await quarantine(gate, { receivedAt: madeAt + began, filedAt: madeAt + filed });
+  await gate.turn(2 * DAY);
+  expect(gate.mails.map(({ subject }) => subject)).toEqual([
+    "Outgoing quarantine of example.test: 1 message",
+    "Outgoing quarantine of example.test: 4 messages",
+  ]);
+});
+
+test("lists of undeliverable mail that follow one another name each item once, whenever it failed", async () => {
+  await using gate = await openGate([]);
+  const now = gate.clock.now();
+  const failures = [-DAY, -HOUR, -5000, 0, 1000];
+  for (const failed of failures)
+    for (const later of [0, 30_000, HOUR, 3 * HOUR])
+      await quarantine(gate, { failedAt: now + failed, filedAt: now + failed + later });
+  // One of an older version.
+  await quarantine(gate, { failedAt: now - 5000 });
+  let listed = 0;
+  for (let since = now - 3 * DAY; since < now + 3 * DAY; since += 12 * HOUR) {
+    const range = { since, until: since + 12 * HOUR, kept: true };
+    for (const { items } of await undeliverableCounts(gate.database, range)) listed += items;
+  }
+  expect(listed).toBe(4 * failures.length + 1);
 });
 
 test("the rows of the quarantine are found without a walk through all of it", async () => {
