@@ -29,6 +29,7 @@ const NAMED_AFTER: readonly (readonly [start: string, part: DomainPart])[] = [
   ["loop ", "edit"],
   ["web hook of ", "outgoing"],
   ["short message gateway of ", "outgoing"],
+  ["lock alerts of ", "outgoing"],
 ];
 const PASSWORD_SERVER = "password-server ";
 /** `dkim gate1._domainkey.example.test`, and the same with `dkim key`. */

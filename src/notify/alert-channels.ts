@@ -10,7 +10,7 @@ import type { AlertContacts } from "./notice-policy.ts";
  *
  * | event | further fields |
  * |---|---|
- * | lock | sender, identity (null: the whole sender), until (RFC 3339, null: until a person unlocks it), reason, unlock_url |
+ * | lock | sender, identity (null: the whole sender), until (RFC 3339, null: until a person unlocks it), reason, unlock_url, further_at (RFC 3339: further locks are told together then, null: one by one) |
  * | locks | count, since, some [{sender, identity}]: locks beyond 20 in an hour, told together |
  * | threshold | kind (spam, virus, bulk), count, since, quiet_until, senders [{sender, identity, count}], last [{message_id, at, sender, identity, rule, reason, quarantined}] |
  * | undeliverable | count, since, quiet_until, last [{id, at, recipient, server, answer}]: accepted mail that no server takes |

@@ -34,11 +34,20 @@ const WIDTH = 72;
 const MAX_SHORT = 160;
 const iso = (ms: number) => new Date(ms).toISOString();
 
-/** A lock was set. `unlockUrl` leads to a page whose button unlocks; it is good for `validMs`. null: a person has locked it, and unlocks it. */
+/**
+ * A lock was set. `unlockUrl` leads to a page whose button unlocks; it is good for `validMs`. No link: a person has locked it, and unlocks it.
+ * `furtherAt`: further locks of the domain are not told before, and then together.
+ */
 export function lockAlert(
   news: LockNews,
   { hostname, timezone, consoleUrl }: AlertSetting,
-  link: { readonly unlockUrl: string; readonly validMs: number } | null,
+  {
+    link,
+    furtherAt,
+  }: {
+    readonly link: { readonly unlockUrl: string; readonly validMs: number } | null;
+    readonly furtherAt: number | null;
+  },
 ): Alert {
   const who = whoWords(news);
   const domain = oneLine(news.domain, 255);
@@ -54,6 +63,17 @@ export function lockAlert(
     ...(link === null ? byHand(news) : byLink(link)),
     "",
     `Its mail, limits and history: ${identityUrl(consoleUrl, news)}`,
+    ...(furtherAt === null
+      ? []
+      : [
+          "",
+          wrap(
+            `There were many locks of ${domain} in this hour. Further ones are told together, in one alert at ${timeIn(timezone, furtherAt)}; the console shows them at once.`,
+            WIDTH,
+            "",
+          ),
+          "",
+        ]),
     `Locked at ${timeIn(timezone, news.at)} by the mail gateway ${hostname}.`,
     "",
   ].join("\n");
@@ -69,6 +89,7 @@ export function lockAlert(
       until: news.until === null ? null : iso(news.until),
       reason,
       unlock_url: link?.unlockUrl ?? null,
+      further_at: furtherAt === null ? null : iso(furtherAt),
     },
   };
 }
@@ -190,12 +211,15 @@ export function gatheredAlert({ domain, since, count, some }: GatheredLocks, set
   const more = count - some.length;
   const text = [
     wrap(
-      `${summary} So many are told together. Nothing from them is taken; everybody else goes on sending. Look for what they have in common, and unlock them in the console.`,
+      `${summary} So many are told together. Nothing from them is taken; everybody else goes on sending. Look for what they have in common, and unlock them in the console, each on its page.`,
       WIDTH,
       "",
     ),
     "",
-    ...some.map((news) => `  ${timeIn(timezone, news.at)}  ${whoWords(news)}`),
+    ...some.flatMap((news) => [
+      `  ${timeIn(timezone, news.at)}  ${whoWords(news)}`,
+      `      ${identityUrl(consoleUrl, news)}`,
+    ]),
     ...(more > 0 ? [`  and ${more} more`] : []),
     "",
     `The console: ${consoleUrl}`,

@@ -3,6 +3,7 @@
 import type { PostWebHook, WebHookRequest } from "../hooks/post-web-hook.ts";
 import type { Domain } from "../message/address.ts";
 import type { AlarmName } from "../observe/alarm-kinds.ts";
+import type { OnAlarm } from "../observe/alarms.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { NoticeState } from "../store/notice-state.ts";
@@ -11,10 +12,10 @@ import { type Alert, gatheredAlert, lockAlert, thresholdAlert, trialAlert } from
 import { shortMessageRequest, webHookRequest } from "./alert-channels.ts";
 import { createAllowance } from "./allowance.ts";
 import type { Courier, Handed } from "./courier.ts";
-import { createLockFlood } from "./lock-flood.ts";
+import { createLockFlood, MAX_LOCK_ALERTS } from "./lock-flood.ts";
 import type { Mailer } from "./mail-errand.ts";
 import type { AlertContacts, NoticeDomain, NoticePolicy } from "./notice-policy.ts";
-import { durationWords } from "./notice-words.ts";
+import { durationWords, timeIn } from "./notice-words.ts";
 import type { AlertChannel, LockNews, StoppedMessage } from "./outgoing-notices.ts";
 import { composeMail } from "./own-mail.ts";
 import { oneLine } from "./reply-words.ts";
@@ -42,6 +43,8 @@ export interface AlertParts {
   readonly consoleUrl: () => string;
   /** Reads a duration of the settings. */
   readonly durationMs: (text: string) => number;
+  /** Raises (words) or lifts (null) an alarm. */
+  readonly onAlarm: OnAlarm;
 }
 
 export interface Alerts {
@@ -152,10 +155,18 @@ export async function createAlerts(parts: AlertParts): Promise<Alerts> {
     },
   });
 
-  const flood = createLockFlood(clock, (locks) => {
-    tell(locks.domain, `alert about ${locks.count} locks of ${locks.domain}`, () =>
-      gatheredAlert(locks, setting(domainOf(locks.domain))),
-    );
+  const flood = await createLockFlood({
+    clock,
+    log,
+    state,
+    onGathered(locks) {
+      tell(locks.domain, `alert about ${locks.count} locks of ${locks.domain}`, () =>
+        gatheredAlert(locks, setting(domainOf(locks.domain))),
+      );
+    },
+    onWaiting(domain, waiting) {
+      parts.onAlarm(`lock alerts of ${domain}`, waiting === null ? null : waitingWords(domain, waiting));
+    },
   });
 
   return {
@@ -171,7 +182,17 @@ export async function createAlerts(parts: AlertParts): Promise<Alerts> {
     },
 
     locked(news) {
-      if (!flood.admit(news)) return;
+      const { domain, sender, identity } = news;
+      const admitted = flood.admit(news);
+      if (!admitted.byItself) {
+        const { toldAt } = admitted;
+        log.warn(
+          { domain, sender, identity, toldAt },
+          "too many locks of a domain: this one is told with others",
+        );
+        return;
+      }
+      const { furtherAt } = admitted;
       // The console reads it: an empty identity is the whole sender. The time tells this lock from a later one.
       const subject = { sender: news.sender, identity: news.identity ?? "", since: String(news.at) };
       // One link for all who are alerted, made at the first try that can make it.
@@ -179,12 +200,10 @@ export async function createAlerts(parts: AlertParts): Promise<Alerts> {
       const make = async (): Promise<Alert> => {
         const at = setting(domainOf(news.domain));
         // What a person has locked, whoever reads the mail does not lift.
-        if (news.by !== undefined) return lockAlert(news, at, null);
+        if (news.by !== undefined) return lockAlert(news, at, { link: null, furtherAt });
         const token = await links.create({ kind: "unlock", subject, validMs: UNLOCK_LINK_MS });
-        return lockAlert(news, at, {
-          unlockUrl: `${at.consoleUrl}/unlock/${token}`,
-          validMs: UNLOCK_LINK_MS,
-        });
+        const link = { unlockUrl: `${at.consoleUrl}/unlock/${token}`, validMs: UNLOCK_LINK_MS };
+        return lockAlert(news, at, { link, furtherAt });
       };
       tell(news.domain, `alert about the lock of ${oneLine(news.identity ?? news.sender, 200)}`, () => {
         made ??= make().catch((error: unknown) => {
@@ -240,6 +259,14 @@ export async function createAlerts(parts: AlertParts): Promise<Alerts> {
       flood.close();
     },
   };
+}
+
+function waitingWords(
+  domain: string,
+  { count, toldAt }: { readonly count: number; readonly toldAt: number },
+): string {
+  const set = count === 1 ? "1 further lock was set" : `${count} further locks were set`;
+  return `${set} for senders of ${domain} in this hour, beyond the ${MAX_LOCK_ALERTS} that were alerted one by one; they are told together at ${timeIn("UTC", toldAt)}. Look at the locked identities: somebody may be inventing them`;
 }
 
 async function testMail(

@@ -51,6 +51,8 @@ const ALARM_KINDS = {
   signing: "work",
   // As many locks are in force as are held: senders of ours did that.
   locks: "work",
+  // So many in an hour that they are told together.
+  "lock alerts of": "work",
   // Single messages that are here; a database or a disk that is behind it has an alarm of its own.
   settlement: "work",
   quarantine: "work",

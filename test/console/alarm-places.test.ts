@@ -32,6 +32,7 @@ const CASES: readonly Case[] = [
   },
   { alarm: "password-server", told: ["/domains", OUTGOING], links: [OUTGOING] },
   { alarm: "web hook of shop.example.test", told: ["/domains", OUTGOING], links: [OUTGOING] },
+  { alarm: "lock alerts of shop.example.test", told: ["/domains", OUTGOING], links: [OUTGOING] },
   { alarm: "short message gateway of shop.example.test", told: ["/domains", OUTGOING], links: [OUTGOING] },
   {
     alarm: "dkim gate1._domainkey.example.test",

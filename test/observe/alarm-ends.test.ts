@@ -116,6 +116,10 @@ const ENDS: Readonly<Record<AlarmKind, End | "the process ends">> = {
     by: "what gets through, a trial as well, or it is elsewhere, off or gone",
     shown: ["notify/alarm-ends.test.ts", "web hook of"],
   },
+  "lock alerts of": {
+    by: "the hour ends and what waited is told",
+    shown: ["notify/lock-flood.test.ts", "a flood of locks"],
+  },
   "short message gateway of": {
     by: "what gets through, a trial as well, or it is elsewhere, off or gone",
     shown: ["notify/alarm-ends.test.ts", "short message gateway of"],

@@ -19,6 +19,7 @@ test.each<[AlarmName, string, boolean]>([
   ["password-server imap mail.example.test:993 implicit", "password-server", false],
   ["web hook of example.test", "web hook of", false],
   ["short message gateway of example.test", "short message gateway of", false],
+  ["lock alerts of example.test", "lock alerts of", false],
   ["mail of notices", "mail of notices", false],
   ["message-log", "message-log", true],
   ["message-log-event", "message-log-event", false],
