@@ -3,6 +3,7 @@ import { parse as parseToml } from "smol-toml";
 import type { Checker } from "../checks/check.ts";
 import { exportToml } from "../policy/policy-document.ts";
 import type { Actor, PlanResult } from "../policy/settings.ts";
+import { unreadComment } from "../policy/unread.ts";
 import { explain } from "../session/explain.ts";
 import type { ControlHandlers } from "./control.ts";
 import { malwareIn, releaseStop } from "./release-terms.ts";
@@ -69,7 +70,10 @@ export function createControlHandlers(parts: ControlParts): ControlHandlers {
     },
     export: async ({ secrets = false }) => {
       if (secrets) await audit("export", "policy", "with secrets");
-      return { text: exportToml(settings.current().policy, { secrets: secrets ? "keep" : "hide" }) };
+      const { policy, unread } = settings.current();
+      return {
+        text: `${unreadComment(unread)}${exportToml(policy, { secrets: secrets ? "keep" : "hide" })}`,
+      };
     },
     check: ({ messageBase64, ...question }) =>
       explain(

@@ -125,6 +125,11 @@ export function unreadReply(what: string): Reply {
   );
 }
 
+/** What an exported policy file does not say, or not whole, as comments at its top; "" when it says all. */
+export function unreadComment({ items }: Unread): string {
+  return items.map((item) => `# ${unreadWords(item).replace(/[^\x20-\x7e]+/g, " ")}\n`).join("");
+}
+
 const MEND =
   "Save it anew (console, API or gatepost apply), remove it if it is not needed any more, or start the version that wrote it.";
 

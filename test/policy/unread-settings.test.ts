@@ -10,7 +10,7 @@ import { createPolicyStore, type PolicyStore, type StoredItem } from "../../src/
 import { sendsNothing } from "../../src/policy/sends-nothing.ts";
 import type { Settings } from "../../src/policy/settings.ts";
 import type { PolicySnapshot } from "../../src/policy/snapshot.ts";
-import { unreadAlarm, unreadWords } from "../../src/policy/unread.ts";
+import { unreadAlarm, unreadComment, unreadWords } from "../../src/policy/unread.ts";
 import { gatepostMigrations } from "../../src/store/gatepost-migrations.ts";
 import { openDatabase } from "../../src/store/open-database.ts";
 import { address, CHEAP_HASH, client, settingsOn, TESTER } from "./policy-fixtures.ts";
@@ -308,6 +308,7 @@ describe("each is an alarm, until it is saved anew or removed", () => {
     // Another change leaves it.
     await settings.put("template", { name: "other", subject: "x", text: "y" }, TESTER);
     expect(alarms(settings)).toEqual([name]);
+    expect(unreadComment(settings.current().unread)).toBe(`# ${words}\n`);
     const told: number[] = [];
     settings.onChange(({ unread }) => told.push(unread.items.length));
     const given = whole.find((row) => row.section === section && row.key === key)?.value;
