@@ -15,7 +15,15 @@ import type { Stores } from "./open-stores.ts";
 
 /** Loads the policy; on the first start from the file the boot file names. Throws ConfigError when that cannot be used. */
 export async function loadSettings({ config, clock, log }: Ground, stores: Stores): Promise<Settings> {
-  const store = createPolicyStore(stores.database);
+  const kept = createPolicyStore(stores.database);
+  const store: PolicyStore = {
+    ...kept,
+    async rewrite(items) {
+      await kept.rewrite(items);
+      // What they held before may be a secret in clear.
+      stores.database.emptyLog();
+    },
+  };
   const first = await firstPolicy(store, config.firstPolicy);
   const disk = () => diskSpace(config.data);
   return await createSettings({ store, clock, log, seal: stores.applianceKey, disk, ...first });

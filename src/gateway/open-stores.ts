@@ -73,6 +73,7 @@ export async function openStores(
       migrations,
       log,
       onBroken: lost(name),
+      told: { table: "message", words: name === "spool.db" ? "the queue" : "the message log" },
       onFull() {
         if (reserve.giveUp()) log.error({ database: path }, "the disk is full: the reserve is given up");
       },

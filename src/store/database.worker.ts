@@ -6,6 +6,7 @@ import { type Client, createClient, type InStatement, type ResultSet } from "@li
 import type { SqlRow, SqlValue } from "./database.ts";
 import { forgetOldMark, type LogMark, markPath, openLogMark } from "./log-mark.ts";
 import { dueMigrations, type Migration, migrationHash } from "./migration.ts";
+import { mustScrub, scrub } from "./scrub.ts";
 import { classifyFailure, mayPoison, wireError } from "./sqlite-failure.ts";
 import type { FromWorker, ToWorker, UnitResult, WireUnit } from "./worker-message.ts";
 import { type KnownSql, knownSql, planGroup } from "./write-group.ts";
@@ -43,7 +44,7 @@ async function answer(message: ToWorker): Promise<void> {
   switch (message.kind) {
     case "open":
       checkpointPages = message.checkpointPages ?? CHECKPOINT_PAGES;
-      return open(message.path, message.migrations, message.timeoutMs);
+      return open(message);
     case "commit":
       for (const sql of message.sql) catalogue.push(knownSql(sql));
       return commit(message.units);
@@ -60,20 +61,22 @@ function send(message: FromWorker, transfer: ArrayBuffer[] = []): void {
   port?.postMessage(message, transfer);
 }
 
-async function open(
-  file: string,
-  migrations: readonly Migration[] | null,
-  busyTimeoutMs: number,
-): Promise<void> {
-  path = file;
+async function open(options: ToWorker & { readonly kind: "open" }): Promise<void> {
+  const { migrations, counted } = options;
+  path = options.path;
   readOnly = migrations === null;
-  timeoutMs = busyTimeoutMs;
+  timeoutMs = options.timeoutMs;
   try {
     if (migrations !== null) forgetOldMark(path);
     client = await connect();
     if (migrations !== null) {
-      await migrate(client, migrations);
+      const forNew = await mustScrub(client);
+      await migrate(client, migrations, counted);
       mark = openLogMark(path);
+      if (forNew) {
+        mark.clear();
+        await scrub(client);
+      }
       mark.note();
     }
     send({ kind: "opened" });
@@ -96,7 +99,10 @@ async function connect(): Promise<Client> {
   }
 }
 
-/** Settings that belong to a connection; repeated for each new one. */
+/**
+ * Settings that belong to a connection; repeated for each new one. `secure_delete=FAST`: what a row held before leaves no remains in the
+ * page, which is written anyway.
+ */
 async function setUp(connection: Client): Promise<void> {
   if (readOnly) {
     await connection.executeMultiple("PRAGMA query_only=ON; PRAGMA temp_store=MEMORY;");
@@ -104,11 +110,15 @@ async function setUp(connection: Client): Promise<void> {
   }
   await connection.executeMultiple(
     `PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;
-     PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=${checkpointPages};`,
+     PRAGMA temp_store=MEMORY; PRAGMA secure_delete=FAST; PRAGMA wal_autocheckpoint=${checkpointPages};`,
   );
 }
 
-async function migrate(connection: Client, migrations: readonly Migration[]): Promise<void> {
+async function migrate(
+  connection: Client,
+  migrations: readonly Migration[],
+  counted: string | undefined,
+): Promise<void> {
   await connection.execute(
     "CREATE TABLE IF NOT EXISTS migration (name TEXT PRIMARY KEY, hash TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT",
   );
@@ -118,7 +128,13 @@ async function migrate(connection: Client, migrations: readonly Migration[]): Pr
     rows.map((row) => ({ name: String(row[0]), hash: String(row[1]) })),
   );
   if (!plan.ok) throw new Error(`cannot use this database: ${plan.reason}`);
-  if (plan.due.length > 0) await runTogether(connection, plan.due);
+  if (plan.due.length === 0) return;
+  // It may take a while: said before, unless the database is new.
+  if (rows.length > 0 && counted !== undefined) {
+    const [row] = (await connection.execute(`SELECT count(*) FROM "${counted}"`)).rows;
+    send({ kind: "migrating", rows: Number(row?.[0]), steps: plan.due.map(({ name }) => name) });
+  }
+  await runTogether(connection, plan.due);
 }
 
 /** All or none: after a step that fails the version from before can still use the database. */
@@ -211,7 +227,9 @@ function cutShort(): string | null {
   return `${path}-wal was cut short while the gateway runs: what was written last is lost, and what is written now would be`;
 }
 
-/** The disk was full and may have a little room now: the log is copied into the file and begun anew, so that small changes find a place. */
+/**
+ * The log is copied into the file and begun anew: the disk was full and small changes are to find a place, or something in it must be gone.
+ */
 async function relieve(): Promise<void> {
   if (cutShort() !== null) return;
   try {

@@ -27,6 +27,8 @@ export interface Database extends DatabaseWriter {
    * commit waits that much longer.
    */
   pause(): Promise<() => void>;
+  /** What was written so far is copied into the file and the log emptied: nothing of what rows held before is left in either. */
+  emptyLog(): void;
   /** Finishes what was asked before, copies the log into the file and ends the Worker. */
   close(): Promise<void>;
 }
@@ -52,12 +54,15 @@ export async function openDatabase(options: {
   readonly checkpointPages?: number;
   /** How long one try waits for a lock that another process holds; 2,000 when left out. */
   readonly busyTimeoutMs?: number;
+  /** A database of an earlier version is told of in the log before it is brought up to date: its greatest table, and what that is to people. */
+  readonly told?: { readonly table: string; readonly words: string };
 }): Promise<Database> {
   const handle = new DatabaseHandle(options.path, options.log, options);
-  const { busyTimeoutMs: timeoutMs = BUSY_TIMEOUT_MS, checkpointPages } = options;
+  const { busyTimeoutMs: timeoutMs = BUSY_TIMEOUT_MS, checkpointPages, told } = options;
   await handle.open(options.migrations, {
     timeoutMs,
     ...(checkpointPages === undefined ? {} : { checkpointPages }),
+    ...(told === undefined ? {} : { counted: told.table }),
   });
   return handle;
 }
@@ -76,6 +81,7 @@ export async function openReader(options: {
 interface Callbacks {
   readonly onBroken: (error: StoreError) => void;
   readonly onFull?: () => void;
+  readonly told?: { readonly words: string };
 }
 
 interface WaitingUnit {
@@ -125,7 +131,7 @@ class DatabaseHandle implements Database {
 
   open(
     migrations: readonly Migration[] | null,
-    options: { readonly timeoutMs: number; readonly checkpointPages?: number } = {
+    options: { readonly timeoutMs: number; readonly checkpointPages?: number; readonly counted?: string } = {
       timeoutMs: BUSY_TIMEOUT_MS,
     },
   ): Promise<void> {
@@ -163,6 +169,10 @@ class DatabaseHandle implements Database {
       this.#pauses--;
       this.#flush();
     };
+  }
+
+  emptyLog(): void {
+    if (this.#refusal() === null) this.#post({ kind: "relieve" });
   }
 
   query(statement: Statement): Promise<readonly SqlRow[]> {
@@ -230,6 +240,12 @@ class DatabaseHandle implements Database {
       case "opened":
         this.#opening?.resolve();
         this.#opening = null;
+        return;
+      case "migrating":
+        this.#log.info(
+          { database: this.#path, steps: message.steps },
+          `${this.#callbacks.told?.words ?? "the database"} of ${message.rows} rows is being brought to this version; mail is taken afterwards`,
+        );
         return;
       case "open-failed": {
         const opening = this.#opening;

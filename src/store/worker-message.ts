@@ -24,6 +24,8 @@ export type ToWorker =
       readonly timeoutMs: number;
       /** The log is copied into the file when it has so many pages; left out: the usual number. */
       readonly checkpointPages?: number;
+      /** The table whose rows are counted and told when the database is of an earlier version. */
+      readonly counted?: string;
     }
   | {
       readonly kind: "commit";
@@ -37,12 +39,14 @@ export type ToWorker =
       readonly sql: string;
       readonly params: readonly SqlValue[];
     }
-  /** Makes room in the log after a full disk; nothing is answered. */
+  /** Empties the log: after a full disk, or of what must not lie there; nothing is answered. */
   | { readonly kind: "relieve" }
   | { readonly kind: "close" };
 
 export type FromWorker =
   | { readonly kind: "opened" }
+  /** The steps that it takes to bring the database to this version are about to begin. */
+  | { readonly kind: "migrating"; readonly rows: number; readonly steps: readonly string[] }
   | { readonly kind: "open-failed"; readonly error: WireError }
   /** One result per unit of the commit message, in its order. */
   | { readonly kind: "committed"; readonly results: readonly UnitResult[]; readonly trouble: string | null }

@@ -1,7 +1,7 @@
 // A data directory of version 0.1.0 (the first migration of each database, and what that version wrote) under this version: mail that
 // waits goes out, settings and quarantine are there. A kill -9 in the middle of the first start is survived.
 import { expect, test } from "bun:test";
-import { readdirSync, rmSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { silentLog } from "../../src/observe/log.ts";
 import type { Statement } from "../../src/store/database.ts";
@@ -42,6 +42,9 @@ function insert(
     params: Object.values(row),
   };
 }
+
+/** That version kept it in clear, with the settings and with each waiting message. */
+const SECRET = "clear-password-of-before";
 
 /** The directory is made by a first start; its databases are replaced. */
 const firstPolicy = (mx: number) => `[[listener]]\nname = "mx"\nlisten = "127.0.0.1:${mx}"\ntls = "none"\n`;
@@ -95,7 +98,7 @@ function oldPolicy(mx: number, sink: number, now: number): readonly Statement[] 
       enabled: true,
     }),
     item("delivery", "", {
-      smarthost: null,
+      smarthost: { host: "smart.example.test", port: 25, tls: "opportunistic", user: "u", password: SECRET },
       tls: "opportunistic",
       max_connections_per_destination: 20,
       retry: ["1s"],
@@ -214,6 +217,8 @@ test("data of version 0.1.0 is taken over, a kill in the middle included", async
       "bob0@example.test",
       "bob1@example.test",
     ]);
+    for (const name of readdirSync(gateway.data).filter((one) => one.includes(".db")))
+      expect([name, readFileSync(join(gateway.data, name)).includes(SECRET)]).toEqual([name, false]);
     const { out } = await gateway.command("quarantine", "list", "--json");
     expect(JSON.parse(out)).toMatchObject({
       subject: "held before",

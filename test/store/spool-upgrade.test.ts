@@ -1,5 +1,6 @@
 // A queue that an older version wrote.
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -74,12 +75,38 @@ test("a password that an earlier build kept with waiting mail is taken out", asy
     },
     insert(1, detailOf({ login: { user: "u", password: "first-pass-aaa1" } })),
     insert(2, detailOf({})),
+    ...Array.from({ length: 200 }, (_, n) =>
+      insert(n + 3, detailOf({ login: { user: "u", password: `first-pass-aaa1${"x".repeat(500)}` } })),
+    ),
+  ]);
+  // As the earlier build left it: a file of before this was done, with rows that are delivered.
+  await old.commit([
+    { sql: "delete from recipient where n > 2", params: [] },
+    { sql: "pragma user_version = 0", params: [] },
   ]);
   await old.close();
+  expect(readFileSync(path).includes("first-pass-aaa1")).toBe(true);
   const now = await open(spoolMigrations);
   expect(await now.query({ sql: "select detail from recipient order by n", params: [] })).toEqual([
     [detailOf({})],
     [detailOf({})],
   ]);
+  // Neither in what is used of the files nor in what is not, while it is open: rows that were deleted before are gone from them too.
+  for (const name of readdirSync(folder))
+    expect([name, readFileSync(join(folder, name)).includes("first-pass-aaa1")]).toEqual([name, false]);
   await now.close();
+});
+
+test("a database of an earlier version is told of before it is brought up to date, a new one is not", async () => {
+  const lines: string[] = [];
+  const log = { ...silentLog, info: (_fields: unknown, words: string) => void lines.push(words) };
+  const told = { table: "message", words: "the queue" };
+  const open = (migrations: typeof spoolMigrations) =>
+    openDatabase({ path: join(folder, "told.db"), migrations, log, told, onBroken: () => {} });
+  await (await open(spoolMigrations.slice(0, 2))).close();
+  expect(lines).toEqual([]);
+  await (await open(spoolMigrations)).close();
+  expect(lines).toEqual(["the queue of 0 rows is being brought to this version; mail is taken afterwards"]);
+  await (await open(spoolMigrations)).close();
+  expect(lines.length).toBe(1);
 });

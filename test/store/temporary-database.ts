@@ -49,6 +49,7 @@ export async function openAt(
     commit: (statements) => database.commit(statements),
     pause: () => database.pause(),
     query: (statement) => database.query(statement),
+    emptyLog: () => database.emptyLog(),
     close: () => database.close(),
   };
 }
