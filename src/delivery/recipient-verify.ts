@@ -99,9 +99,9 @@ interface Parts {
   readonly own?: OwnMark;
 }
 
-function verdictOf(reply: RemoteReply): RecipientKnown {
+function verdictOf(reply: RemoteReply, server: string): RecipientKnown {
   const known = recipientVerdict(reply);
-  return known === "yes" ? { known, words: "" } : { known, text: reply.text };
+  return known === "yes" ? { known, words: "" } : { known, text: `${server} said ${reply.text}` };
 }
 
 /** An address nobody has: a server that takes it takes all. */
@@ -148,21 +148,24 @@ async function openTo(
   return { session, security, routeKey: host.routeKey, server, openedAt: parts.clock.now() };
 }
 
+/** `server`: who said it. */
+type Answered = ProbeResult & { readonly server: string };
+
 /** Asks over resting connections, then over new ones, until a server has answered. A string: none could be reached. */
 async function askServers(
   parts: Parts,
   destination: Destination,
   addresses: readonly string[],
-): Promise<ProbeResult | string> {
+): Promise<Answered | string> {
   const { pool, resolver, hostname } = parts;
   const deadlineAt = performance.now() + parts.timeouts.attempt;
-  const askOver = async (link: Link): Promise<ProbeResult> => {
+  const askOver = async (link: Link): Promise<Answered> => {
     link.session.attemptDeadlineAt = deadlineAt;
     const result = await link.session.probe(addresses);
     pool.give(destination.key, link);
-    return result;
+    return { ...result, server: link.server };
   };
-  const askAt = async (host: Host, address: string): Promise<ProbeResult | string> => {
+  const askAt = async (host: Host, address: string): Promise<Answered | string> => {
     const link = await openTo(parts, { destination, host, address, deadlineAt });
     if (typeof link === "string") return link;
     pool.adopt(destination.key, link);
@@ -222,7 +225,7 @@ async function callOut(parts: Parts, address: string, destination: Destination):
   const [reply, invented] = result.replies;
   if (reply === undefined || reply === null) return { known: "unsure", text: result.trouble ?? "no reply" };
   const ofInvented =
-    isKnown || invented === undefined || invented === null ? null : verdictOf(invented).known;
+    isKnown || invented === undefined || invented === null ? null : verdictOf(invented, result.server).known;
   // "Not now" says nothing about whether all are taken: what was found before stands.
   if (ofInvented !== null && ofInvented !== "unsure") {
     const takesAll = ofInvented === "yes";
@@ -230,7 +233,7 @@ async function callOut(parts: Parts, address: string, destination: Destination):
     noteTakesAll(parts, domain, takesAll);
     if (!takesAll) parts.onAlarm(`call-out ${domain}`, null);
   }
-  const verdict = verdictOf(reply);
+  const verdict = verdictOf(reply, result.server);
   const takesAll = parts.catchAll.get(destination.key) === true;
   // Each time: where call-outs were switched off for a while, the alarm ended with them.
   if (takesAll) tellTakesAll(parts, domain, destination);

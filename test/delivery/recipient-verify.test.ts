@@ -64,7 +64,10 @@ describe("a server that knows its users", () => {
   test("says yes and no, and sends nothing", async () => {
     const { peer, ask } = await setUp(usualServer(knows("anna")));
     expect(await ask("anna@example.test")).toEqual({ known: "yes", words: "" });
-    expect(await ask("nobody@example.test")).toEqual({ known: "no", text: "550 5.1.1 No such user" });
+    expect(await ask("nobody@example.test")).toEqual({
+      known: "no",
+      text: `127.0.0.1 [127.0.0.1]:${peer.port} said 550 5.1.1 No such user`,
+    });
     expect(peer.commands).not.toContain("DATA");
     expect(peer.commands.filter((line) => line.startsWith("MAIL"))).toEqual(["MAIL FROM:<>", "MAIL FROM:<>"]);
     expect(peer.connections()).toBe(1);
