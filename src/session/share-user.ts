@@ -37,8 +37,10 @@ export function mailUser(
     const isItself = party === null || identity?.toLowerCase() === login.toLowerCase();
     return mailShare(`login ${login}`, isItself ? null : (identity ?? ""));
   }
-  if (party !== null) return mailShare(`sender ${party.key}`, identity ?? "");
-  return mailShare(shareUser(session, snapshot).key, reversePath === null ? "" : organisationOf(reversePath));
+  const writer = reversePath === null ? "" : organisationOf(reversePath);
+  if (party === null) return mailShare(shareUser(session, snapshot).key, writer);
+  // A server of ours may hand in what others wrote, as a second MX does: there is no identity behind it.
+  return mailShare(`sender ${party.key}`, identity ?? (party.server === undefined ? "" : writer));
 }
 
 /** Whoever can have names in a domain can have any number of them: they count together. */

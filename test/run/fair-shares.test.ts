@@ -12,8 +12,10 @@ let gateway: RunningGateway;
 let peer: ScriptedPeer;
 let mx = 0;
 let held = 0;
+let isOn = true;
+const ends: (() => void)[] = [];
 
-/** Answers a message with "slow" in it never, others at once. */
+/** Answers a message with "slow" in it when the test is over, others at once. */
 beforeAll(async () => {
   ({ mx } = await freePorts("mx"));
   peer = await startScriptedPeer(async (talk) => {
@@ -24,9 +26,9 @@ beforeAll(async () => {
       line: () => talk.line(),
       async message() {
         const text = await message();
-        if (text?.includes("Subject: slow") === true) {
+        if (isOn && text?.includes("Subject: slow") === true) {
           held++;
-          await new Promise<never>(() => {});
+          await new Promise<void>((resolve) => ends.push(resolve));
         }
         return text;
       },
@@ -47,7 +49,10 @@ cut_through = false
 name = "mx"
 listen = "127.0.0.1:${mx}"
 greeting_delay = 0
+relay = ["trusted-networks"]
 proxy_from = ["127.0.0.1/32"]
+[networks]
+trusted = ["10.0.0.0/8"]
 ${domain("example.test")}
 ${domain("ours.test")}
 ${sender("203.0.113.0/24")}
@@ -99,19 +104,42 @@ const CASES = [
   ["v4", { ...OUTSIDE, ip: "198.51.100.9" }, { ...OUTSIDE, ip: "198.51.101.9" }],
   ["v6", { ...OUTSIDE, ip: "2001:db8:1:1::9" }, { ...OUTSIDE, ip: "2001:db8:1:2::9" }],
   [
+    "of one network",
+    { ...OUTSIDE, ip: "198.51.102.9" },
+    { ...OUTSIDE, from: "eve@other.test", ip: "198.51.102.9" },
+  ],
+  ["by a second MX", { ...OUTSIDE, ip: "10.1.1.1" }, { ...OUTSIDE, from: "eve@other.test", ip: "10.1.1.1" }],
+  [
     "own",
     { from: "news@ours.test", to: "info@elsewhere.test", ip: "203.0.113.9" },
     { from: "ann@ours.test", to: "info@elsewhere.test", ip: "192.0.2.9" },
+  ],
+  [
+    "of one address range",
+    { from: "shop@ours.test", to: "info@elsewhere.test", ip: "203.0.113.9" },
+    { from: "ann@ours.test", to: "info@elsewhere.test", ip: "203.0.113.9" },
+  ],
+  [
+    "by the server in the house",
+    { from: "hacked@example.test", to: "info@elsewhere.test", ip: "10.1.1.1" },
+    { from: "ann@example.test", to: "info@elsewhere.test", ip: "10.1.1.1" },
   ],
 ] as const;
 
 for (const [name, slow, quick] of CASES)
   test(`${name}: 60 slow messages of one, then mail of another`, async () => {
     const before = held;
-    for (let n = 0; n < 60; n++) expect(await send({ ...slow, subject: `slow ${n}` })).toStartWith("250");
+    for (let n = 0; n < 60; n++)
+      expect(await send({ ...slow, subject: `slow ${name} ${n}` })).toStartWith("250");
     await waitUntil("the server holds some", async () => held > before);
     for (let n = 0; n < 4; n++)
       expect(await send({ ...quick, subject: `quick ${name} ${n}.` })).toStartWith("250");
     const arrived = () => peer.messages.filter((text) => text.includes(`Subject: quick ${name} `)).length;
     await waitUntil("the mail of the other", async () => arrived() === 4);
+    expect(ends.length).toBeGreaterThan(0);
+    isOn = false;
+    for (const end of ends.splice(0)) end();
+    const slowLeft = () => peer.messages.filter((text) => text.includes(`Subject: slow ${name} `)).length;
+    await waitUntil("the slow mail", async () => slowLeft() === 60);
+    isOn = true;
   });
