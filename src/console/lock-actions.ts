@@ -1,7 +1,7 @@
 // What the console does with locks of senders and identities, for pages and API alike: who may. Outgoing control itself writes the
 // audit entries, together with the locks.
 import { type IdentityDetail, LOCKED_BY_ITSELF, type Lock, type LockKey } from "../outgoing/outgoing.ts";
-import { planOf } from "../outgoing/sending-plan.ts";
+import { identityLimits, planOf } from "../outgoing/sending-plan.ts";
 import { itemKey } from "../policy/policy-document.ts";
 import type { SenderSettings } from "../policy/schema.ts";
 import { networkOfKey } from "../policy/server-mail.ts";
@@ -19,7 +19,7 @@ export interface KnownParty {
   /** The trusted network it sends from: nothing is set for such a sender, and nothing was removed. null: it is none. */
   readonly network: string | null;
   /** The settings its mail is judged by: those of `sender`, or the product's own for a trusted network. null: there are none. */
-  readonly held: Pick<SenderSettings, "lock" | "identify_by"> | null;
+  readonly held: Pick<SenderSettings, "lock" | "identify_by" | "identity_limits"> | null;
   readonly domain: string;
   /** For a whole sender: how many identities of it are locked; else 0. */
   readonly identitiesLocked: number;
@@ -83,7 +83,11 @@ function heldTo(c: ConsoleContext, key: string): KnownParty["held"] {
   const party = c.get("services").settings.current().partyOfKey(key);
   if (party === null) return null;
   const { lock, identify_by } = party.sender;
-  return { lock: { ...lock, identity: planOf(party).lock.identity }, identify_by };
+  return {
+    lock: { ...lock, identity: planOf(party).lock.identity },
+    identify_by,
+    identity_limits: identityLimits(party),
+  };
 }
 
 function lockedOf(c: ConsoleContext, { sender, identity }: LockKey): number {

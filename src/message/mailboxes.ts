@@ -67,18 +67,21 @@ function validAddresses(candidates: readonly string[]): readonly MailAddress[] {
 
 /**
  * The address, or what a lenient reader takes for it: obsolete local parts of several words (`"a".b@example.org`, RFC 5322 §4.4) are
- * shown like any other, so they must not hide the domain they claim. What has no quotes in it is found by `lookalikes`.
+ * shown like any other, so they must not hide the domain they claim; no more must what is too long. The rest is found by `lookalikes`.
  */
 function readAddress(candidate: string): MailAddress | null {
   const strict = parseAddress(candidate);
   if (strict.ok) return strict.value;
   const at = candidate.lastIndexOf("@");
-  const domain =
-    !candidate.includes('"') || at < 1 ? null : parseDomain(domainThatFits(candidate.slice(at + 1)));
+  const written = candidate.slice(at + 1);
+  const claimed = domainThatFits(written);
+  const isOdd =
+    candidate.includes('"') || claimed !== written || Buffer.byteLength(candidate) > MAX_ADDRESS_OCTETS;
+  const domain = at < 1 || !isOdd ? null : parseDomain(claimed);
   if (domain?.ok !== true) return null;
   const plain = parseAddress(`${candidate.slice(0, at).replace(/["\\]/g, "")}@${domain.value}`);
   if (plain.ok) return plain.value;
-  const nameless = parseAddress(`unreadable@${domain.value}`);
+  const nameless = parseAddress(`${UNREADABLE}@${domain.value}`);
   return nameless.ok ? nameless.value : null;
 }
 
@@ -258,14 +261,22 @@ interface Lookalike {
 const WORDS = /[^\s"(),:;<>@[\\\]]+/g;
 /** The local part of an address whose own is no part of any: what counts is the domain it claims. */
 export const UNREADABLE = "unreadable";
+const MAX_LABEL = 63;
 /** Octets that are left for the domain behind that. */
 const MAX_DOMAIN = MAX_ADDRESS_OCTETS - `${UNREADABLE}@`.length;
 
-/** The last labels of a name that is too long to be a domain: the end says whose it is. */
+/** The last labels that can be those of a domain, of a name that is none because it is too long or has empty ones: the end says whose it is. */
 function domainThatFits(name: string): string {
-  if (name.length <= MAX_DOMAIN) return name;
-  const end = name.slice(-MAX_DOMAIN);
-  return end.slice(end.indexOf(".") + 1);
+  const labels = name.split(".");
+  let from = labels.length;
+  let octets = -1;
+  for (let label = labels[from - 1]; label !== undefined; label = labels[from - 1]) {
+    octets += 1 + label.length;
+    const isLast = from === labels.length;
+    if (label.length > MAX_LABEL || octets > MAX_DOMAIN || (label === "" && !isLast)) break;
+    from--;
+  }
+  return labels.slice(from).join(".");
 }
 
 /** A longer one than an address may have is still shown to a reader, with the domain it claims. */

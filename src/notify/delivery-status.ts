@@ -36,7 +36,10 @@ function recipientFields(notice: Notice, recipient: NoticeRecipient): string {
     outcome === null || outcome.code === null
       ? ""
       : field("Diagnostic-Code", `smtp; ${ascii(replyWords(outcome, 400), 420)}`),
-    outcome === null ? "" : field("Last-Attempt-Date", mailDate(notice.now)),
+    // Of a notice that no attempt has brought about the time of the last one is not known, and the field may be left out.
+    notice.kind === "delayed" || outcome === null || outcome.result === "deferred"
+      ? ""
+      : field("Last-Attempt-Date", mailDate(notice.now)),
     notice.kind === "delayed" && notice.triedUntil !== null
       ? field("Will-Retry-Until", mailDate(notice.triedUntil))
       : "",

@@ -78,7 +78,7 @@ function limitPlan(limits: Limits): LimitPlan {
 }
 
 /** The limits of an identity: its sender's, and the domain's default where those have none and enterprise mode wants one. */
-function identityLimits({ sender, domain }: Pick<OutgoingParty, "sender" | "domain">): Limits {
+export function identityLimits({ sender, domain }: Pick<OutgoingParty, "sender" | "domain">): Limits {
   const own = sender.identity_limits;
   if (domain === null || !enterpriseParts(domain.outgoing).limitIdentities) return own;
   const { per_minute, per_hour, recipients_per_day } = domain.outgoing.default_limits;

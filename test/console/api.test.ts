@@ -58,6 +58,13 @@ describe("If-Match", () => {
     expect((await ask("GET", {})).headers.get("ETag")).not.toBe(tag);
     expect((await ask("PUT", { "If-Match": "*" }, JSON.stringify(item))).status).toBe(200);
     expect((await ask("PUT", {}, changed)).status).toBe(200);
+    expect((await ask("PUT", { "If-None-Match": "*" }, changed)).status).toBe(412);
+    if (path === "/delivery") return;
+    expect((await ask("DELETE", { "If-Match": '"other"' })).status).toBe(412);
+    expect((await ask("GET", {})).status).toBe(200);
+    const present = (await ask("GET", {})).headers.get("ETag") ?? "";
+    expect((await ask("DELETE", { "If-Match": present })).status).toBe(204);
+    expect((await ask("GET", {})).status).toBe(404);
   });
 
   test("what is not there matches nothing", async () => {

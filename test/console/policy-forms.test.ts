@@ -341,7 +341,9 @@ describe("what the question before removing a domain says", () => {
       `${into} ${into === 1 ? "message is" : "messages are"} for it and ${from} from it`,
     );
     expect(question).toContain("that is not delivered any more");
+    expect(question).toMatch(/or is given up \w+ after it came\.<\/p>/);
     expect(question.includes("as mail of other authors")).toBe(goesOn);
+    expect(question.includes("it does not stop with the domain.</p>")).toBe(goesOn);
   });
 });
 

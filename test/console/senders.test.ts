@@ -258,3 +258,17 @@ describe("a domain administrator", () => {
     expect(scopeProblems(null, { ...stored, reauthenticate_as: "carol@example.test" }, stored)).toEqual([]);
   });
 });
+
+test("what holds for each identity stands in the list and on the sender's page, also where the domain brings it", async () => {
+  const gateway = await fakeGateway();
+  const { browser } = administratorAt(gateway);
+  const { settings } = gateway.services;
+  const actor = { name: "test", via: "console", ip: null } as const;
+  const page = "/identity?sender=carol%40example.test";
+  const each = "each identity: 7 a minute, 300 an hour and 1,000 recipients a day";
+  for (const path of ["/senders", page]) expect(await textOf(browser, path)).not.toContain("each identity:");
+  const domain = settings.current().policy.domain.find(({ name }) => String(name) === "example.test");
+  const outgoing = { ...domain?.outgoing, limit_identities: true, default_limits: { per_minute: 7 } };
+  await settings.put("domain", { ...domain, outgoing }, actor);
+  for (const path of ["/senders", page]) expect(await textOf(browser, path)).toContain(each);
+});

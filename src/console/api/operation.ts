@@ -26,7 +26,7 @@ export interface Operation {
   readonly body?: NamedSchema;
   readonly answer: NamedSchema | "message/rfc822" | "nothing";
   /** Refusals besides 401, 403, 413 and 500, with what they mean. */
-  readonly refusals?: Readonly<Partial<Record<404 | 409 | 410 | 422, string>>>;
+  readonly refusals?: Readonly<Partial<Record<404 | 409 | 410 | 412 | 422, string>>>;
   readonly handle: (c: ConsoleContext) => Response | Promise<Response>;
 }
 

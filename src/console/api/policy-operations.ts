@@ -141,20 +141,25 @@ function withTag(c: ConsoleContext, item: object): Response {
   return c.json(shown(item));
 }
 
+/** Is what is there not what `If-Match` names, or there at all where `If-None-Match: *` says that it must not? (RFC 9110 §13.1) */
+function isMissed(c: ConsoleContext, now: object | null): boolean {
+  if (now !== null && c.req.header("If-None-Match")?.trim() === "*") return true;
+  const asked = c.req
+    .header("If-Match")
+    ?.split(",")
+    .map((tag) => tag.trim());
+  return asked !== undefined && (now === null || !(asked.includes("*") || asked.includes(entityTag(now))));
+}
+
 /** Puts an item; with `If-Match` only in the place of the one it names. (RFC 9110 §13.1.1) */
 async function putMatching(
   c: ConsoleContext,
   item: { readonly section: ListSection | ObjectSection; readonly key: string },
   input: unknown,
 ): Promise<Response> {
-  const asked = c.req
-    .header("If-Match")
-    ?.split(",")
-    .map((tag) => tag.trim());
   let missed = false;
   const want = (now: object | null): WantedInput => {
-    missed =
-      asked !== undefined && (now === null || !(asked.includes("*") || asked.includes(entityTag(now))));
+    missed = isMissed(c, now);
     return missed ? { ok: false, problems: [] } : { ok: true, input };
   };
   const result = await c.get("services").settings.change(item, want, actorOf(c));
@@ -249,8 +254,10 @@ function listOperations(section: ListSection, noun: Noun): readonly Operation[] 
       tag: many,
       summary: `Remove a ${name}`,
       answer: "nothing",
-      refusals: missing,
+      refusals: { ...missing, 412: PUT_REFUSALS[412] },
       handle: async (c) => {
+        const item = storedOf(c, section).find((stored) => itemKey(section, stored) === keyOf(c));
+        if (item !== undefined && isMissed(c, item)) return changedMeanwhile(c);
         const removed = await c.get("services").settings.remove(section, keyOf(c), actorOf(c));
         return removed ? c.body(null, 204) : notFound(c, name);
       },

@@ -25,6 +25,7 @@ import { UsageBars } from "../parts/usage-bar.tsx";
 import { forRoles, type Route } from "../route.ts";
 import { count } from "../words/amount.ts";
 import { bulkInWords, lockEventWords } from "../words/lock-words.ts";
+import { eachIdentityInWords } from "../words/sender-words.ts";
 import type { Tone } from "../words/state.ts";
 import { errorPage } from "./error-page.tsx";
 import { About, Lead } from "./identity-about.tsx";
@@ -288,7 +289,10 @@ async function getIdentity(c: ConsoleContext): Promise<Response> {
               <DayChart days={detail.days} spamIsTaken={party.sender?.quarantine_response === "accepted"} />
             </Card>
             <Card title="Limits">
-              <UsageBars limits={detail.limits} />
+              <UsageBars
+                limits={detail.limits}
+                each={whole && party.held !== null ? eachIdentityInWords(party.held.identity_limits) : ""}
+              />
             </Card>
             {party.key.identity !== null && <Bulk detail={detail} />}
             <LogIns c={c} party={party} />

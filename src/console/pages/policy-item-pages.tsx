@@ -198,9 +198,7 @@ async function askRemove(c: ConsoleContext, pages: ItemPages): Promise<Response>
       <>
         <p>{pages.removeWords}</p>
         {(await pages.removeDetails?.(c, key))?.map((words) => (
-          <p>
-            <Foreign text={words} />
-          </p>
+          <p>{words}</p>
         ))}
         {await alongWith(c, pages.section, key)}
       </>

@@ -1,6 +1,7 @@
 // The outgoing users: who may send through this gateway, how much of their limits is used, and who is locked.
 
 import type { LimitUse } from "../../outgoing/outgoing.ts";
+import { identityLimits } from "../../outgoing/sending-plan.ts";
 import type { SendingState } from "../../outgoing/sending-state.ts";
 import { itemKey } from "../../policy/policy-document.ts";
 import type { SenderSettings } from "../../policy/schema.ts";
@@ -20,7 +21,7 @@ import { SendingBadge } from "../parts/sending-badge.tsx";
 import { MostUsedLimit } from "../parts/usage-bar.tsx";
 import { forRoles, type Route } from "../route.ts";
 import { counted } from "../words/amount.ts";
-import { SENDER_KINDS } from "../words/sender-words.ts";
+import { eachIdentityInWords, SENDER_KINDS } from "../words/sender-words.ts";
 import { identityUrl } from "./identity-address.ts";
 import { itemRoutes } from "./policy-item-pages.tsx";
 import { kindOf, senderGroups } from "./sender-fields.ts";
@@ -36,6 +37,8 @@ interface Line {
   /** It is not for whoever looks to change. */
   readonly fixed: boolean;
   readonly limits: readonly LimitUse[];
+  /** What holds for each of its identities, in words. */
+  readonly each: string;
 }
 
 function LoginWords({ sender }: { readonly sender: SenderSettings }) {
@@ -71,7 +74,11 @@ const COLUMNS: readonly Column<Line>[] = [
     ),
   },
   { label: "State", kind: "tight", cell: ({ sending }) => <SendingBadge state={sending} /> },
-  { label: "Limits", kind: "wide", cell: ({ limits }) => <MostUsedLimit limits={limits} /> },
+  {
+    label: "Limits",
+    kind: "wide",
+    cell: ({ limits, each }) => <MostUsedLimit limits={limits} each={each} />,
+  },
   {
     label: "Actions",
     kind: "actions",
@@ -172,13 +179,16 @@ function AddButtons({ ranges }: { readonly ranges: boolean }) {
 /** The senders on the page, with whether they may send and what is used of their limits. */
 function linesOf(c: ConsoleContext, senders: readonly SenderSettings[]): readonly Line[] {
   const keys = senders.map((sender) => itemKey("sender", sender));
-  const now = c.get("services").outgoing.senders(keys);
+  const { outgoing, settings } = c.get("services");
+  const now = outgoing.senders(keys);
+  const snapshot = settings.current();
   const fixed = ownDomains(c) !== null;
   return senders.flatMap((sender, i) => {
     const [key, state] = [keys[i], now[i]];
-    return key === undefined || state === undefined
-      ? []
-      : [{ key, sender, fixed: fixed && sender.kind === "ip", ...state }];
+    if (key === undefined || state === undefined) return [];
+    const party = snapshot.partyOfKey(key);
+    const each = party === null ? "" : eachIdentityInWords(identityLimits(party));
+    return [{ key, sender, fixed: fixed && sender.kind === "ip", each, ...state }];
   });
 }
 

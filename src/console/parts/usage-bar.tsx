@@ -35,28 +35,40 @@ function UsageBar({ use, brief = false }: { readonly use: LimitUse; readonly bri
   );
 }
 
+interface Limited {
+  readonly limits: readonly LimitUse[];
+  /** Of a whole sender: what holds for each of its identities besides, in words; "" or left out: nothing. */
+  readonly each?: string;
+}
+
+function Each({ words = "" }: { readonly words: string | undefined }) {
+  return words === "" ? null : <span class="muted">{words}</span>;
+}
+
 /** The limit that is used the most, and how many more there are: for tables. */
-export function MostUsedLimit({ limits }: { readonly limits: readonly LimitUse[] }) {
+export function MostUsedLimit({ limits, each }: Limited) {
   const [most, ...others] = limits.toSorted(
     (a, b) => b.used / Math.max(1, b.most) - a.used / Math.max(1, a.most),
   );
-  if (most === undefined) return <span class="muted">no limits</span>;
+  if (most === undefined) return <Each words={each || "no limits"} />;
   return (
     <div class="usages">
       <UsageBar use={most} brief />
       {others.length > 0 && <span class="usage-more muted">{`and ${count(others.length)} less used`}</span>}
+      <Each words={each} />
     </div>
   );
 }
 
 /** All limits, or that there are none. */
-export function UsageBars({ limits }: { readonly limits: readonly LimitUse[] }) {
-  if (limits.length === 0) return <span class="muted">no limits</span>;
+export function UsageBars({ limits, each }: Limited) {
+  if (limits.length === 0) return <Each words={each || "no limits"} />;
   return (
     <div class="usages">
       {limits.map((use) => (
         <UsageBar use={use} />
       ))}
+      <Each words={each} />
     </div>
   );
 }

@@ -51,6 +51,12 @@ function limitsInWords(limits: Limits): string {
   );
 }
 
+/** What holds for each identity of a sender: `each identity: 60 an hour`; "" without any. */
+export function eachIdentityInWords(limits: Limits): string {
+  const words = limitsInWords(limits);
+  return words === "" ? "" : `each identity: ${words}`;
+}
+
 /** Both sets of limits: `sender: 600 an hour; each identity: 60 an hour`. */
 export function allLimitsInWords(sender: Pick<SenderSettings, "limits" | "identity_limits">): string {
   const parts = [
