@@ -27,3 +27,13 @@ export function passwordWork(): PasswordWork {
     },
   };
 }
+
+/** Has a sender of the document a password? Without one there is nothing that takes long. */
+export function namesPasswords(document: unknown): boolean {
+  const senders: unknown =
+    typeof document === "object" && document !== null ? Reflect.get(document, "sender") : undefined;
+  return (
+    Array.isArray(senders) &&
+    senders.some((one: unknown) => typeof one === "object" && one !== null && "password" in one)
+  );
+}

@@ -7,7 +7,7 @@ import {
   type PolicyItems,
   withoutSecrets,
 } from "./policy-document.ts";
-import type { PolicyChange } from "./settings.ts";
+import type { PolicyChange, PolicyProblem } from "./settings.ts";
 import { amountsInWords } from "./small-values.ts";
 
 const MAX_VALUE = 160;
@@ -141,4 +141,20 @@ export function planChanges(before: PolicyItems, after: PolicyItems): readonly P
       (rank.get(a.section) ?? 0) - (rank.get(b.section) ?? 0) ||
       (itemId(a.section, a.key) < itemId(b.section, b.key) ? -1 : 1),
   );
+}
+
+/** What a change would overrule that others have set since it was begun. */
+export function overruled(
+  changes: readonly PolicyChange[],
+  begun: PolicyItems,
+  now: PolicyItems,
+): readonly PolicyProblem[] {
+  const valueIn = (items: PolicyItems, { section, key }: PolicyChange): unknown =>
+    items.get(itemId(section, key))?.value;
+  return changes
+    .filter((change) => !Bun.deepEquals(valueIn(begun, change), valueIn(now, change)))
+    .map(({ section, key }) => ({
+      path: `${section} ${key}`.trim(),
+      message: "was changed by somebody else while this file was being worked out; look at the plan again",
+    }));
 }

@@ -7,8 +7,8 @@ import { createSnapshot } from "./create-snapshot.ts";
 import { crossCheck } from "./cross-check.ts";
 import { DEFAULT_LISTENERS } from "./default-listeners.ts";
 import { type Draft, type DraftOptions, draftChange, type PasswordSeal, withoutIds } from "./draft-change.ts";
-import { passwordWork } from "./password-work.ts";
-import { planChanges } from "./plan-changes.ts";
+import { namesPasswords, passwordWork } from "./password-work.ts";
+import { overruled, planChanges } from "./plan-changes.ts";
 import {
   DEFAULT_ITEMS,
   isListSection,
@@ -76,18 +76,10 @@ function planResult(draft: Draft): PlanResult {
   return draft.ok ? { ok: true, changes: draft.changes, warnings: draft.warnings } : draft;
 }
 
-/** Has a sender of the document a password? Without one there is nothing that takes long. */
-function namesPasswords(document: unknown): boolean {
-  const senders: unknown =
-    typeof document === "object" && document !== null ? Reflect.get(document, "sender") : undefined;
-  return (
-    Array.isArray(senders) &&
-    senders.some((one: unknown) => typeof one === "object" && one !== null && "password" in one)
-  );
-}
-
 interface ChangeOptions extends Pick<DraftOptions, "prune" | "wholeFile" | "passwords"> {
   readonly actor: Actor;
+  /** The items that the change was worked out for; left out: those in its turn. */
+  readonly begun?: PolicyItems;
 }
 
 class RunningSettings implements Settings {
@@ -170,7 +162,8 @@ class RunningSettings implements Settings {
     const { prune, actor } = options;
     const passwords = passwordWork();
     const applied = this.#lastApply.then(async () => {
-      // Hundreds of passwords take a minute: who switches a sender off meanwhile does not wait for that.
+      // Hundreds of passwords take a minute: who switches a sender off meanwhile does not wait for that, and is not overruled by it.
+      const begun = this.#items;
       if (namesPasswords(document))
         await draftChange(this.#items, document, {
           prune,
@@ -180,7 +173,7 @@ class RunningSettings implements Settings {
           passwords,
         });
       const wanted = (): WantedInput => ({ ok: true, input: document });
-      return this.#change(wanted, { prune, wholeFile: true, actor, passwords });
+      return this.#change(wanted, { prune, wholeFile: true, actor, passwords, begun });
     });
     this.#lastApply = applied.catch(() => undefined);
     return applied;
@@ -223,7 +216,10 @@ class RunningSettings implements Settings {
   }
 
   /** `document` is asked in its turn. */
-  async #change(document: () => WantedInput, { actor, ...options }: ChangeOptions): Promise<PlanResult> {
+  async #change(
+    document: () => WantedInput,
+    { actor, begun, ...options }: ChangeOptions,
+  ): Promise<PlanResult> {
     const result = await this.#inTurn(async (): Promise<PlanResult> => {
       const wanted = document();
       if (!wanted.ok) return wanted;
@@ -237,6 +233,8 @@ class RunningSettings implements Settings {
       const pruned = this.#prunedUnread(drafted, { prune: options.prune, document: wanted.input });
       if (drafted.changes.length + pruned.length === 0) return planResult(drafted);
       const changes = [...drafted.changes, ...pruned.map(({ change }) => change)];
+      const late = begun === undefined ? [] : overruled(drafted.changes, begun, this.#items);
+      if (late.length > 0) return { ok: false, problems: late };
       const draft = { ...drafted, changes: await this.#withBelongings(changes) };
       const beyond = this.#beyond(draft.changes, draft.items, actor);
       if (beyond.length > 0) return { ok: false, problems: beyond };

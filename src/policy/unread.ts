@@ -1,5 +1,6 @@
 // Stored settings this version cannot read, as a newer one writes them and a roll-back leaves: what depends on them, and what is answered
 // until they are saved anew. Nothing opens because of one, and nothing is refused for good. No I/O.
+import { type IpNetwork, networkMatcher, parseNetwork } from "../message/address.ts";
 import type { AlarmName } from "../observe/alarm-kinds.ts";
 import { shippedRule } from "../rules/shipped-rules.ts";
 import { type Reply, reply } from "./reply.ts";
@@ -32,6 +33,8 @@ export interface Unread {
   readonly ruleNames: ReadonlySet<string>;
   /** Fields of `settings` that are not known; what is, is in force. */
   readonly settings: ReadonlySet<string>;
+  /** The networks cannot be read, and the address lies in one that the row names as trusted. */
+  wasTrusted(ip: string): boolean;
   isDomain(name: string): boolean;
   /** The domain with an unread setting that a name is, or lies below. */
   domainOver(name: string): string | null;
@@ -74,6 +77,15 @@ function isOff({ section, value }: UnreadItem): boolean {
   return section === "rule" ? mode === "off" || mode === "observe" : enabled === false;
 }
 
+/** The trusted networks that the row names in a way this version knows. */
+function namedNetworks({ value }: UnreadItem): readonly IpNetwork[] {
+  const { trusted } = table(value);
+  return (Array.isArray(trusted) ? trusted : []).flatMap((one: unknown) => {
+    const parsed = typeof one === "string" ? parseNetwork(one) : null;
+    return parsed?.ok === true ? [parsed.value] : [];
+  });
+}
+
 const NONE: Unread = unreadSettings([]);
 
 /** Nothing is unread, which is nearly always so. */
@@ -100,6 +112,7 @@ export function unreadSettings(
     ),
     ruleNames: new Set(of("rule").map(({ key }) => key)),
     settings: lost,
+    wasTrusted: networkMatcher(of("networks").flatMap(namedNetworks)),
     isDomain: (name) => domains.has(name),
     domainOver(name) {
       if (domains.size === 0) return null;

@@ -1,5 +1,5 @@
 // Settings as rows: one JSON value per item. What they mean is the policy's business; this only keeps them, with their audit entries.
-import { and, eq } from "drizzle-orm";
+import { and, eq, sql } from "drizzle-orm";
 import type { DatabaseReader, Statement } from "./database.ts";
 import { policyItem } from "./gatepost-schema.ts";
 import { auditInsert } from "./run-accounts.ts";
@@ -26,11 +26,21 @@ export interface PolicyActor {
 }
 
 /** All items in order of section and key. */
-export function loadPolicyItems(reader: DatabaseReader): Promise<PolicyItem[]> {
-  return typed(reader)
-    .select({ section: policyItem.section, key: policyItem.key, value: policyItem.value })
+export async function loadPolicyItems(reader: DatabaseReader): Promise<PolicyItem[]> {
+  const rows = await typed(reader)
+    .select({ section: policyItem.section, key: policyItem.key, text: sql<string>`${policyItem.value}` })
     .from(policyItem)
     .orderBy(policyItem.section, policyItem.key);
+  return rows.map(({ section, key, text }) => ({ section, key, value: parsed(text) }));
+}
+
+/** What is no JSON is nobody's value: whoever reads the settings says so of the item. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
 }
 
 /** The statements for the changes, each with its audit entry: commit them as one unit. `at` is milliseconds UTC. */

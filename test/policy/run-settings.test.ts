@@ -101,6 +101,40 @@ describe("changes", () => {
     expect(settings.current().version).toBe(version + 1);
   });
 
+  test("a file does not overrule what was set while its passwords were worked out", async () => {
+    const settings = await settingsOn(new MemoryStore());
+    await settings.put("domain", { name: "a.test" }, TESTER);
+    const user = (login: string, password: object) => ({
+      kind: "user",
+      login,
+      domain: "a.test",
+      ...password,
+    });
+    const stored = { password_hash: CHEAP_HASH };
+    for (const login of ["off@a.test", "gone@a.test", "still@a.test"])
+      await settings.put("sender", user(login, stored), TESTER);
+    const file = {
+      sender: [
+        user("new@a.test", { password: "granite-willow-compass-1" }),
+        ...["off@a.test", "gone@a.test", "still@a.test"].map((login) => user(login, stored)),
+      ],
+    };
+    const options = { prune: false, actor: TESTER };
+    const [applied] = await Promise.all([
+      settings.apply(file, options),
+      settings.put("sender", { ...user("off@a.test", stored), enabled: false }, TESTER),
+      settings.remove("sender", "gone@a.test", TESTER),
+    ]);
+    expect(applied.ok).toBe(false);
+    const paths = applied.ok ? [] : applied.problems.map(({ path }) => path);
+    expect(paths.toSorted()).toEqual(["sender gone@a.test", "sender off@a.test"]);
+    const now = settings.current().policy.sender.map(({ login, enabled }) => `${login} ${enabled}`);
+    expect(now.toSorted()).toEqual(["off@a.test false", "still@a.test true"]);
+    // Begun anew it is what was asked for, and says so.
+    expect((await settings.apply(file, options)).ok).toBe(true);
+    expect(settings.current().policy.sender).toHaveLength(4);
+  });
+
   test("one that cannot be stored is not in force, and the next one is", async () => {
     const store = new MemoryStore();
     const settings = await settingsOn(store);
