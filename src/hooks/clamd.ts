@@ -48,6 +48,15 @@ export async function pingClamd(hook: ClamdHook): Promise<void> {
     throw new Error(`${clamdName(hook)} answered ${quoted(reply)} to PING; is this a clamd?`);
 }
 
+/** What a trial shows to the daemon: enough to need its temporary file. */
+const TRIAL = Buffer.alloc(4096, "a line of a letter\r\n");
+
+/** Has the daemon scan something harmless: one whose disk is full still answers PING. @throws Error with its words when it gives no verdict. */
+export async function tryScan(hook: ClamdHook): Promise<void> {
+  const late = AbortSignal.timeout(hook.timeoutMs);
+  findingsOf(await askClamd(hook, streamFrames(TRIAL), late), hook);
+}
+
 /** How long a daemon has for its "too large" before it counts as taking the size. */
 const SIZE_ANSWER_MS = 1000;
 

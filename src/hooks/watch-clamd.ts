@@ -1,11 +1,11 @@
-// Looks after the clamd daemons that mail is to be shown to: an alarm stands while one does not answer, or takes less than a listener does.
+// Looks after the clamd daemons that mail is to be shown to: an alarm stands while one does not answer, cannot scan, or takes less than a listener does.
 // Mail is then put off with 451, which no sender can mend.
 import type { AlarmName } from "../observe/alarm-kinds.ts";
 import type { OnAlarm } from "../observe/alarms.ts";
 import type { Clock } from "../observe/clock.ts";
 import { type KeptLook, keepLooking } from "../observe/keep-looking.ts";
 import { bytesInWords } from "../observe/size-words.ts";
-import { pingClamd, takesSize } from "./clamd.ts";
+import { pingClamd, takesSize, tryScan } from "./clamd.ts";
 import { type ClamdHook, clamdName } from "./clamd-dialogue.ts";
 
 const EVERY_MS = 60_000;
@@ -51,12 +51,13 @@ async function troubles({ hooks, largest }: WatchedClamd): Promise<Alarms> {
       const patient = { ...hook, timeoutMs: Math.min(hook.timeoutMs, PATIENCE_MS) };
       try {
         await pingClamd(patient);
+        await tryScan(patient);
         if (!(await takesSize(patient, largest)))
           found.set(`clamd size "${hook.name}"`, tooSmallWords(hook, largest));
       } catch (error) {
         found.set(
           `clamd "${hook.name}"`,
-          `Mail that clamd must scan is put off with 451 until it answers: ${error instanceof Error ? error.message : String(error)}`,
+          `Mail that clamd must scan is put off with 451 until it can: ${error instanceof Error ? error.message : String(error)}`,
         );
       }
     }),

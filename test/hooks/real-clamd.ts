@@ -1,5 +1,5 @@
 // Starts Debian's clamd on a signature database of one hand-written line, on loopback and a socket in a scratch folder.
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +11,8 @@ export interface RealClamd {
   readonly tcp: string;
   readonly unix: string;
   readonly pid: number;
+  /** Where it writes what it scans. */
+  readonly temporary: string;
   stop(): Promise<void>;
 }
 
@@ -31,6 +33,8 @@ export async function startClamd({
   const folder = mkdtempSync(join(tmpdir(), "gatepost-clamd-"));
   const port = await freePort();
   const socket = join(folder, "clamd.ctl");
+  const temporary = join(folder, "temporary");
+  mkdirSync(temporary);
   // The extended signature format: name, any file type, anywhere, the octets in hex.
   const marker = Buffer.from("EICAR-STANDARD-ANTIVIRUS-TEST-FILE!").toString("hex");
   writeFileSync(join(folder, "test.ndb"), `Gatepost.Test.Eicar:0:*:${marker}\n`);
@@ -44,6 +48,7 @@ export async function startClamd({
       `TCPSocket ${port}`,
       "Foreground yes",
       `StreamMaxLength ${maxStreamBytes}`,
+      `TemporaryDirectory ${temporary}`,
       "OfficialDatabaseOnly no",
       "",
     ].join("\n"),
@@ -61,6 +66,7 @@ export async function startClamd({
     tcp: hook.address,
     unix: `unix:${socket}`,
     pid: daemon.pid,
+    temporary,
     async stop() {
       // One that a test has stopped hears nothing else.
       daemon.kill("SIGKILL");

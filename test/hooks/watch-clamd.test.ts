@@ -1,5 +1,6 @@
-// The watch over clamd: an alarm while one is away or takes less than a listener does, and its end.
+// The watch over clamd: an alarm while one is away, cannot scan or takes less than a listener does, and its end.
 import { expect, test } from "bun:test";
+import { mkdirSync, rmSync } from "node:fs";
 import { takesSize } from "../../src/hooks/clamd.ts";
 import type { ClamdHook } from "../../src/hooks/clamd-dialogue.ts";
 import { watchClamd } from "../../src/hooks/watch-clamd.ts";
@@ -45,10 +46,18 @@ test.skipIf(!clamdInstalled())(
       );
       largest = LIMIT;
       expect((await minuteLater()).size).toBe(0);
+      // It answers PING and cannot write what it is to scan, as with a full disk.
+      rmSync(daemon.temporary, { recursive: true });
+      expect([...(await minuteLater()).keys()].toSorted()).toEqual(['clamd "av"', 'clamd "socket"']);
+      expect(alarms.get('clamd "av"')).toContain(
+        "which is no verdict but an error of its own; its log says more",
+      );
+      mkdirSync(daemon.temporary);
+      expect((await minuteLater()).size).toBe(0);
       await daemon.stop();
       expect((await minuteLater()).get('clamd "av"')).toContain(daemon.tcp);
       expect(alarms.get('clamd "socket"')).toContain(
-        "Mail that clamd must scan is put off with 451 until it answers: ",
+        "Mail that clamd must scan is put off with 451 until it can: ",
       );
       hooks = hooks.slice(1);
       expect([...(await minuteLater()).keys()]).toEqual(['clamd "socket"']);
