@@ -49,9 +49,7 @@ test.skipIf(!clamdInstalled())(
       // It answers PING and cannot write what it is to scan, as with a full disk.
       rmSync(daemon.temporary, { recursive: true });
       expect([...(await minuteLater()).keys()].toSorted()).toEqual(['clamd "av"', 'clamd "socket"']);
-      expect(alarms.get('clamd "av"')).toContain(
-        "which is no verdict but an error of its own; its log says more",
-      );
+      expect(alarms.get('clamd "av"')).toContain("its log");
       mkdirSync(daemon.temporary);
       expect((await minuteLater()).size).toBe(0);
       await daemon.stop();

@@ -4,7 +4,6 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { sql } from "drizzle-orm";
 import { createAlarms } from "../../src/observe/alarms.ts";
 import { silentLog } from "../../src/observe/log.ts";
 import { createPolicyStore, type PolicyStore, type StoredItem } from "../../src/policy/policy-store.ts";
@@ -14,7 +13,6 @@ import type { PolicySnapshot } from "../../src/policy/snapshot.ts";
 import { unreadAlarm, unreadComment, unreadWords } from "../../src/policy/unread.ts";
 import { gatepostMigrations } from "../../src/store/gatepost-migrations.ts";
 import { openDatabase } from "../../src/store/open-database.ts";
-import { sqlStatement } from "../../src/store/statement.ts";
 import { address, CHEAP_HASH, client, settingsOn, TESTER } from "./policy-fixtures.ts";
 
 const POLICY = {
@@ -224,20 +222,6 @@ describe("what cannot be read is put off, and nothing else", () => {
     const { unread } = (await rolledBack("hook", key)).current();
     expect(unread.hooks).toEqual(asked);
     expect(unread.items).toHaveLength(1);
-  });
-  test.each(["domain", "rule", "networks", "sender"])("a row of %s that is no JSON", async (section) => {
-    const row = whole.find((item) => item.section === section);
-    if (row === undefined) throw new Error(`there is no ${section}`);
-    await store.rewrite(whole);
-    const text = JSON.stringify(row.value);
-    await database.commit([
-      sqlStatement(
-        sql`update policy_item set value = ${text.slice(0, text.length / 2)} where section = ${section} and key = ${row.key}`,
-      ),
-    ]);
-    const { unread } = (await settingsOn(store)).current();
-    expect(unread.items.map((item) => `${item.section} ${item.key}`)).toEqual([`${section} ${row.key}`]);
-    await store.rewrite(whole);
   });
   test("the networks: nobody relays, and who may be one of ours is put off", async () => {
     const now = (await rolledBack("networks", "")).current();
