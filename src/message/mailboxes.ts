@@ -262,11 +262,13 @@ const WORDS = /[^\s"(),:;<>@[\\\]]+/g;
 /** The local part of an address whose own is no part of any: what counts is the domain it claims. */
 export const UNREADABLE = "unreadable";
 const MAX_LABEL = 63;
+const LABELS = /^(?:[^.]{1,63}\.)*[^.]{0,63}$/;
 /** Octets that are left for the domain behind that. */
 const MAX_DOMAIN = MAX_ADDRESS_OCTETS - `${UNREADABLE}@`.length;
 
 /** The last labels that can be those of a domain, of a name that is none because it is too long or has empty ones: the end says whose it is. */
 function domainThatFits(name: string): string {
+  if (name.length <= MAX_DOMAIN && LABELS.test(name)) return name;
   const labels = name.split(".");
   let from = labels.length;
   let octets = -1;

@@ -147,7 +147,7 @@ describe("not accepted", () => {
   });
 
   test("a question that comes back in one case is not believed: TCP says what is true", async () => {
-    const { server, resolver } = await setUp();
+    const { server, resolver } = await setUp(5000);
     server.answerWith((query, via) => {
       if (via === "tcp") return null;
       const name = (query.questions?.[0]?.name ?? "").toLowerCase();

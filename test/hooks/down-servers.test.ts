@@ -45,12 +45,15 @@ test("one that is there and no mail server stays down; one that is asked no more
   await it.ask();
   for (let minute = 0; minute < 3; minute++) {
     const { connections } = it.server;
+    // The look before it has ended, and its rest has begun.
+    await waitUntil("it rests", () => it.clock.isAwaited());
     await minuteLater(it);
     await waitUntil("it was looked at", () => it.server.connections > connections);
     await Bun.sleep(20);
     expect(it.server.connections).toBe(connections + 1);
     expect(it.alarms.at(-1)).toContain("Passwords cannot be checked");
   }
+  await waitUntil("it rests", () => it.clock.isAwaited());
   asked = false;
   const { connections } = it.server;
   for (let minute = 0; minute < 3; minute++) await minuteLater(it);

@@ -31,12 +31,13 @@ export async function endTrials(): Promise<void> {
 }
 
 /** A clock that runs, and can be turned forward: what waits then wakes. */
-function turnedClock(): Clock & { turn(ms: number): void } {
+function turnedClock(): Clock & { turn(ms: number): void; isAwaited(): boolean } {
   let ahead = 0;
   const waiting = new Map<() => void, number>();
   const now = () => Date.now() + ahead;
   return {
     now,
+    isAwaited: () => waiting.size > 0,
     after(ms, wake) {
       const entry = () => wake();
       waiting.set(entry, now() + ms);
