@@ -129,6 +129,8 @@ test("what is lost while it does not run stops the start, in words, and changes 
 }, 180_000);
 
 test("a database of another gateway, and one whose log is gone after a kill, stop the start", async () => {
+  // An empty log is no loss.
+  expect(await sendOne(mx, { subject: "in the log", body: "x\r\n" })).toStartWith("250");
   await gateway.kill9();
   for (const name of ["spool.db-wal", "spool.db-shm"]) rmSync(at(name));
   const killed = await serve();
