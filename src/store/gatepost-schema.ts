@@ -145,6 +145,6 @@ export const quarantine = sqliteTable("quarantine", {
   answer: text("answer").notNull().default(""),
   failedAt: integer("failed_at"),
   seenAt: integer("seen_at"),
-  filedAt: integer("filed_at"),
   writtenFor: text("written_for", { mode: "json" }).$type<readonly string[]>(),
+  filedAt: integer("filed_at"),
 });
