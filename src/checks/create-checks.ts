@@ -1,5 +1,4 @@
 // Puts the checks together for the composition root. The scan pool is made once; the checker is made anew when the hooks' settings change.
-
 import { mailauthResolver } from "../dns/mailauth-resolver.ts";
 import type { Resolver } from "../dns/resolver.ts";
 import { createClamdCheck, createUnreadClamdCheck } from "../hooks/clamd.ts";

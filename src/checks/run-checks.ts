@@ -1,5 +1,4 @@
 // Runs the checks a message needs, side by side, each under its own deadline. A check that breaks becomes findings; nothing is thrown.
-
 import { isLarge } from "../message/body.ts";
 import type { Log } from "../observe/log.ts";
 import type { Finding } from "../rules/fact.ts";

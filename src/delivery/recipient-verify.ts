@@ -1,6 +1,5 @@
 // Does a domain's own mail server know a recipient? Asked by SMTP call-out, answers kept (requirement I2).
 // "unsure" means that no server said yes or no: what follows from it is the session's decision.
-
 import { randomBytes } from "node:crypto";
 import { type AnswerCache, createAnswerCache } from "../dns/answer-cache.ts";
 import { createGate, type Gate } from "../dns/gate.ts";

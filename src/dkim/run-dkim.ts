@@ -1,5 +1,4 @@
 // DKIM at work (requirement O5): keys are made, published, activated, retired and removed here, and messages signed with the active ones.
-
 import type { Resolver } from "../dns/resolver.ts";
 import { parseDomain } from "../message/address.ts";
 import { headOf, withHead } from "../message/body.ts";

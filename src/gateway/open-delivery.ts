@@ -1,5 +1,4 @@
 // How mail leaves: the resolver, one attempt, the queue; what is kept beside it: quarantine and archive.
-
 import { loopSubject, loopWords, type OwnMark } from "../delivery/own-mark.ts";
 import { createRestingLinks, type RestingLinks } from "../delivery/resting-links.ts";
 import { type Destination, heldPlace, type WayTaken, waitingPlace } from "../delivery/route.ts";

@@ -1,6 +1,5 @@
 // Passwords checked at the domain's own mail server (requirement O13). Remembers what was right under a keyed hash, never in clear;
 // asks a server little: the same question once, few dialogues side by side, none while it is down. Who has a place is in `login-places.ts`.
-
 import { createHmac, randomBytes } from "node:crypto";
 import { personsNetwork } from "../message/client-network.ts";
 import { preparePassword } from "../message/prepared-password.ts";

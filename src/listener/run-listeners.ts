@@ -1,6 +1,5 @@
 // Keeps the listeners of the policy open: follows changes without a restart, reports and retries what cannot be bound. A listener that
 // moves is bound at its new place before the old one is closed.
-
 import { descriptorLimit } from "../config/descriptors.ts";
 import type { OnAlarm } from "../observe/alarms.ts";
 import type { ListenerSettings } from "../policy/schema.ts";

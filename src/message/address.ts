@@ -1,5 +1,4 @@
 // Mail addresses, domains and networks: parsed once, trusted afterwards. No I/O.
-
 import { domainToASCII } from "node:url";
 import ipaddr from "ipaddr.js";
 

@@ -1,6 +1,5 @@
 // An alert to the administrators of a domain: what it says in a mail, in a web hook's JSON and in a short message. No I/O.
 // The first lines say what happened, what was done and what to do.
-
 import type { GatheredLocks } from "./lock-flood.ts";
 import { wrap } from "./mime-text.ts";
 import type { AlertKind } from "./notice-policy.ts";

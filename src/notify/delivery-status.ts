@@ -1,5 +1,4 @@
 // The part of a notice for machines: message/delivery-status. (RFC 3464, RFC 6533 for addresses beyond ASCII)
-
 import { foldField } from "../message/encoded-word.ts";
 import type { Notice, NoticeKind, NoticeRecipient } from "./delivery-notice.ts";
 import { mailDate } from "./mime-text.ts";

@@ -1,5 +1,4 @@
 // Alerts to the administrators of a domain: when thresholds are reached and when somebody is locked, by mail, web hook and short message.
-
 import type { PostWebHook, WebHookRequest } from "../hooks/post-web-hook.ts";
 import type { Domain } from "../message/address.ts";
 import type { AlarmName } from "../observe/alarm-kinds.ts";

@@ -1,6 +1,5 @@
 // What people are told about outgoing mail: puts alerts, lock notices, abuse reports, scheduled reports and password links together.
 // Nothing here makes mail wait: whatever is told is handed to a courier, and what cannot be told raises an alarm.
-
 import type { PostWebHook } from "../hooks/post-web-hook.ts";
 import { addressKey, type Domain, domainOf, parseAddress } from "../message/address.ts";
 import type { OnAlarm } from "../observe/alarms.ts";

@@ -1,6 +1,5 @@
 // Who is stopped: locks fall in memory at once and are kept in the database, with their history and entries in the audit log.
 // What brings a lock is decided elsewhere.
-
 import { parseAddress } from "../message/address.ts";
 import type { LockNews } from "../notify/outgoing-notices.ts";
 import type { OnAlarm } from "../observe/alarms.ts";

@@ -1,5 +1,4 @@
 // Outgoing control as it runs: puts its parts together, and saves what must outlive the process.
-
 import { baseKey, domainOf, parseAddress } from "../message/address.ts";
 import type { LockNews } from "../notify/outgoing-notices.ts";
 import type { OnAlarm } from "../observe/alarms.ts";

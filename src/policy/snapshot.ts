@@ -1,5 +1,4 @@
 // The policy snapshot: an immutable view of all settings, indexed for the questions of a session. Rebuilt and swapped whole.
-
 import type { Destination, WayTaken } from "../delivery/route.ts";
 import type { Domain, MailAddress } from "../message/address.ts";
 import type { Client, Direction, Grant } from "../message/envelope.ts";

@@ -1,5 +1,4 @@
 // What people do with the queue: look, try now, hold, drop. Works on disk in steps, so that a long queue stops nobody.
-
 import { replyWords } from "../notify/reply-words.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { LogEvent } from "../store/log-record.ts";

@@ -1,5 +1,4 @@
 // One round of a lane's claiming: takes what is due from disk and notes in the lane what is left there. Never rejects.
-
 import type { Clock } from "../observe/clock.ts";
 import { type ClaimKind, claimLimits, noteLook, type Room } from "./claim-limits.ts";
 import { type Claim, claimWork } from "./claim-work.ts";

@@ -1,5 +1,4 @@
 // What of a destination's mail on disk is fetched next, and when: enough to keep its places busy, and some of everybody who has mail there.
-
 import { countedOf, isLarge, isLargeWork, type Lane, largePlaces } from "./lane.ts";
 import { maySendMore } from "./probe-place.ts";
 import { type Counted, count, mayHaveMore, readyUses, type ShareUse } from "./share-use.ts";

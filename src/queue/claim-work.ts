@@ -1,5 +1,4 @@
 // Takes due mail of one destination from disk: marked "active" in one commit before any of it is dialled.
-
 import {
   type Destination,
   type DestinationFor,

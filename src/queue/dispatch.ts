@@ -1,6 +1,5 @@
 // Decides what is dialled when: one lane per destination, each with its own places, back-off and timer.
 // It takes work from disk or straight from accept, runs attempts, and hands the results to `settle`. It settles nothing itself.
-
 import { descriptorLimit } from "../config/descriptors.ts";
 import type { Outcome } from "../delivery/outcome.ts";
 import type { Destination } from "../delivery/route.ts";

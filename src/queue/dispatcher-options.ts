@@ -1,5 +1,4 @@
 // What the dispatcher needs of the parts around it.
-
 import type { Deliverer } from "../delivery/attempt.ts";
 import type { DestinationFor } from "../delivery/route.ts";
 import type { OnAlarm } from "../observe/alarms.ts";

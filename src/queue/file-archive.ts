@@ -1,6 +1,5 @@
 // Files copies for the archive: kept there first, forgotten in the spool after. A crash in between files the same copy again,
 // which changes nothing. Delivery goes its own way meanwhile.
-
 import type { OnAlarm } from "../observe/alarms.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";

@@ -1,6 +1,5 @@
 // Moves quarantined copies from the spool to the quarantine: filed there first, settled here after. A crash in between files
 // the same item again, which changes nothing.
-
 import { headOf } from "../message/body.ts";
 import { summarise } from "../message/summary.ts";
 import type { OnAlarm } from "../observe/alarms.ts";

@@ -1,5 +1,4 @@
 // The back-off of a destination as a whole: what one attempt says about everything that waits for it.
-
 import type { Outcome } from "../delivery/outcome.ts";
 import type { Destination } from "../delivery/route.ts";
 import type { Statement } from "../store/database.ts";

@@ -1,5 +1,4 @@
 // A lane: everything in memory about one destination. Lanes share nothing but two global limits, so none delays another.
-
 import type { Outcome } from "../delivery/outcome.ts";
 import { MAX_BODY_IN_MEMORY } from "../message/body.ts";
 import type { UnreachableDestination } from "../store/spool-entry.ts";

@@ -1,5 +1,4 @@
 // Messages in the queue whose body is gone or damaged: what an administrator must know of them until they are dropped or whole again.
-
 import type { OnAlarm } from "../observe/alarms.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";

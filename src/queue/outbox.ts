@@ -1,6 +1,5 @@
 // The outbox: log events leave spool.db for gatepost.db at least once. Truth is on disk; what is in memory only saves reading it.
 // Mail never waits for the message log.
-
 import { type OnAlarm, TOLD_FOR_MS } from "../observe/alarms.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";

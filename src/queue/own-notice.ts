@@ -1,5 +1,4 @@
 // Notices we send about mail in the queue: composed, and made ready for the unit that settles what they tell of.
-
 import type { Outcome } from "../delivery/outcome.ts";
 import type { DestinationFor } from "../delivery/route.ts";
 import type { MailAddress } from "../message/address.ts";

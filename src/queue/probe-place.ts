@@ -1,6 +1,5 @@
 // The attempts that are to show whether a destination which could not be reached is back: one alone until a server greets, then one of
 // each who has mail for it, so that nobody waits for the answer to another's message.
-
 import type { Clock } from "../observe/clock.ts";
 import type { Lane } from "./lane.ts";
 

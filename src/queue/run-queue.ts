@@ -1,5 +1,4 @@
 // The queue at work: puts its parts together, takes mail in, starts where the last process stopped, and closes.
-
 import type { Deliverer } from "../delivery/attempt.ts";
 import type { DestinationFor } from "../delivery/route.ts";
 import type { MessageBody } from "../message/body.ts";

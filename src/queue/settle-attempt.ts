@@ -1,5 +1,4 @@
 // From the result of an attempt to its settlement: recipients, notices, the destination's back-off, all in one unit.
-
 import type { Clock } from "../observe/clock.ts";
 import type { LogEvent } from "../store/log-record.ts";
 import type { SpooledRecipient } from "../store/spool-entry.ts";

@@ -1,6 +1,5 @@
 // Writes settlements to the spool until they are written. While one commit syncs, the next ones gather and share a unit.
 // A settlement that is lost would deliver again in silence, so it is never given up while the process lives.
-
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import { type Statement, StoreError } from "../store/database.ts";

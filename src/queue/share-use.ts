@@ -1,6 +1,5 @@
 // What each sender (a client network, a log-in, a sender of ours) has of one destination, and each of those behind it: nobody can take all
 // of it, no one behind a sender all of the sender's, and those who have mail ready take turns, first the senders, then those behind one.
-
 import { MAX_BODY_IN_MEMORY } from "../message/body.ts";
 import { senderOfShare } from "../message/mail-share.ts";
 import type { SpooledEntry } from "../store/spool-entry.ts";

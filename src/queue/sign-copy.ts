@@ -1,5 +1,4 @@
 // The signature of a copy that is about to be sent. A copy that cannot be signed waits: it never leaves without.
-
 import type { MessageBody } from "../message/body.ts";
 import type { SignOrder } from "../message/sign-order.ts";
 import type { OnAlarm } from "../observe/alarms.ts";

@@ -1,5 +1,4 @@
 // What only time brings: delay notices, and the end of trying. Waiting mail is looked at by its deadline, never all of it.
-
 import { MAX_RETURNED_BYTES } from "../notify/delivery-notice.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";

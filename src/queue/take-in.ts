@@ -1,5 +1,4 @@
 // Takes a message into the spool: the statements that store it, and what of it goes straight on to delivery once they are committed.
-
 import { isLarge, type MessageBody } from "../message/body.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Statement } from "../store/database.ts";

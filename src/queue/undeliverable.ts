@@ -1,6 +1,5 @@
 // What becomes of a recipient that no server will take (RFC 5321 §6.1): returned to its sender, kept in the quarantine as
 // undeliverable, or both. After 250 there is no third way but the sender's own wish. Pure.
-
 import type { Outcome } from "../delivery/outcome.ts";
 import { oneLine, replyWords } from "../notify/reply-words.ts";
 import type { RecipientState } from "../store/log-record.ts";

@@ -1,6 +1,5 @@
 // May mail be taken? Looks at the disk and at the files of the data directory: refuses in time when space or inodes run out, and at once
 // when a file is not the one it was; says so, keeps the reserve, and finds out when all is well again.
-
 import { type Stats, statSync } from "node:fs";
 import { join } from "node:path";
 import type { OnAlarm } from "../observe/alarms.ts";

@@ -1,6 +1,5 @@
 // Is this the password of this login? Asks where the sender's password is kept: our hash, or the domain's own mail server. An unknown
 // login takes the same way and time as a known one.
-
 import type { MailServerAnswer } from "../hooks/mail-server-login.ts";
 import { addressKey, type Domain, domainKey } from "../message/address.ts";
 import { durationMs } from "../policy/duration.ts";

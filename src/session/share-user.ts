@@ -1,5 +1,4 @@
 // Who a client counts for where something is shared: its login, its network, or itself when the network is trusted.
-
 import { domainOf, type MailAddress } from "../message/address.ts";
 import { neighbourhood } from "../message/client-network.ts";
 import { mailShare } from "../message/mail-share.ts";

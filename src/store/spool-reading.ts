@@ -1,5 +1,4 @@
 // Every read of spool.db: named queries, and the way from rows to entries.
-
 import { sql } from "drizzle-orm";
 import { type DatabaseReader, type SqlRow, type SqlValue, StoreError } from "./database.ts";
 import {

@@ -1,6 +1,5 @@
 // Every write to spool.db as a statement. The queue puts statements together to units; nothing here runs one.
 // Conditions on `state` are literals: SQLite uses a partial index only when it sees its condition in the text.
-
 import { type SQL, sql } from "drizzle-orm";
 import type { Outcome } from "../delivery/outcome.ts";
 import type { Destination } from "../delivery/route.ts";

@@ -1,5 +1,4 @@
 // The gateway as the console sees it, in memory, over sample data. Settings are the real ones with a store that forgets.
-
 import type { ConsoleServices, MessageView } from "../../src/console/services.ts";
 import type { Clock } from "../../src/observe/clock.ts";
 import { silentLog } from "../../src/observe/log.ts";

@@ -1,5 +1,4 @@
 // DKIM over a real database in a folder of its own, with a DNS that is a table and a clock that is turned by hand.
-
 import type { Dkim, DkimAlgorithm, DkimAnswer, DkimKey } from "../../src/dkim/dkim.ts";
 import { createDkim } from "../../src/dkim/run-dkim.ts";
 import type { DnsAnswer } from "../../src/dns/resolver.ts";

@@ -1,5 +1,4 @@
 // DKIM keys from making to removing: what is kept, what is refused in which words, rotation without a gap, the audit log.
-
 import { expect, test } from "bun:test";
 import { createPublicKey } from "node:crypto";
 import { quotedStrings } from "../../src/dkim/key-record.ts";

@@ -1,5 +1,4 @@
 // What needs a person, gathered for the overview, most pressing first. Reads only what is at hand or given; asks no database.
-
 import type { QuarantinedSender } from "../../store/quarantine-item.ts";
 import type { UnseenUndeliverable } from "../../store/quarantine-undeliverable.ts";
 import { UNDELIVERABLE_ALARM } from "../../vault/watch-undeliverable.ts";

@@ -1,5 +1,4 @@
 // Who is behind the senders: every identity with its traffic of the last day and its lock, newest first.
-
 import type { IdentitySummary } from "../../outgoing/outgoing.ts";
 import { itemKey } from "../../policy/policy-document.ts";
 import type { ConsoleContext } from "../console-env.ts";

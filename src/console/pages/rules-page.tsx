@@ -1,5 +1,4 @@
 // The rules: those that come with the product and one's own, each enforced, only observed, or off.
-
 import { OWN_PRIORITY } from "../../policy/compile-rules.ts";
 import type { Policy, RuleSettings } from "../../policy/schema.ts";
 import { SHIPPED_RULES, type ShippedRule, shippedRule } from "../../rules/shipped-rules.ts";

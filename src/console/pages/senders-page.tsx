@@ -1,5 +1,4 @@
 // The outgoing users: who may send through this gateway, how much of their limits is used, and who is locked.
-
 import type { LimitUse } from "../../outgoing/outgoing.ts";
 import { identityLimits } from "../../outgoing/sending-plan.ts";
 import type { SendingState } from "../../outgoing/sending-state.ts";
