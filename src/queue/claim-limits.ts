@@ -137,10 +137,10 @@ function taking(
 }
 
 /** Of a destination that is not back yet: one has none ready and none under way that is waited for. */
-function mayProbe({ uses, probes, active }: Lane, share: string, places: number): boolean {
+function mayProbe({ uses, probes, talking }: Lane, share: string, places: number): boolean {
   return (
     !probes.waitedFor.has(share) &&
-    mayHaveMore(uses, share, { of: (use) => use.active + use.ready, all: active, most: places })
+    mayHaveMore(uses, share, { of: (use) => use.active + use.ready, all: talking, most: places })
   );
 }
 

@@ -11,9 +11,11 @@ import { type ClaimKind, hasRoomFor, lookForLarge, wantsClaim, wantsTurnAt } fro
 import type { DispatcherOptions } from "./dispatcher-options.ts";
 import { judgeLane, openLane } from "./judge-lane.ts";
 import {
-  countAttempt,
+  beginAttempt,
   countedOf,
   type DispatcherState,
+  endTalk,
+  freePlace,
   isIdle,
   type Lane,
   newLane,
@@ -285,7 +287,7 @@ export class Dispatcher {
       return false;
     }
     takeReady(lane, at);
-    countAttempt(lane, work, 1);
+    beginAttempt(lane, work);
     this.#active++;
     const { clock } = this.#options;
     const probe = takeProbePlace(lane, { share: work.share, clock, onFree: () => this.#pump(lane) });
@@ -295,6 +297,7 @@ export class Dispatcher {
 
   async #attempt(lane: Lane, work: Work, probe: Probe): Promise<void> {
     const run = await runAttempt(work, { ...this.#options, onReached: probe.reached });
+    endTalk(lane, work);
     this.#noteFault(work, run);
     // A fault of ours says nothing about the destination.
     const judgement = run.fault === null ? this.#judge(lane, work, run) : { closed: false, statements: [] };
@@ -321,7 +324,7 @@ export class Dispatcher {
    */
   #freePlace(lane: Lane, work: Work, probe: Probe): void {
     probe.end();
-    countAttempt(lane, work, -1);
+    freePlace(lane, work);
     this.#active--;
     // Who waited for room comes before this lane's next.
     this.#feedStarved();

@@ -10,10 +10,13 @@ export interface Lane {
   readonly key: string;
   /** Attempts under way, until their results are on disk. */
   active: number;
-  /** Those of them that are to show whether the destination is back. */
-  probes: Probes;
   /** Those of them with a large body. */
   activeLarge: number;
+  /** Those of them that talk with the server still. What is only being written is over at once: it counts for nobody's share. */
+  talking: number;
+  talkingLarge: number;
+  /** Those of them that are to show whether the destination is back. */
+  probes: Probes;
   /** Octets of bodies held for it. */
   bytes: number;
   /** Work marked "active" in the spool that waits for a free place. */
@@ -59,8 +62,10 @@ export function newLane(key: string): Lane {
   return {
     key,
     active: 0,
-    probes: noProbes(),
     activeLarge: 0,
+    talking: 0,
+    talkingLarge: 0,
+    probes: noProbes(),
     bytes: 0,
     ready: [],
     readyLarge: 0,
@@ -105,12 +110,32 @@ function countPromise(lane: Lane, counted: Counted, by: 1 | -1): void {
   count(lane.uses, counted, { what: "reserved", by });
 }
 
-/** An attempt begins (1) or its place is free again (-1). */
-export function countAttempt(lane: Lane, work: Work, by: 1 | -1): void {
+/** An attempt begins. */
+export function beginAttempt(lane: Lane, work: Work): void {
+  countPlace(lane, work, 1);
+  countTalk(lane, work, 1);
+  endTurn(lane.uses, work.share);
+}
+
+/** The server has answered, or is gone; the result is to be written. */
+export function endTalk(lane: Lane, work: Work): void {
+  countTalk(lane, work, -1);
+}
+
+/** The result is on disk. */
+export function freePlace(lane: Lane, work: Work): void {
+  countPlace(lane, work, -1);
+}
+
+function countPlace(lane: Lane, work: Work, by: 1 | -1): void {
   lane.active += by;
   if (isLargeWork(work)) lane.activeLarge += by;
+}
+
+function countTalk(lane: Lane, work: Work, by: 1 | -1): void {
+  lane.talking += by;
+  if (isLargeWork(work)) lane.talkingLarge += by;
   count(lane.uses, countedOf(work), { what: "active", by });
-  if (by === 1) endTurn(lane.uses, work.share);
 }
 
 export function countedOf({ message, share }: Work): Counted {
@@ -155,10 +180,10 @@ export function nextReady(lane: Lane, places: number): number {
     if (sender.ready === 0) continue;
     for (const { share, ready, readyLarge } of sender.behind.values()) {
       if (ready === 0 || (lane.failures > 0 && waitedFor.has(share))) continue;
-      if (!mayHaveMore(lane.uses, share, { of: active, all: lane.active, most: places })) continue;
+      if (!mayHaveMore(lane.uses, share, { of: active, all: lane.talking, most: places })) continue;
       const mayLarge = mayHaveMore(lane.uses, share, {
         of: activeLarge,
-        all: lane.activeLarge,
+        all: lane.talkingLarge,
         most: large,
       });
       if (!mayLarge && ready === readyLarge) continue;

@@ -12,6 +12,7 @@ export interface Counted {
 
 export interface ShareUse {
   readonly share: string;
+  /** Attempts that talk with the server. */
   active: number;
   activeLarge: number;
   /** Ready for a place. */

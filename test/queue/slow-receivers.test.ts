@@ -1,10 +1,19 @@
 // Receivers that take a message and never answer: however many there are and whatever is sent to them, mail for others leaves at once.
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { MAX_BODY_IN_MEMORY } from "../../src/message/body.ts";
+import { mailShare } from "../../src/message/mail-share.ts";
 import { createBodyBudget } from "../../src/queue/body-budget.ts";
-import { newLane, nextReady, pushReady, takeReady } from "../../src/queue/lane.ts";
+import {
+  beginAttempt,
+  endTalk,
+  freePlace,
+  newLane,
+  nextReady,
+  pushReady,
+  takeReady,
+} from "../../src/queue/lane.ts";
 import type { RunningQueue } from "../../src/queue/run-queue.ts";
-import { groupWork } from "../../src/queue/work.ts";
+import { groupWork, type Work } from "../../src/queue/work.ts";
 import { Bench, DAY, defers, HOUR, isDown, mail, takes } from "./queue-kit.ts";
 
 let bench: Bench;
@@ -70,13 +79,44 @@ test("of a destination's places large bodies take half, and small mail passes by
     );
   for (const size of [50_000_000, 50_000_000, 1000]) for (const work of sized(size)) pushReady(lane, work);
   expect(nextReady(lane, 20)).toBe(0);
-  lane.activeLarge = 10;
+  lane.talkingLarge = 10;
   expect(nextReady(lane, 20)).toBe(2);
   takeReady(lane, 2);
   expect(nextReady(lane, 20)).toBe(-1);
   // A single place serves large mail too.
-  lane.activeLarge = 0;
+  lane.talkingLarge = 0;
   expect(nextReady(lane, 1)).toBe(0);
+});
+
+test("who has been answered counts for nobody's share before the answer is on disk, and one alone uses all places of a quick server", () => {
+  const lane = newLane("mx:a");
+  const of = (share: string): Work =>
+    ({
+      message: { size: 1000 },
+      recipients: [{ n: 1 }],
+      share,
+    }) as never;
+  const one = mailShare("sender e.test", "ann@e.test");
+  const begin = (share: string): Work | null => {
+    const work = of(share);
+    pushReady(lane, work);
+    const at = nextReady(lane, 20);
+    takeReady(lane, lane.ready.length - 1);
+    if (at < 0 || lane.active >= 20) return null;
+    beginAttempt(lane, work);
+    return work;
+  };
+  const talking: Work[] = [];
+  for (let work = begin(one); work !== null; work = begin(one)) talking.push(work);
+  expect(talking).toHaveLength(12);
+  for (const work of talking.splice(0, 8)) endTalk(lane, work);
+  for (let work = begin(one); work !== null; work = begin(one)) talking.push(work);
+  expect([talking.length, lane.active]).toEqual([12, 20]);
+  // A hanging server: what was only being written is written, and the others find their places.
+  for (let n = 0; n < 8; n++) freePlace(lane, of(one));
+  expect(begin(one)).toBeNull();
+  expect(begin(mailShare("sender e.test", "bob@e.test"))).not.toBeNull();
+  expect(begin(mailShare("sender i.test", "third@i.test"))).not.toBeNull();
 });
 
 /** More than may wait in memory for a place, for a server whose large mail never ends. */
