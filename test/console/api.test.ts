@@ -108,6 +108,10 @@ describe("OpenAPI", () => {
         expect(named).toEqual([...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => name));
         expect(Object.keys(operation.responses).some((status) => status.startsWith("2"))).toBe(true);
         expect(operation.responses["401"]).toBeDefined();
+        // Who may be refused with 412 is told what the condition is called, and where its value comes from.
+        const conditions = operation.parameters.filter((one) => one.in === "header").map((one) => one.name);
+        expect(conditions.includes("If-Match")).toBe(operation.responses["412"] !== undefined);
+        if (conditions.length > 0) expect(item.get?.responses["200"]).toHaveProperty("headers.ETag");
       }
     }
   });

@@ -31,6 +31,14 @@ function refTo(named: NamedSchema): Json {
   return { $ref: `#/components/schemas/${named.name}` };
 }
 
+const CONDITIONS: Readonly<Record<NonNullable<Operation["conditions"]>[number], string>> = {
+  "If-Match":
+    'Carried out only when what is stored has one of these entity tags (the `ETag` of the GET); "*": when there is any.',
+  "If-None-Match": '"*": carried out only when there is none yet.',
+};
+
+const ETAG = { ETag: { description: "For `If-Match`.", schema: { type: "string" } } };
+
 function answer(description: string, named: NamedSchema): Json {
   return { description, content: { "application/json": { schema: refTo(named) } } };
 }
@@ -46,7 +54,8 @@ function success(operation: Operation): Json {
       200: { description: operation.summary, content: { "message/rfc822": { schema: { type: "string" } } } },
     };
   }
-  return { 200: answer(operation.summary, operation.answer) };
+  const body = answer(operation.summary, operation.answer);
+  return { 200: operation.tagged === true ? { ...body, headers: ETAG } : body };
 }
 
 function responses(operation: Operation): Json {
@@ -69,7 +78,14 @@ function parameters(operation: Operation): readonly Json[] {
     required: true,
     schema: { type: "string" },
   }));
-  if (operation.query === undefined) return inPath;
+  const inHeader = (operation.conditions ?? []).map((name) => ({
+    name,
+    in: "header",
+    required: false,
+    schema: { type: "string" },
+    description: CONDITIONS[name],
+  }));
+  if (operation.query === undefined) return [...inPath, ...inHeader];
   const schema = z.toJSONSchema(operation.query, { io: "input", unrepresentable: "any" });
   const inQuery = Object.entries(schema.properties ?? {}).map(([name, property]) => {
     const { description, ...rest } = typeof property === "object" ? property : {};
@@ -81,7 +97,7 @@ function parameters(operation: Operation): readonly Json[] {
       ...(description === undefined ? {} : { description }),
     };
   });
-  return [...inPath, ...inQuery];
+  return [...inPath, ...inHeader, ...inQuery];
 }
 
 function describe(operation: Operation): Json {

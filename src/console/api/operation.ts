@@ -23,6 +23,10 @@ export interface Operation {
   readonly tag: string;
   readonly summary: string;
   readonly query?: z.ZodObject;
+  /** Which header fields of RFC 9110 §13.1 it minds: the answer's `ETag` is what they name. */
+  readonly conditions?: readonly ("If-Match" | "If-None-Match")[];
+  /** The answer has an `ETag`. */
+  readonly tagged?: true;
   readonly body?: NamedSchema;
   readonly answer: NamedSchema | "message/rfc822" | "nothing";
   /** Refusals besides 401, 403, 413 and 500, with what they mean. */

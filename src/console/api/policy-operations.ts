@@ -214,6 +214,7 @@ function listOperations(section: ListSection, noun: Noun): readonly Operation[] 
       tag: many,
       summary: `One ${name}`,
       answer: inputSchema(noun),
+      tagged: true,
       refusals: missing,
       handle: (c) => {
         const item = storedOf(c, section).find((stored) => itemKey(section, stored) === keyOf(c));
@@ -227,6 +228,7 @@ function listOperations(section: ListSection, noun: Noun): readonly Operation[] 
       id: `put${one}`,
       tag: many,
       summary: `Add or replace a ${name}; what is left out gets its default`,
+      conditions: ["If-Match", "If-None-Match"],
       body: inputSchema(noun),
       answer: PLAN,
       refusals: PUT_REFUSALS,
@@ -253,6 +255,7 @@ function listOperations(section: ListSection, noun: Noun): readonly Operation[] 
       id: `delete${one}`,
       tag: many,
       summary: `Remove a ${name}`,
+      conditions: ["If-Match"],
       answer: "nothing",
       refusals: { ...missing, 412: PUT_REFUSALS[412] },
       handle: async (c) => {
@@ -275,6 +278,7 @@ function objectOperations(section: ObjectSection, noun: Noun): readonly Operatio
       tag: noun.many,
       summary: `The ${noun.many} settings`,
       answer: inputSchema(noun),
+      tagged: true,
       handle: (c) => withTag(c, c.get("services").settings.current().policy[section]),
     },
     {
@@ -284,6 +288,7 @@ function objectOperations(section: ObjectSection, noun: Noun): readonly Operatio
       id: `put${noun.one}`,
       tag: noun.many,
       summary: `Change the ${noun.many} settings; what is left out stays`,
+      conditions: ["If-Match", "If-None-Match"],
       body: inputSchema(noun),
       answer: PLAN,
       refusals: PUT_REFUSALS,
