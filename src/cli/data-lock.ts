@@ -17,11 +17,15 @@ import { CommandError, EXIT, wordsOf } from "./terminal.ts";
 
 const LOCK_FILE = "gatepost.pid";
 
-/** The start time of a process in clock ticks since boot (proc(5), field 22), or null when it does not run. */
+/**
+ * The start time of a process in clock ticks since boot (proc(5), field 22), or null when it does not run: one that is dead and was not
+ * waited for (field 3: Z, X) holds nothing.
+ */
 function startTicks(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null;
+    const [state = "", ...fields] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return "ZX".includes(state) ? null : (fields[18] ?? null);
   } catch {
     return null;
   }

@@ -46,6 +46,21 @@ test("makes the directory for its owner alone, writes the owner down whole, and 
   expect(readdirSync(path)).toEqual([]);
 });
 
+test("the lock of one that is dead and was not waited for is taken over", async () => {
+  const parent = Bun.spawn(["sh", "-c", "true & echo $!; exec sleep 60"], { stdout: "pipe" });
+  try {
+    const { value } = await parent.stdout.getReader().read();
+    const dead = Number(new TextDecoder().decode(value));
+    while (!readFileSync(`/proc/${dead}/stat`, "utf8").includes(") Z ")) await Bun.sleep(5);
+    const path = dataDirectory(`${dead} ${startTicks(dead)}\n`);
+    const unlock = lockDataDirectory(path);
+    expect(readFileSync(join(path, "gatepost.pid"), "utf8")).toBe(own);
+    unlock();
+  } finally {
+    parent.kill();
+  }
+});
+
 test("a living owner is refused with its process id, and keeps its lock", () => {
   const child = Bun.spawn(["sleep", "60"]);
   try {
