@@ -9,6 +9,8 @@ import type { Limits } from "./schema-sender.ts";
 const MINUTE_MS = 60_000;
 /** How long a sending server waits for the answer to a message (RFC 5321 §4.5.3.2.6), with room for checks and a slow line. */
 const LONGEST_CUT_THROUGH_MS = 5 * MINUTE_MS;
+/** The pause that repeats. */
+const SHORTEST_REST_MS = MINUTE_MS;
 /** How long a server may take for its greeting. (RFC 5321 §4.5.3.2.1) */
 const LONGEST_CONNECT_MS = 5 * MINUTE_MS;
 /** Windows from the shortest to the longest. */
@@ -39,10 +41,16 @@ function deliveryTimes({ delivery }: Policy): readonly string[] {
     found.push(
       `connect_timeout is ${connect_timeout}: each try at a server that is away holds a connection for so long, and the next server of the domain waits; RFC 5321 asks for 5m at most`,
     );
-  const [first] = retry;
-  if (first !== undefined && durationMs(first) >= durationMs(give_up_after))
+  const endless = retry.findIndex((pause) => durationMs(pause) >= durationMs(give_up_after));
+  // Later in the list it is the usual one with a shorter `give_up_after`: tried often enough.
+  if (endless === 0 || endless === 1)
     found.push(
-      `retry begins with a pause of ${first}, and mail is given up after ${give_up_after}: it is tried once`,
+      `retry ${endless === 0 ? "begins with" : "comes to"} a pause of ${retry[endless]}, and mail is given up after ${give_up_after}: it is tried ${endless === 0 ? "once" : "twice"}`,
+    );
+  const last = retry.at(-1);
+  if (last !== undefined && durationMs(last) < SHORTEST_REST_MS)
+    found.push(
+      `retry ends with a pause of ${last}, which repeats until mail is given up: a server that puts it off is asked all the time, and may bar the gateway; usual is 5m and more`,
     );
   const shorter = retry.findIndex(
     (pause, i) => i > 0 && durationMs(pause) < durationMs(retry[i - 1] ?? pause),

@@ -34,6 +34,12 @@ test.each([
     delivery({ retry: ["6d"] }),
     "delivery: retry begins with a pause of 6d, and mail is given up after 5d: it is tried once",
   ],
+  [
+    delivery({ retry: ["1m", "6d"] }),
+    "delivery: retry comes to a pause of 6d, and mail is given up after 5d: it is tried twice",
+  ],
+  [delivery({ retry: ["1s"] }), "delivery: retry ends with a pause of 1s, which repeats until"],
+  [delivery({ retry: ["1s", "59s"] }), "delivery: retry ends with a pause of 59s"],
   [delivery({ retry: ["1h", "1m"] }), "delivery: retry goes from 1h down to 1m"],
   [
     { settings: { quarantine_keep: "91d" } },
@@ -78,7 +84,7 @@ test.each([
 
 test.each([
   delivery({ cut_through_wait: "5m", delay_notice_after: "4h", give_up_after: "5h" }),
-  delivery({ connect_timeout: "5m", retry: ["1m", "1m", "9d"] }),
+  delivery({ connect_timeout: "5m", retry: ["1s", "1m", "1m", "119h"] }),
   { settings: { quarantine_keep: "90d", console_url: "https://gate.test" } },
   sender({
     limits: { per_minute: 30, per_hour: 30, recipients_per_day: 9 },
