@@ -136,7 +136,7 @@ export function mayRelay(
     };
   if (grant !== null) return { granted: true, grant, direction: ours === null ? "outbound" : "internal" };
   // Judged as a stranger's, what a server of ours hands in would be refused for good where SPF or DMARC say so of its address.
-  if (client.login === null && trustsNetworks(listener) && facts.unread.wasTrusted(client.ip))
+  if (client.login === null && trustsNetworks(listener) && facts.unread.mayBeTrusted(client.ip))
     return { granted: false, reply: unreadReply("the stored setting of the trusted networks") };
   if (ours !== null && listener.auth !== "required") {
     return { granted: true, grant: { by: "relay-domain", domain: ours.name }, direction: "inbound" };

@@ -33,8 +33,8 @@ export interface Unread {
   readonly ruleNames: ReadonlySet<string>;
   /** Fields of `settings` that are not known; what is, is in force. */
   readonly settings: ReadonlySet<string>;
-  /** The networks cannot be read, and the address lies in one that the row names as trusted. */
-  wasTrusted(ip: string): boolean;
+  /** The networks cannot be read, and the address lies in one that the row names as trusted, or may do so. */
+  mayBeTrusted(ip: string): boolean;
   isDomain(name: string): boolean;
   /** The domain with an unread setting that a name is, or lies below. */
   domainOver(name: string): string | null;
@@ -77,13 +77,22 @@ function isOff({ section, value }: UnreadItem): boolean {
   return section === "rule" ? mode === "off" || mode === "observe" : enabled === false;
 }
 
-/** The trusted networks that the row names in a way this version knows. */
-function namedNetworks({ value }: UnreadItem): readonly IpNetwork[] {
+/** The trusted networks that the row names; null: what it says of them is not known, or not all of it. */
+function namedNetworks({ value }: UnreadItem): readonly IpNetwork[] | null {
   const { trusted } = table(value);
-  return (Array.isArray(trusted) ? trusted : []).flatMap((one: unknown) => {
+  if (!Array.isArray(trusted)) return null;
+  const found = trusted.flatMap((one: unknown) => {
     const parsed = typeof one === "string" ? parseNetwork(one) : null;
     return parsed?.ok === true ? [parsed.value] : [];
   });
+  return found.length === trusted.length ? found : null;
+}
+
+/** Where not all networks are known, any client may be in one. */
+function mayBeTrusted(rows: readonly UnreadItem[]): (ip: string) => boolean {
+  const named = rows.map(namedNetworks);
+  if (named.includes(null)) return () => true;
+  return networkMatcher(named.flatMap((networks) => networks ?? []));
 }
 
 const NONE: Unread = unreadSettings([]);
@@ -112,7 +121,7 @@ export function unreadSettings(
     ),
     ruleNames: new Set(of("rule").map(({ key }) => key)),
     settings: lost,
-    wasTrusted: networkMatcher(of("networks").flatMap(namedNetworks)),
+    mayBeTrusted: mayBeTrusted(of("networks")),
     isDomain: (name) => domains.has(name),
     domainOver(name) {
       if (domains.size === 0) return null;
@@ -175,6 +184,8 @@ export function unreadWords(item: UnreadItem): string {
   const off = (section === "rule" || section === "hook") && isOff(item);
   const consequence = off
     ? "It was switched off or only observed, and nothing comes of it."
-    : (CONSEQUENCES[section] ?? "Nothing of it is in force.");
+    : section === "networks" && namedNetworks(item) === null
+      ? "Nobody can tell who is trusted meanwhile: all mail that comes without a login is put off with 451."
+      : (CONSEQUENCES[section] ?? "Nothing of it is in force.");
   return `The stored setting "${label}" cannot be read by this version (${why}). ${consequence} ${MEND}`;
 }

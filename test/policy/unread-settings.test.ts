@@ -237,6 +237,14 @@ describe("what cannot be read is put off, and nothing else", () => {
     // Forms show what can be read of it.
     expect(now.policy.networks.trusted.map(String)).toEqual(["10.0.0.0/8"]);
   });
+  const ODD = [{ trusted: "::/0" }, { trusted: [{}] }, { trusted: ["::1", "10.0.0.0-9"] }, { in: [] }, 4];
+  for (const row of ODD)
+    test(`networks like ${JSON.stringify(row)}, not all of them known: nobody is a stranger`, async () => {
+      const now = (await rolledBack("networks", "", () => row)).current();
+      for (const over of [LAN, {}, { ip: "11.1.2.3" }])
+        expect([to(now, "b@one.test", over), to(now, "b@world.test", over)]).toEqual([451, 451]);
+      expect(now.unread.items.map(unreadWords).join()).toContain("all mail that comes without a login");
+    });
   test.each([
     ["a user", "ann@one.test", { ip: "10.9.1.1" }, "outbound", ["ann@one.test"]],
     ["an IP sender, which the network around it does not let in", "10.9.0.0/16", { ip: "10.9.1.1" }, 451, []],
