@@ -1,6 +1,6 @@
 // May this client use this sender address? A login's own address, a domain login's domain, and send-as grants (O10); outsiders
 // claiming to be us (L3). No I/O.
-import { addressKey, baseKey, domainOf, type MailAddress } from "../message/address.ts";
+import { addressKey, baseKey, type Domain, domainOf, type MailAddress } from "../message/address.ts";
 import type { Client } from "../message/envelope.ts";
 import { type RelayFacts, standingGrant } from "./relay-control.ts";
 import { type Reply, reply } from "./reply.ts";
@@ -31,8 +31,29 @@ function mayUseKey(sender: SenderSettings, address: MailAddress, key: string): b
   });
 }
 
-function delimiterOf(facts: RelayFacts, address: MailAddress): string {
-  return facts.domain(domainOf(address))?.recipient_delimiter ?? "";
+/** Whom mail servers write notices as. */
+export const NOTICE_WRITER = /^(mailer-daemon|postmaster)@/i;
+
+/** The domain of this gateway that a name is, or is a host below of; "": of none. */
+function ownName(facts: RelayFacts, name: string): string {
+  for (let rest = name; rest !== ""; rest = rest.slice(rest.indexOf(".") + 1)) {
+    if (facts.domain(rest as Domain) !== null || facts.isOff(rest as Domain)) return rest;
+    if (!rest.includes(".")) return "";
+  }
+  return "";
+}
+
+/** A mail server that logs in for its domain writes its notices in the name of its host: `MAILER-DAEMON@mail.example.org`. */
+function isOwnServer(facts: RelayFacts, sender: SenderSettings, address: MailAddress): boolean {
+  if (sender.kind !== "domain" || !NOTICE_WRITER.test(address)) return false;
+  const own: string = ownName(facts, domainOf(address));
+  return own !== "" && (sender.domain === own || sender.domains.some((domain) => domain === own));
+}
+
+/** May the login write the address? */
+function mayWrite(facts: RelayFacts, sender: SenderSettings, address: MailAddress): boolean {
+  const delimiter = facts.domain(domainOf(address))?.recipient_delimiter ?? "";
+  return mayUse(sender, address, delimiter) || isOwnServer(facts, sender, address);
 }
 
 /** The client is logged in, so the text may say what to do. It is the same whether the address exists or not. */
@@ -92,17 +113,9 @@ export function refuseSender(
   }
   const sender = facts.byLogin(client.login)?.sender ?? null;
   if (sender === null) return loginRefused(facts, client.login);
-  if (reversePath === null) {
-    // Notices without a sender come from servers, which log in for their domain; a person always has an address to be answered at.
-    if (sender.kind === "domain") return null;
-    return reply(
-      550,
-      "7.1",
-      "Mail without a sender address is not accepted from a login",
-      `login "${client.login}" used the null reverse-path`,
-    );
-  }
-  if (mayUse(sender, reversePath, delimiterOf(facts, reversePath))) return null;
+  // Notices of servers have no sender, nor have receipts that people's programs write (RFC 8098 §3): From says who it is.
+  if (reversePath === null) return null;
+  if (mayWrite(facts, sender, reversePath)) return null;
   return notGranted(client.login, reversePath, "the envelope");
 }
 
@@ -128,5 +141,5 @@ export function refuseHeaderFrom(
       `login "${client.login}": the From header has ${headerFrom.length} readable addresses`,
     );
   }
-  return mayUse(sender, from, delimiterOf(facts, from)) ? null : notGranted(client.login, from, "From");
+  return mayWrite(facts, sender, from) ? null : notGranted(client.login, from, "From");
 }

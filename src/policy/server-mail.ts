@@ -2,7 +2,7 @@
 // what else of them passes. One who may send for one domain must never pass for another one of this gateway. No I/O.
 import { baseKey, type Domain, domainOf, type MailAddress } from "../message/address.ts";
 import type { DomainSettings, SenderSettings } from "./schema.ts";
-import { mayUse } from "./sender-control.ts";
+import { mayUse, NOTICE_WRITER } from "./sender-control.ts";
 import type { MailServer, OutgoingParty, Writers } from "./snapshot.ts";
 
 /** The domain of this gateway a name belongs to, itself or as a host below it; also one that is switched off. */
@@ -10,8 +10,6 @@ export type OwnerOf = (name: Domain) => DomainSettings | null;
 
 /** The local part of an address that was rewritten for a forward (SRS): nobody of ours, though its domain is. */
 const REWRITTEN = /^srs[01][=+-]/i;
-/** Whom mail servers write notices as. */
-const NOTICE_WRITER = /^(mailer-daemon|postmaster)@/i;
 
 /** The address is one of those the server writes for: of its domains, and of hosts below them, as cron and web servers have. */
 export function writesFor(party: OutgoingParty, address: MailAddress, owner: OwnerOf): boolean {
@@ -41,8 +39,12 @@ export function writerOf(
   where: { readonly owner: OwnerOf; readonly ip: string },
 ): string | null {
   const { owner } = where;
-  if (party.server === undefined) return reversePath === null ? null : personOf(reversePath, owner);
   const own = (address: MailAddress): boolean => writesFor(party, address, owner);
+  if (party.server === undefined) {
+    // Of a log-in everything was asked for already; a receipt without a sender is its author's.
+    const author = reversePath ?? from.find(own);
+    return author === undefined ? null : personOf(author, owner);
+  }
   if (reversePath !== null && !REWRITTEN.test(reversePath) && own(reversePath))
     return personOf(reversePath, owner);
   const author = from.find(own);

@@ -1,4 +1,4 @@
-// Mail of servers that do not log in (IP senders, trusted networks), once the header is in: whose mail it is, and whether a forward is
+// Mail of servers (IP senders, trusted networks) and notices without a sender, once the header is in: whose mail it is, whether a forward is
 // really its author's. Asks the policy and the checks, decides nothing itself.
 import type { MessageBody } from "../message/body.ts";
 import type { Envelope } from "../message/envelope.ts";
@@ -21,10 +21,12 @@ function writersOf({ reversePath }: Pick<Transaction, "reversePath">, summary: M
 
 /** The transaction with who sends it, now that the header names an author. */
 export function withAuthor(session: Session, transaction: Transaction, summary: MessageSummary): Transaction {
-  const { snapshot, party: begun } = transaction;
-  if (begun?.server === undefined) return transaction;
+  const { snapshot, party: begun, reversePath } = transaction;
+  if (begun === null || (begun.server === undefined && reversePath !== null)) return transaction;
   const { listener, client } = session;
   const writers = writersOf(transaction, summary);
+  if (begun.server === undefined)
+    return { ...transaction, writer: snapshot.writerOf(begun, writers, client.ip) };
   const party = snapshot.outgoingParty(listener, client, writers) ?? begun;
   return { ...transaction, party, writer: snapshot.writerOf(party, writers, client.ip) };
 }

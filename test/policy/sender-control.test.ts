@@ -20,7 +20,12 @@ const snapshot = await snapshotOf({
     },
   ],
   networks: { trusted: ["10.0.0.0/8"] },
-  domain: [{ name: "example.test" }, { name: "other.test" }],
+  domain: [
+    { name: "example.test" },
+    { name: "other.test" },
+    { name: "own.other.test" },
+    { name: "off.other.test", enabled: false },
+  ],
   sender: [
     {
       login: "alice@example.test",
@@ -72,10 +77,11 @@ describe("a login", () => {
     expect(refused("submission", alice, from)).toBe(text);
     expect(refusedFrom("submission", alice, from)).toBe(text);
   });
-  test("may not send without a sender", () => {
-    expect(refused("submission", alice, null)).toBe(
-      "Mail without a sender address is not accepted from a login",
-    );
+  test("sends receipts, which have no sender, in its own name (RFC 8098)", () => {
+    expect(refused("submission", alice, null)).toBeNull();
+    expect(refusedFrom("submission", alice, "sales@example.test")).toBeNull();
+    for (const from of ["bob@example.test", "MAILER-DAEMON@mail.example.test", "postmaster@example.test"])
+      expect(refusedFrom("submission", alice, from)).toContain(`may not send as ${from}`);
   });
   test("must write one From", () => {
     expect(refusedFrom("submission", alice)).toBe("The message must have exactly one From address");
@@ -95,18 +101,31 @@ describe("a login", () => {
 
 describe("a domain login", () => {
   const domain = client({ login: "other.test" });
-  test.each(["anyone@other.test", "INFO@example.test"])("may use %s", (from) => {
+  test.each([
+    "anyone@other.test",
+    "INFO@example.test",
+    "MAILER-DAEMON@mail.other.test",
+    "Postmaster@a.b.other.test",
+  ])("may use %s", (from) => {
     expect(refused("submission", domain, from)).toBeNull();
     expect(refusedFrom("submission", domain, from)).toBeNull();
   });
-  test.each(["alice@example.test", "anyone@sub.other.test", "anyone@other.test.example.org"])(
-    "may not use %s",
-    (from) => {
-      const text = `other.test may not send as ${from}; ask your administrator to allow it (send as)`;
-      expect(refused("submission", domain, from)).toBe(text);
-      expect(refusedFrom("submission", domain, from)).toBe(text);
-    },
-  );
+  test.each([
+    "alice@example.test",
+    "anyone@sub.other.test",
+    "anyone@other.test.example.org",
+    "MAILER-DAEMON@mail.example.test",
+    "MAILER-DAEMON@other.test.example.org",
+    "postmaster@example.test",
+    // A domain of its own, not a host.
+    "postmaster@own.other.test",
+    "postmaster@mail.off.other.test",
+    "MAILER-DAEMON@test",
+  ])("may not use %s", (from) => {
+    const text = `other.test may not send as ${from}; ask your administrator to allow it (send as)`;
+    expect(refused("submission", domain, from)).toBe(text);
+    expect(refusedFrom("submission", domain, from)).toBe(text);
+  });
   test("is a server's, whose notices have no sender", () => {
     expect(refused("submission", domain, null)).toBeNull();
   });
