@@ -1,5 +1,6 @@
 // What administrators of domains may change: less than the operator set, never more. A ceiling is what the operator set last of each
 // field that stops somebody; it stays when a domain administrator sets less, or removes the item and adds it again. Pure.
+import { aboveDomain, isFreer } from "./domain-ceiling.ts";
 import { durationMs } from "./duration.ts";
 import { enterpriseParts } from "./enterprise-mode.ts";
 import type { PolicyItem } from "./policy-document.ts";
@@ -97,6 +98,8 @@ const SENDER_FIELDS: readonly Field<SenderSettings>[] = [
   { path: "identify_by", of: (sender) => sender.identify_by, refuse: staysSame },
   { path: "rules", of: ({ rules }) => rules, refuse: staysSame },
   { path: "except_rules", of: (sender) => sender.except_rules, refuse: staysSame },
+  // What may be done with it follows from what the operator set for the domains.
+  { path: "domain", of: ({ domain }) => domain, refuse: () => null },
 ];
 
 type Parts = ReturnType<typeof enterpriseParts>;
@@ -122,6 +125,11 @@ const noRarer: Refusal = (set, wanted) =>
     ? `an administrator of the gateway has set ${set}; it may come more often, not more rarely`
     : null;
 
+/** Who gets the report: without addresses of its own those of the alerts, whom the first address of its own would take it from. */
+function reported({ alerts, report }: OutgoingSettings): readonly string[] {
+  return report.every === "off" || report.to.length > 0 ? report.to : alerts.mail;
+}
+
 /** Whom the operator wants told of what, and how soon: others may be told as well, and of less. */
 const TOLD: readonly Field<DomainSettings>[] = [
   { path: "outgoing.abuse_contact", of: ({ outgoing }) => outgoing.abuse_contact, refuse: staysIfSet },
@@ -139,7 +147,7 @@ const TOLD: readonly Field<DomainSettings>[] = [
     refuse: atLeast,
   },
   { path: "outgoing.report.every", of: ({ outgoing }) => outgoing.report.every, refuse: noRarer },
-  { path: "outgoing.report.to", of: ({ outgoing }) => outgoing.report.to, refuse: keepsAll },
+  { path: "outgoing.report.to", of: ({ outgoing }) => reported(outgoing), refuse: keepsAll },
 ];
 
 const DOMAIN_FIELDS: readonly Field<DomainSettings>[] = [
@@ -159,7 +167,7 @@ function valuesOf<T>(fields: readonly Field<T>[], value: T): Ceiling {
 }
 
 /** The item as a ceiling: all of it was set by the operator. */
-function ceilingOf(item: PolicyItem): Ceiling {
+export function ceilingOf(item: PolicyItem): Ceiling {
   if (item.section === "sender") return valuesOf(SENDER_FIELDS, item.value);
   return item.section === "domain" ? valuesOf(DOMAIN_FIELDS, item.value) : {};
 }
@@ -180,10 +188,15 @@ export interface ItemChange {
   readonly after: PolicyItem | null;
   /** null: nothing is kept, so what is stored is the operator's. */
   readonly ceiling: Ceiling | null;
+  /** What the operator set for a domain. */
+  readonly ofDomain: (name: string) => Ceiling;
 }
 
 /** What is kept of the operator's after a change; null: nothing need be. */
-export function nextCeiling({ before, after, ceiling }: ItemChange, byOperator: boolean): Ceiling | null {
+export function nextCeiling(
+  { before, after, ceiling }: Pick<ItemChange, "before" | "after" | "ceiling">,
+  byOperator: boolean,
+): Ceiling | null {
   if (!byOperator) return ceiling ?? (before === null ? {} : ceilingOf(before));
   // Who adds or removes it as operator has set, or given up, all of it.
   if (ceiling === null || before === null || after === null) return null;
@@ -273,20 +286,55 @@ function refuseSender(
   return problems;
 }
 
-function refuseRemoval(before: PolicyItem, domains: readonly string[]): readonly CeilingProblem[] {
+/** What the operator set of a log-in for a whole domain holds for everybody of the domain, as long as it is there and switched on. */
+function holdsForDomain({ kind }: SenderSettings, ceiling: Ceiling): boolean {
+  const some = (path: string): boolean => Array.isArray(ceiling[path]) && ceiling[path].length > 0;
+  return kind === "domain" && ceiling.enabled === true && (some("rules") || some("block"));
+}
+
+const HOLDS_FOR_DOMAIN =
+  "has rules or blocks that an administrator of the gateway has set for everybody of the domain, who alone can take it away or switch it off";
+
+function refuseRemoval(
+  before: PolicyItem,
+  { domains, ceiling }: { readonly domains: readonly string[]; readonly ceiling: Ceiling },
+): readonly CeilingProblem[] {
   if (before.section !== "sender" || !isOwn(domains, before.value.domain))
     return [{ field: "", message: "is removed by administrators of the gateway alone" }];
+  if (holdsForDomain(before.value, ceiling)) return [{ field: "", message: HOLDS_FOR_DOMAIN }];
   return before.value.kind === "ip" ? [{ field: "", message: RANGES_ARE_OPERATORS }] : [];
+}
+
+/** What the operator set for the sender's domain, or for the one it is taken out of. */
+function refuseByDomain(
+  after: SenderSettings,
+  own: Ceiling,
+  ofDomain: ItemChange["ofDomain"],
+): readonly CeilingProblem[] {
+  const problems = [...aboveDomain(after, { own, domain: ofDomain(after.domain) })];
+  const from = own.domain;
+  if (typeof from === "string" && from !== after.domain && isFreer(ofDomain(from), ofDomain(after.domain)))
+    problems.push({
+      field: "domain",
+      message: `is ${from} for this sender, and an administrator of the gateway has set more for ${from} than for ${after.domain}; ask one to move it`,
+    });
+  if (!after.enabled && holdsForDomain(after, own))
+    problems.push({ field: "enabled", message: HOLDS_FOR_DOMAIN });
+  return problems;
 }
 
 /** Why somebody who administers these domains may not make the change; empty: may. */
 export function refuseTenant(change: ItemChange, domains: readonly string[]): readonly CeilingProblem[] {
   const { before, after } = change;
-  if (after === null) return before === null ? [] : refuseRemoval(before, domains);
   const ceiling = change.ceiling ?? (before === null ? {} : ceilingOf(before));
+  if (after === null) return before === null ? [] : refuseRemoval(before, { domains, ceiling });
   if (after.section === "sender") {
     const was = before?.section === "sender" ? before.value : null;
-    return [...refuseSender(was, after.value, { domains, ceiling }), ...aboveCeiling(ceiling, after)];
+    return [
+      ...refuseSender(was, after.value, { domains, ceiling }),
+      ...aboveCeiling(ceiling, after),
+      ...refuseByDomain(after.value, ceiling, change.ofDomain),
+    ];
   }
   if (after.section === "domain" && before?.section === "domain" && isOwn(domains, after.key))
     return [...refuseDomain(before.value, after.value), ...aboveCeiling(ceiling, after)];

@@ -90,11 +90,18 @@ function wantedBy(sets: readonly (readonly [RuleSet, string])[]): ReadonlySet<st
   return wanted;
 }
 
+/** What is known of a policy besides it. */
+export interface BesidePolicy {
+  readonly unread?: Unread;
+  /** A sender as it is held to what the operator set for its domain. Left out: as it is set. */
+  readonly held?: (sender: SenderSettings) => SenderSettings;
+}
+
 /** Builds the snapshot of a policy. `version` counts up with each change. */
 export function createSnapshot(
   settings: Policy,
   version: number,
-  unread: Unread = nothingUnread(),
+  { unread = nothingUnread(), held = (sender) => sender }: BesidePolicy = {},
 ): PolicySnapshot {
   // What can be read of the networks is for forms; whom they would have trusted is not known.
   const policy = unread.networks
@@ -104,7 +111,7 @@ export function createSnapshot(
   const domains = new Map<string, DomainSettings>(
     policy.domain.filter((domain) => domain.enabled).map((domain) => [domain.name, domain]),
   );
-  const senders = indexSenders(policy, domains, unread);
+  const senders = indexSenders(policy, domains, { unread, held });
   const local = networkIndex(policy.networks.trusted.map((network) => [network, network] as const));
   const off = new Set<string>(policy.domain.filter(({ enabled }) => !enabled).map(({ name }) => name));
   const facts: RelayFacts = {

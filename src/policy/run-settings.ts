@@ -2,21 +2,13 @@
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import { beyondDisk } from "./beyond-disk.ts";
-import { refuseTenant, withCeiling } from "./ceiling.ts";
 import { createSnapshot } from "./create-snapshot.ts";
 import { crossCheck } from "./cross-check.ts";
 import { DEFAULT_LISTENERS } from "./default-listeners.ts";
 import { type Draft, type DraftOptions, draftChange, type PasswordSeal, withoutIds } from "./draft-change.ts";
 import { namesPasswords, passwordWork } from "./password-work.ts";
 import { overruled, planChanges } from "./plan-changes.ts";
-import {
-  DEFAULT_ITEMS,
-  isListSection,
-  itemId,
-  itemKey,
-  type PolicyItems,
-  policyOf,
-} from "./policy-document.ts";
+import { DEFAULT_ITEMS, isListSection, itemId, type PolicyItems, policyOf } from "./policy-document.ts";
 import type { PolicyStore } from "./policy-store.ts";
 import { sealedStore } from "./sealed-store.ts";
 import type {
@@ -33,13 +25,15 @@ import type { PolicySnapshot } from "./snapshot.ts";
 import {
   type Ceilings,
   ceilingsAfter,
-  itemChange,
+  heldSender,
+  type ItemsBefore,
   readStored,
   removalOf,
   type StoredPolicy,
   storedChanges,
   withoutItem,
 } from "./stored-items.ts";
+import { asSetBefore, beyondTenant } from "./tenant-change.ts";
 import { type Unread, type UnreadItem, unreadSettings } from "./unread.ts";
 import { unusable } from "./unread-mail.ts";
 
@@ -65,11 +59,6 @@ export class InitialPolicyError extends Error {
   }
 }
 
-/** What it was before cannot be read, so nobody knows what the operator allowed. */
-const SET_ASIDE = {
-  field: "",
-  message: "is set already, in a way only an administrator of the gateway can mend",
-};
 const SYSTEM: Actor = { name: "first start", via: "system", ip: null };
 
 function planResult(draft: Draft): PlanResult {
@@ -102,7 +91,20 @@ class RunningSettings implements Settings {
     this.#ceilings = ceilings;
     this.#items = items;
     this.#refused = refused;
-    this.#snapshot = createSnapshot(policyOf(items), 1, this.#unread());
+    this.#snapshot = this.#made(1);
+  }
+
+  #set(): ItemsBefore {
+    return { items: this.#items, ceilings: this.#ceilings };
+  }
+
+  /** The snapshot of what is set now. */
+  #made(version: number): PolicySnapshot {
+    const now = this.#set();
+    return createSnapshot(policyOf(this.#items), version, {
+      unread: this.#unread(),
+      held: (sender) => heldSender(sender, now),
+    });
   }
 
   #unread(): Unread {
@@ -142,6 +144,12 @@ class RunningSettings implements Settings {
   async removal(section: PolicySection, key: string): Promise<readonly PolicyChange[]> {
     if (!isListSection(section) || !this.#items.has(itemId(section, key))) return [];
     return this.#withBelongings(planChanges(this.#items, withoutItem(this.#items, section, key)));
+  }
+
+  whyKept(section: PolicySection, key: string, actor: Actor): string | null {
+    if (!isListSection(section) || !this.#items.has(itemId(section, key))) return null;
+    const [first] = this.#beyond([{ section, key }], withoutItem(this.#items, section, key), actor);
+    return first?.message ?? null;
   }
 
   /** The changes with what goes beside the settings in their words. */
@@ -223,7 +231,7 @@ class RunningSettings implements Settings {
     const result = await this.#inTurn(async (): Promise<PlanResult> => {
       const wanted = document();
       if (!wanted.ok) return wanted;
-      const before = this.#asSetBefore(wanted.input, actor);
+      const before = asSetBefore(wanted.input, this.#set(), actor);
       const seal = this.#parts.seal ?? null;
       const unread = new Set(this.#refused.keys());
       const drafted = this.#fitting(
@@ -261,20 +269,6 @@ class RunningSettings implements Settings {
     });
   }
 
-  /** A sender that a domain administrator adds again has what the operator had set of it, unless the document says otherwise. */
-  #asSetBefore(document: unknown, { domains }: Actor): unknown {
-    if (domains === undefined || typeof document !== "object" || document === null) return document;
-    const given: unknown = Reflect.get(document, "sender");
-    if (!Array.isArray(given)) return document;
-    const senders = given.map((input: unknown) => {
-      if (typeof input !== "object" || input === null) return input;
-      const id = itemId("sender", itemKey("sender", input));
-      const ceiling = this.#items.has(id) ? undefined : this.#ceilings.get(id);
-      return ceiling === undefined ? input : withCeiling(input, ceiling);
-    });
-    return { ...document, sender: senders };
-  }
-
   /** The draft, unless it would stop all mail at once for want of space. */
   #fitting(draft: Draft): Draft {
     if (!draft.ok || this.#parts.disk === undefined) return draft;
@@ -282,20 +276,12 @@ class RunningSettings implements Settings {
     return problem === null ? draft : { ok: false, problems: [problem] };
   }
 
-  /** What of the changes is more than the actor may do. */
-  #beyond(changes: readonly PolicyChange[], items: PolicyItems, actor: Actor): readonly PolicyProblem[] {
-    const { domains } = actor;
-    if (domains === undefined) return [];
-    const before = { items: this.#items, ceilings: this.#ceilings };
-    return changes.flatMap((change) => {
-      const found = this.#refused.has(itemId(change.section, change.key))
-        ? [SET_ASIDE]
-        : refuseTenant(itemChange(change, before, items), domains);
-      return found.map(({ field, message }) => ({
-        path: `${change.section}[0]${field === "" ? "" : `.${field}`}`,
-        message,
-      }));
-    });
+  #beyond(
+    changes: readonly Pick<PolicyChange, "section" | "key">[],
+    after: PolicyItems,
+    actor: Actor,
+  ): readonly PolicyProblem[] {
+    return beyondTenant(changes, { before: this.#set(), after, refused: this.#refused, actor });
   }
 
   /** Runs after all changes before it; one that fails does not stop the next. */
@@ -315,7 +301,7 @@ class RunningSettings implements Settings {
     }: { readonly anew?: ReadonlySet<string>; readonly gone?: readonly UnreadItem[] } = {},
   ): Promise<void> {
     const changes = await this.#withBelongings(planChanges(withoutIds(this.#items, anew), items));
-    const was = { items: this.#items, ceilings: this.#ceilings, byOperator: actor.domains === undefined };
+    const was = { ...this.#set(), byOperator: actor.domains === undefined };
     const stored = storedChanges(changes, was, items);
     const all = [...gone.map(removalOf), ...stored];
     await this.#parts.store.save(all, actor, this.#parts.clock.now());
@@ -324,7 +310,7 @@ class RunningSettings implements Settings {
     const settled = new Set(all.map(({ section, key }) => `${section} ${key}`));
     this.#refused = new Map([...this.#refused].filter(([id]) => !settled.has(id)));
     this.#items = new Map([...DEFAULT_ITEMS, ...items]);
-    this.#snapshot = createSnapshot(policyOf(this.#items), before.version + 1, this.#unread());
+    this.#snapshot = this.#made(before.version + 1);
     for (const change of changes) {
       const fields = {
         section: change.section,

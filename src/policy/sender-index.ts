@@ -7,7 +7,7 @@ import { itemKey } from "./policy-document.ts";
 import type { DomainSettings, Policy, SenderSettings } from "./schema.ts";
 import { senderSchema } from "./schema-sender.ts";
 import type { OutgoingParty } from "./snapshot.ts";
-import { nothingUnread, type Unread } from "./unread.ts";
+import type { Unread } from "./unread.ts";
 
 /** What a sender is to this gateway. `party.sender` is another one than `sender` when an IP sender is re-authenticated (O9). */
 export interface Standing {
@@ -94,7 +94,7 @@ function isUnread(entry: Entry | null | undefined): boolean {
 export function indexSenders(
   policy: Policy,
   domains: ReadonlyMap<string, DomainSettings>,
-  unread: Unread = nothingUnread(),
+  { unread, held }: { readonly unread: Unread; readonly held: (sender: SenderSettings) => SenderSettings },
 ): SenderIndex {
   const all = new Map(policy.sender.map((sender) => [itemKey("sender", sender), sender]));
   const names = { on: domains, known: new Set<string>(policy.domain.map(({ name }) => name)) };
@@ -110,7 +110,7 @@ export function indexSenders(
     const key = itemKey("sender", sender);
     const made = parties.get(key) ?? {
       key,
-      sender,
+      sender: held(sender),
       domain: domains.get(sender.domain) ?? null,
       via: null,
       ...(sender.kind === "ip" ? { server: serverOf(sender) } : {}),

@@ -77,6 +77,8 @@ export interface Settings {
   change(item: ItemAddress, want: (now: object | null) => WantedInput, actor: Actor): Promise<PlanResult>;
   /** What removing the item would take along, itself included: senders, keys and accounts of a domain. Empty: there is no such item. */
   removal(section: PolicySection, key: string): Promise<readonly PolicyChange[]>;
+  /** Why the actor may not remove the item, after its name: `is removed by …`; null: may, or there is none. */
+  whyKept(section: PolicySection, key: string, actor: Actor): string | null;
   /** Removes one item of a list. False: there was none, or none that the actor may remove. */
   remove(section: PolicySection, key: string, actor: Actor): Promise<boolean>;
 }

@@ -1,16 +1,18 @@
 // Between stored rows and the items in force. An item this version refuses is set aside, never changed and never fatal. No I/O.
 import { shippedRule } from "../rules/shipped-rules.ts";
-import { type Ceiling, type ItemChange, nextCeiling } from "./ceiling.ts";
+import { type Ceiling, ceilingOf, type ItemChange, nextCeiling } from "./ceiling.ts";
+import { heldToDomain } from "./domain-ceiling.ts";
 import {
   DEFAULT_ITEMS,
   itemId,
+  itemKey,
   type PolicyItem,
   type PolicyItems,
   policySection,
 } from "./policy-document.ts";
 import { CEILINGS, type StoredChange, type StoredItem } from "./policy-store.ts";
 import { parseItem } from "./read-document.ts";
-import { deliverySchema, networksSchema, settingsSchema } from "./schema.ts";
+import { deliverySchema, networksSchema, type SenderSettings, settingsSchema } from "./schema.ts";
 import type { PolicyChange, PolicySection } from "./settings.ts";
 import { SHIPPED_TEMPLATES } from "./shipped-templates.ts";
 import { readableFields, type UnreadItem } from "./unread.ts";
@@ -108,7 +110,27 @@ export function itemChange(
   after: PolicyItems,
 ): ItemChange {
   const id = itemId(section, key);
-  return { before: items.get(id) ?? null, after: after.get(id) ?? null, ceiling: ceilings.get(id) ?? null };
+  return {
+    before: items.get(id) ?? null,
+    after: after.get(id) ?? null,
+    ceiling: ceilings.get(id) ?? null,
+    ofDomain: (name) => domainCeiling({ items, ceilings }, name),
+  };
+}
+
+/** What the operator set for a domain. */
+function domainCeiling({ items, ceilings }: ItemsBefore, name: string): Ceiling {
+  const id = itemId("domain", name);
+  const item = items.get(id);
+  return ceilings.get(id) ?? (item === undefined ? {} : ceilingOf(item));
+}
+
+/** The sender as it is held to what the operator set for its domain. */
+export function heldSender(sender: SenderSettings, now: ItemsBefore): SenderSettings {
+  const own = now.ceilings.get(itemId("sender", itemKey("sender", sender)));
+  // Nobody but the operator has changed it.
+  if (own === undefined) return sender;
+  return heldToDomain(sender, { own, domain: domainCeiling(now, sender.domain) });
 }
 
 /** Pairs each change, whose values are redacted, with the value to store, and with what is kept of the operator's where that changes. */

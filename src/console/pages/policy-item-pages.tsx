@@ -86,6 +86,12 @@ function refusal(c: ConsoleContext, pages: ItemPages, stored: object): Promise<R
   return words === null ? null : errorPage(c, 403, `This ${pages.noun} is not yours to change`, words);
 }
 
+/** The answer to somebody who may see and change the item but not remove it, or null. */
+function removalRefusal(c: ConsoleContext, { section, noun }: ItemPages): Promise<Response> | null {
+  const kept = c.get("services").settings.whyKept(section, keyOf(c), actorOf(c));
+  return kept === null ? null : errorPage(c, 403, "It stays", `The ${noun} ${keyOf(c)} ${kept}.`);
+}
+
 /** The name of the second button. */
 const NEXT = "next";
 
@@ -176,7 +182,7 @@ async function save(c: ConsoleContext, pages: ItemPages, stored: object | null):
 async function remove(c: ConsoleContext, pages: ItemPages): Promise<Response> {
   const key = keyOf(c);
   const stored = visibleItem(c, pages);
-  const refused = stored === null ? null : refusal(c, pages, stored);
+  const refused = stored === null ? null : (refusal(c, pages, stored) ?? removalRefusal(c, pages));
   if (refused !== null) return refused;
   const removed =
     stored !== null && (await c.get("services").settings.remove(pages.section, key, actorOf(c)));
@@ -189,7 +195,7 @@ async function askRemove(c: ConsoleContext, pages: ItemPages): Promise<Response>
   const key = keyOf(c);
   const stored = visibleItem(c, pages);
   if (stored === null) return noSuchItem(c, pages);
-  const refused = refusal(c, pages, stored);
+  const refused = refusal(c, pages, stored) ?? removalRefusal(c, pages);
   if (refused !== null) return refused;
   return confirmPage(c, {
     nav: pages.nav,
