@@ -5,6 +5,7 @@ import { identityLimits, planOf } from "../outgoing/sending-plan.ts";
 import { itemKey } from "../policy/policy-document.ts";
 import type { SenderSettings } from "../policy/schema.ts";
 import { networkOfKey } from "../policy/server-mail.ts";
+import { speakingAs } from "../policy/spoken-for.ts";
 import { actorOf } from "./actor.ts";
 import type { ConsoleContext } from "./console-env.ts";
 import { inScope, ownDomains } from "./domain-scope.ts";
@@ -74,14 +75,16 @@ export async function partyOf(c: ConsoleContext, key: LockKey): Promise<KnownPar
   const network = sender === null ? networkOf(c, key.sender) : null;
   const detail = found ?? (sender === null ? null : emptyDetail(c, sender));
   if (detail === null) return null;
-  const held = heldTo(c, key.sender);
+  const held = heldTo(c, key);
   return { key, sender, network, held, domain, identitiesLocked: lockedOf(c, key), detail };
 }
 
-/** The settings in force for the sender of that key, with what its domain adds to them. */
-function heldTo(c: ConsoleContext, key: string): KnownParty["held"] {
-  const party = c.get("services").settings.current().partyOfKey(key);
-  if (party === null) return null;
+/** The settings in force for the sender or identity, with what its domain adds to them, and another one that it writes for. */
+function heldTo(c: ConsoleContext, { sender, identity }: LockKey): KnownParty["held"] {
+  const now = c.get("services").settings.current();
+  const own = now.partyOfKey(sender);
+  if (own === null) return null;
+  const party = speakingAs(now, own, identity);
   const { lock, identify_by } = party.sender;
   return {
     lock: { ...lock, identity: planOf(party).lock.identity },

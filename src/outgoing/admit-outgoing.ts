@@ -1,4 +1,6 @@
 // May a sender go on? Asked at MAIL, RCPT and the end of DATA, so that locks and limits take effect on open connections.
+
+import { wantedBy } from "../policy/enterprise-mode.ts";
 import { type Reply, reply } from "../policy/reply.ts";
 import type { OutgoingParty } from "../policy/snapshot.ts";
 import { countNew, refuseWhileWaiting } from "./bulk-watch.ts";
@@ -14,7 +16,7 @@ import {
   seenBehind,
 } from "./outgoing-parts.ts";
 import { countConnection, refuseConnection, refuseRecipients } from "./sending-limits.ts";
-import { planOf, type SendingPlan } from "./sending-plan.ts";
+import { planBehind, planOf, type SendingPlan } from "./sending-plan.ts";
 
 type Admission = Pick<Outgoing, "admitTransaction" | "admitRecipient" | "admitMessage" | "noteRefused">;
 
@@ -24,8 +26,8 @@ export function createAdmission(parts: OutgoingParts): Admission {
 
   return {
     admitTransaction(party, connection, writer) {
-      const plan = planOf(party);
-      const name = envelopeIdentity(party.sender, plan.identifyBy, writer);
+      const name = envelopeIdentity(party.sender, planOf(party).identifyBy, writer);
+      const plan = planBehind(party, name);
       const who = seen(parts, party, name);
       return (
         refuseBarred(plan, party) ??
@@ -35,15 +37,15 @@ export function createAdmission(parts: OutgoingParts): Admission {
     },
 
     admitRecipient(party, writer, pending) {
-      const plan = planOf(party);
-      const name = envelopeIdentity(party.sender, plan.identifyBy, writer);
+      const name = envelopeIdentity(party.sender, planOf(party).identifyBy, writer);
+      const plan = planBehind(party, name);
       const who = seen(parts, party, name);
       return refuseLocked(parts, who) ?? refuseCount(who, plan, pending + 1);
     },
 
     admitMessage(message) {
       const { party, connection, recipients } = message;
-      const plan = planOf(party);
+      const plan = planBehind(party, message.identity);
       const who = seenBehind(parts, message);
       const answer =
         refuseBarred(plan, party) ??
@@ -102,7 +104,7 @@ function refuseUnknown({ identity, party }: OutgoingMessage, plan: SendingPlan):
     550,
     "7.1",
     `Message refused: ${expected}`,
-    `no identity was found in mail of ${party.key}, and ${party.sender.domain} sends for known identities only`,
+    `no identity was found in mail of ${party.key}, and ${wantedBy(party, "knownIdentitiesOnly")?.name ?? party.sender.domain} sends for known identities only`,
   );
 }
 

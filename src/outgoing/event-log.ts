@@ -32,6 +32,8 @@ export class EventLog {
   #end = 0;
   #cursors: Cursor[] | null = null;
   #keepMs: number;
+  /** So long a wish to remember further back stands. */
+  #keepUntil = 0;
 
   constructor(keepMs: number) {
     this.#keepMs = keepMs;
@@ -46,9 +48,14 @@ export class EventLog {
     return 150 + this.#entries.byteLength + 60 * (this.#cursors?.length ?? 0);
   }
 
-  /** Remembers from now on so far back. */
-  keep(keepMs: number): void {
+  /**
+   * Remembers from now on so far back, and no shorter while what was added under a longer wish is within that one's window: the mail of
+   * one identity may meet several limits.
+   */
+  keep(keepMs: number, now: number): void {
+    if (keepMs < this.#keepMs && now < this.#keepUntil) return;
     this.#keepMs = keepMs;
+    this.#keepUntil = now + keepMs;
   }
 
   /** `count` events now. */

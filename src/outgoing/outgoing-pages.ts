@@ -1,5 +1,6 @@
 // What the console shows of senders and identities: lists and the page of one. Reads memory and the database, changes nothing.
 import type { OutgoingParty, PolicySnapshot } from "../policy/snapshot.ts";
+import { speakingAs } from "../policy/spoken-for.ts";
 import type { Finding } from "../rules/fact.ts";
 import type { DatabaseReader } from "../store/database.ts";
 import {
@@ -16,7 +17,7 @@ import { lockKey, lockOf } from "./lock-book.ts";
 import type { IdentityDetail, IdentitySummary, LockKey, Outgoing } from "./outgoing.ts";
 import type { OutgoingParts } from "./outgoing-parts.ts";
 import { limitsUsed } from "./sending-limits.ts";
-import { planOf } from "./sending-plan.ts";
+import { type LimitPlan, planBehind, planOf } from "./sending-plan.ts";
 import { type SendingState, sendingStates } from "./sending-state.ts";
 import { DAY_MS, dayText, newTally, type Tally } from "./tally.ts";
 import { restoreTally } from "./tally-state.ts";
@@ -53,7 +54,7 @@ export function createPages(
       lock: (sender, name) => locks.find(sender, name),
       identitiesLocked: (sender) => locks.identitiesLocked(sender),
       limits(party, name) {
-        const plan = name === "" ? planOf(party).sender : planOf(party).identity;
+        const plan = limitsBehind(snapshot(), party, name);
         if (plan.connections.length === 0 && plan.recipients === null) return [];
         const tally = find(party.key, name);
         return tally === null ? [] : limitsUsed(tally, plan, now);
@@ -148,18 +149,19 @@ function dayOf({ day, messages, recipients, spam, refused }: DayRow): IdentityDe
 }
 
 /** The sender of that key with its domain, or null when the settings have none (any more). */
-export function partyOfKey(
-  snapshot: PolicySnapshot,
-  key: string,
-): Pick<OutgoingParty, "sender" | "domain"> | null {
+export function partyOfKey(snapshot: PolicySnapshot, key: string): OutgoingParty | null {
   return snapshot.partyOfKey(key);
 }
 
 function limitsOf(tally: Tally, snapshot: PolicySnapshot, now: number): IdentityDetail["limits"] {
   const party = partyOfKey(snapshot, tally.sender);
   if (party === null) return [];
-  const plan = planOf(party);
-  return limitsUsed(tally, tally.name === "" ? plan.sender : plan.identity, now);
+  return limitsUsed(tally, limitsBehind(snapshot, party, tally.name), now);
+}
+
+/** The limits of an identity, by its name also those of a domain it writes for; of the sender itself when the name is "". */
+function limitsBehind(snapshot: PolicySnapshot, party: OutgoingParty, name: string): LimitPlan {
+  return name === "" ? planOf(party).sender : planBehind(speakingAs(snapshot, party, name), name).identity;
 }
 
 /** The facts for a message to one new recipient now, each in words. */

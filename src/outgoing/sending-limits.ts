@@ -57,7 +57,7 @@ export function countConnection(
   if (seen.size >= MAX_COUNTED) seen.clear();
   seen.add(as);
   tally.connections ??= new EventLog(plan.keepConnectionsMs);
-  tally.connections.keep(plan.keepConnectionsMs);
+  tally.connections.keep(plan.keepConnectionsMs, now);
   tally.connections.add(now, 1);
   return true;
 }
@@ -85,7 +85,7 @@ export function countRecipients(
 ): void {
   const keepMs = plan.recipients === null ? HOUR_MS : DAY_MS;
   tally.recipients ??= new EventLog(keepMs);
-  tally.recipients.keep(keepMs);
+  tally.recipients.keep(keepMs, at.now);
   tally.recipients.add(at.now, at.count);
 }
 

@@ -1,7 +1,8 @@
 // What holds for a sender and its identities, worked out once per change of settings: limits as windows, when a lock falls, how
 // identities are found. Pure.
 import { durationMs } from "../policy/duration.ts";
-import { enterpriseParts } from "../policy/enterprise-mode.ts";
+import { enterpriseParts, wantedBy } from "../policy/enterprise-mode.ts";
+import type { DomainSettings } from "../policy/schema.ts";
 import type { Limits, SenderSettings } from "../policy/schema-sender.ts";
 import type { OutgoingParty } from "../policy/snapshot.ts";
 import { type CompiledHeader, compileHeader } from "./find-identity.ts";
@@ -77,9 +78,28 @@ function limitPlan(limits: Limits): LimitPlan {
   };
 }
 
-/** The limits of an identity: its sender's, and the domain's default where those have none and enterprise mode wants one. */
-export function identityLimits({ sender, domain }: Pick<OutgoingParty, "sender" | "domain">): Limits {
-  const own = sender.identity_limits;
+type Speaking = Pick<OutgoingParty, "sender" | "domain" | "speaksFor">;
+
+/**
+ * The limits of an identity: its sender's, and the domain's default where those have none and enterprise mode wants one. Of another
+ * domain that it writes for, the default is a ceiling.
+ */
+export function identityLimits({ sender, domain, speaksFor = [] }: Speaking): Limits {
+  return speaksFor.reduce(underCeiling, ownLimits(sender, domain));
+}
+
+function underCeiling(limits: Limits, { outgoing }: DomainSettings): Limits {
+  if (!enterpriseParts(outgoing).limitIdentities) return limits;
+  const { per_minute, per_hour, recipients_per_day } = outgoing.default_limits;
+  return {
+    ...limits,
+    per_minute: Math.min(limits.per_minute ?? per_minute, per_minute),
+    per_hour: Math.min(limits.per_hour ?? per_hour, per_hour),
+    recipients_per_day: Math.min(limits.recipients_per_day ?? recipients_per_day, recipients_per_day),
+  };
+}
+
+function ownLimits({ identity_limits: own }: SenderSettings, domain: DomainSettings | null): Limits {
   if (domain === null || !enterpriseParts(domain.outgoing).limitIdentities) return own;
   const { per_minute, per_hour, recipients_per_day } = domain.outgoing.default_limits;
   return {
@@ -106,23 +126,49 @@ function lockPlan(sender: SenderSettings, lockIdentities: boolean): LockPlan {
 const plans = new WeakMap<object, SendingPlan>();
 
 /** The plan of a party; parties live as long as their policy snapshot, and the plan as long as they. */
-export function planOf(party: Pick<OutgoingParty, "sender" | "domain">): SendingPlan {
+export function planOf(party: Speaking): SendingPlan {
   const known = plans.get(party);
   if (known !== undefined) return known;
   const { sender, domain } = party;
-  const parts = domain === null ? null : enterpriseParts(domain.outgoing);
   const headers = typeof sender.identify_by === "string" ? [] : [sender.identify_by].flat();
   const plan: SendingPlan = {
     sender: limitPlan(sender.limits),
     identity: limitPlan(identityLimits(party)),
-    lock: lockPlan(sender, parts?.lockIdentities ?? false),
+    lock: lockPlan(sender, wantedBy(party, "lockIdentities") !== null),
     barred: domain?.outgoing.barred ?? false,
     slowed: !sender.except_rules.includes("bulk-slow"),
-    knownIdentitiesOnly: parts?.knownIdentitiesOnly ?? false,
+    knownIdentitiesOnly: wantedBy(party, "knownIdentitiesOnly") !== null,
     identifyBy: typeof sender.identify_by === "string" ? sender.identify_by : headers.map(compileHeader),
     headerNames: headers.map(({ header }) => header),
     removeHeaders: headers.filter(({ remove }) => remove).map(({ header }) => header.toLowerCase()),
   };
   plans.set(party, plan);
   return plan;
+}
+
+/** What the identities begin with that all forwards, or all bounces, of a server share. */
+export const FORWARDS = "(forwards of ";
+export const BOUNCES = "(bounces of ";
+
+/** Is it the identity of mail behind which nobody is found? A header may say anything: it names somebody. */
+function isNobodys({ identifyBy }: SendingPlan, identity: string | null): boolean {
+  if (identity === null) return true;
+  return typeof identifyBy === "string" && (identity.startsWith(FORWARDS) || identity.startsWith(BOUNCES));
+}
+
+const sharedPlans = new WeakMap<object, SendingPlan>();
+
+/**
+ * The plan for mail of the identity; null: nobody was found. What another domain wants of each identity does not hold for one that all
+ * of the sender's mail of that kind shares: others would be stopped by it.
+ */
+export function planBehind(party: Speaking, identity: string | null): SendingPlan {
+  const plan = planOf(party);
+  if (party.speaksFor === undefined || !isNobodys(plan, identity)) return plan;
+  const known = sharedPlans.get(party);
+  if (known !== undefined) return known;
+  const { identity: limits, lock } = planOf({ sender: party.sender, domain: party.domain });
+  const shared = { ...plan, identity: limits, lock };
+  sharedPlans.set(party, shared);
+  return shared;
 }

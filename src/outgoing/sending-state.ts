@@ -4,7 +4,7 @@ import type { OutgoingParty, PolicySnapshot, SendsAs, SettingsStop } from "../po
 import { envelopeIdentity } from "./find-identity.ts";
 import type { LimitUse, Lock, LockKey } from "./outgoing.ts";
 import { NOBODY } from "./outgoing-parts.ts";
-import { planOf, type SendingPlan } from "./sending-plan.ts";
+import { BOUNCES, FORWARDS, planOf, type SendingPlan } from "./sending-plan.ts";
 
 export type SendingCode =
   | SettingsStop
@@ -56,9 +56,6 @@ interface Who {
   readonly party: OutgoingParty;
   readonly name: string;
 }
-
-const FORWARDS = "(forwards of ";
-const BOUNCES = "(bounces of ";
 
 function state(
   code: SendingCode,

@@ -16,7 +16,7 @@ import {
 } from "./outgoing-parts.ts";
 import type { NewLock } from "./run-locks.ts";
 import { countRecipients } from "./sending-limits.ts";
-import { planOf, type SendingPlan } from "./sending-plan.ts";
+import { planBehind, type SendingPlan } from "./sending-plan.ts";
 import { newTally, type Tally } from "./tally.ts";
 import { waitWords } from "./time-words.ts";
 
@@ -44,7 +44,7 @@ export function createSettlement(parts: OutgoingParts): Settlement {
       parts.sent.release(message.id);
       const who = seenBehind(parts, message);
       const { sender, identity, now } = who;
-      const plan = planOf(message.party);
+      const plan = planBehind(message.party, message.identity);
       const locked =
         parts.locks.refuse(sender.sender, "") ??
         (identity === null ? null : parts.locks.refuse(sender.sender, identity.name));
@@ -134,7 +134,7 @@ export function createSettlement(parts: OutgoingParts): Settlement {
     ];
     for (const tally of targets) {
       tally.spam ??= new EventLog(lock.windowMs);
-      tally.spam.keep(lock.windowMs);
+      tally.spam.keep(lock.windowMs, now);
       tally.spam.add(now, 1);
       const events = tally.spam.sum(now, lock.windowMs);
       if (events < lock.spam) continue;

@@ -145,6 +145,7 @@ export function createSnapshot(
     trustedNetwork: (ip) =>
       senders.byIp(ip)?.sender.range ?? (senders.whyIpOff(ip) === null ? local(ip) : null),
     outgoingParty: parties.of,
+    speaking: parties.speaking,
     writerOf: parties.writerOf,
     isForward: parties.isForward,
     partyOfKey: parties.byKey,

@@ -1,5 +1,7 @@
 // Enterprise mode (O14): which parts of the strict set are in force for a domain. Pure; what a part does is done where it belongs.
+import type { DomainSettings } from "./schema.ts";
 import type { OutgoingSettings } from "./schema-outgoing.ts";
+import type { OutgoingParty } from "./snapshot.ts";
 
 /** The parts of enterprise mode as they are in force. */
 export interface EnterpriseParts {
@@ -24,4 +26,13 @@ export function enterpriseParts(outgoing: OutgoingSettings): EnterpriseParts {
     limitIdentities: outgoing.limit_identities ?? outgoing.enterprise,
     lockIdentities: outgoing.lock_identities ?? outgoing.enterprise,
   };
+}
+
+/** The domain that wants the part of what the party sends: its own, or another one that the message speaks for. null: none does. */
+export function wantedBy(
+  { domain, speaksFor = [] }: Pick<OutgoingParty, "domain" | "speaksFor">,
+  part: keyof EnterpriseParts,
+): DomainSettings | null {
+  if (domain !== null && enterpriseParts(domain.outgoing)[part]) return domain;
+  return speaksFor.find(({ outgoing }) => enterpriseParts(outgoing)[part]) ?? null;
 }

@@ -30,9 +30,10 @@ import {
   writerOf,
 } from "./server-mail.ts";
 import type { OutgoingParty, PolicySnapshot, Writers } from "./snapshot.ts";
+import { speakingParties } from "./spoken-for.ts";
 
 export interface OutgoingParties
-  extends Pick<PolicySnapshot, "writerOf" | "isForward" | "sendsAs" | "partyOff"> {
+  extends Pick<PolicySnapshot, "writerOf" | "isForward" | "sendsAs" | "partyOff" | "speaking"> {
   readonly owner: OwnerOf;
   readonly of: PolicySnapshot["outgoingParty"];
   readonly byKey: PolicySnapshot["partyOfKey"];
@@ -87,16 +88,17 @@ export function outgoingParties(
 ): OutgoingParties {
   const owner = ownerIn(policy);
   const ofNetwork = networkParties(policy);
+  const speaking = speakingParties(policy, owner);
   const excepted = networkIndex(policy.networks.excepted.map((network) => [network, true] as const));
 
   const of = (listener: ListenerSettings, client: Client, writers = NOBODY_YET): OutgoingParty | null => {
     const sender = standingSender(facts, listener, client);
-    if (sender !== null) return sender.party;
+    if (sender !== null) return speaking(sender.party, writers);
     // A login that may not send is no mail of the network it was made from.
     if (client.login !== null && facts.whyOff(client.login) !== null) return null;
     const network = trustedBy(facts, listener, client);
     if (network === null || excepted(client.ip) !== null) return null;
-    return ofNetwork(network, domainWrittenFor(writers, owner));
+    return speaking(ofNetwork(network, domainWrittenFor(writers, owner)), writers);
   };
 
   /** Null: whoever logs in, and outsiders, who are judged otherwise. */
@@ -108,6 +110,7 @@ export function outgoingParties(
   return {
     owner,
     of,
+    speaking,
     byKey(key) {
       const sender = senders.party(key);
       if (sender !== null) return sender;

@@ -7,10 +7,11 @@ import type { SignOrder } from "../message/sign-order.ts";
 import { summarise } from "../message/summary.ts";
 import type { QuarantineItem } from "../store/quarantine-item.ts";
 import type { ArchiveDetail } from "../store/spool-entry.ts";
-import { enterpriseParts } from "./enterprise-mode.ts";
+import { wantedBy } from "./enterprise-mode.ts";
 import type { SenderSettings } from "./schema.ts";
 import { signAs } from "./sign-as.ts";
 import type { PolicySnapshot } from "./snapshot.ts";
+import { domainsHere } from "./spoken-for.ts";
 
 export interface ReleaseTerms {
   readonly edits: readonly HeaderEdit[];
@@ -42,14 +43,22 @@ export function releaseTerms(
   if (item.direction === "inbound") return AS_IT_IS;
   const party = snapshot.partyOfKey(item.sender);
   const sender = party?.sender ?? null;
-  const { fromAddresses, fromFlaw } = summarise(headOf(item.message));
+  const { fromAddresses, fromFlaw, senderAddresses } = summarise(headOf(item.message), { senders: true });
+  const path = parseAddress(item.reversePath);
+  const reversePath = path.ok ? path.value : null;
+  // Also of a sender that was removed meanwhile.
+  const speaksFor = domainsHere(snapshot, { reversePath, from: fromAddresses, senders: senderAddresses })
+    .map(snapshot.ownerOf)
+    .filter((domain) => domain !== null);
   const [from] = fromAddresses;
   const single = from !== undefined && fromFlaw === null && fromAddresses.length === 1;
-  const domain = party?.domain ?? null;
   return {
     edits: sender === null ? [] : removals(sender),
     sign: single ? signAs(snapshot, { from, party, proven: false }) : null,
-    overTls: item.direction === "outbound" && domain !== null && enterpriseParts(domain.outgoing).requireTls,
+    overTls:
+      item.direction === "outbound" &&
+      item.sender !== "" &&
+      wantedBy({ domain: party?.domain ?? null, speaksFor }, "requireTls") !== null,
     archive: sender?.archive === true ? archiveFor(snapshot, sender, item) : null,
   };
 }

@@ -1,7 +1,7 @@
 // Mail that was taken before its domain was barred, switched off or removed, and would leave by another door: the queue, the quarantine.
 // "Off" means no sending (O12). No I/O.
 import type { WhoSent } from "../delivery/route.ts";
-import { domainOf, type MailAddress, parseAddress, parseDomain } from "../message/address.ts";
+import { domainOf, parseAddress, parseDomain } from "../message/address.ts";
 import { refuseOwnDomain } from "./refuse-server.ts";
 import type { PolicySnapshot } from "./snapshot.ts";
 
@@ -17,14 +17,6 @@ function domainInKey(key: string): string | null {
   if (!name.includes("@") && name === key) return null;
   const parsed = parseDomain(name.slice(name.lastIndexOf("@") + 1));
   return parsed.ok ? parsed.value : null;
-}
-
-/** Which domains of this gateway, or names below one, the addresses are of: kept with a message, for the doors it leaves by later. */
-export function domainsHere(now: PolicySnapshot, addresses: readonly MailAddress[]): readonly string[] {
-  const domains = new Set(addresses.map(domainOf));
-  return [...domains].filter(
-    (domain) => now.ownerOf(domain) !== null || now.unread.domainOver(domain) !== null,
-  );
 }
 
 /** Is there a domain that sends nothing at present? */

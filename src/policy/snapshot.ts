@@ -31,6 +31,8 @@ export interface OutgoingParty {
   readonly via: string | null;
   /** The IP sender or trusted network whose servers hand the mail in without a login; left out: whoever logs in. */
   readonly server?: MailServer;
+  /** Other domains here that the message speaks for, and that have a part of the strict set (O14): it holds, too. Left out: none. */
+  readonly speaksFor?: readonly DomainSettings[];
 }
 
 /** Servers that hand in mail without a login. */
@@ -92,6 +94,8 @@ export interface PolicySnapshot {
    * trusted network sends for the domain that `writers` names. null: an outsider, or a network that is excepted.
    */
   outgoingParty(listener: ListenerSettings, client: Client, writers?: Writers): OutgoingParty | null;
+  /** The same party with the other domains of ours that its mail by these writers speaks for, where one has a part of the strict set. */
+  speaking(party: OutgoingParty, writers: Writers): OutgoingParty;
   /** Who is behind the party's mail as far as envelope and From tell; null: they do not tell. */
   writerOf(party: OutgoingParty, writers: Writers, ip: string): string | null;
   /** Mail of somebody outside that a server of ours sends on. It may pass when its author's domain has signed it, where `signed` is set. */

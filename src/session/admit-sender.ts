@@ -1,6 +1,6 @@
 // MAIL of an outgoing sender: TLS where its domain wants it (O14), locks and limits (O3, O4), and that its address exists (O10).
 import { addressKey, type MailAddress } from "../message/address.ts";
-import { enterpriseParts } from "../policy/enterprise-mode.ts";
+import { wantedBy } from "../policy/enterprise-mode.ts";
 import { type Reply, reply } from "../policy/reply.ts";
 import type { OutgoingParty, PolicySnapshot } from "../policy/snapshot.ts";
 import { addressExists } from "./address-exists.ts";
@@ -18,13 +18,30 @@ export interface SenderStart {
 
 const MAX_SHOWN = 150;
 
-function fromMustExist({ domain }: OutgoingParty): boolean {
-  return domain !== null && enterpriseParts(domain.outgoing).fromMustExist;
+function fromMustExist(party: OutgoingParty): boolean {
+  return wantedBy(party, "fromMustExist") !== null;
 }
 
 /** Is its mail sent on over TLS only? */
 export function needsTls(party: OutgoingParty): boolean {
-  return party.domain !== null && enterpriseParts(party.domain.outgoing).requireTls;
+  return wantedBy(party, "requireTls") !== null;
+}
+
+/** A login in the clear, where the domain of the sender or one it writes for wants TLS. Asked at MAIL, and again with the header. */
+export function refuseClearLogin(
+  { client }: Pick<Session, "client">,
+  party: OutgoingParty,
+  at: "mail" | "data",
+): Reply | null {
+  if (client.login === null || client.tls !== null) return null;
+  const domain = wantedBy(party, "requireTls");
+  if (domain === null) return null;
+  return reply(
+    at === "mail" ? 530 : 550,
+    "7.10",
+    `${domain.name} takes mail of its senders over TLS only; start TLS, then log in again`,
+    "require_tls",
+  );
 }
 
 /** Refuses the transaction, or null. A promise only where a server must be asked whether the address exists. */
@@ -34,13 +51,8 @@ export function refuseStart(
   services: SessionServices,
 ): Reply | null | Promise<Reply | null> {
   const { party, reversePath, writer } = start;
-  if (session.client.login !== null && session.client.tls === null && needsTls(party))
-    return reply(
-      530,
-      "7.10",
-      `${party.sender.domain} takes mail of its senders over TLS only; start TLS, then log in again`,
-      "require_tls",
-    );
+  const clear = refuseClearLogin(session, party, "mail");
+  if (clear !== null) return clear;
   const stopped = services.outgoing.admitTransaction(party, outgoingConnection(session), writer);
   return stopped === null
     ? refuseUnknown(start, reversePath, services)

@@ -10,7 +10,7 @@ import type { Finding } from "../rules/fact.ts";
 import { StoreError } from "../store/database.ts";
 import type { MessageDetails } from "../store/log-record.ts";
 import { acceptMessage } from "./accept-message.ts";
-import { refuseUnknownFrom } from "./admit-sender.ts";
+import { refuseClearLogin, refuseUnknownFrom } from "./admit-sender.ts";
 import { type Answer, answer } from "./answer.ts";
 import { BodyCollector, type BodyFlaw } from "./body-collector.ts";
 import { isTrustedClient } from "./connect.ts";
@@ -165,6 +165,8 @@ function refuseAuthors(
   const { listener, client } = session;
   if (client.login === null && party === null)
     return snapshot.refuseHeaderFrom(listener, client, { reversePath, from: summary.fromAddresses });
+  const clear = party === null ? null : refuseClearLogin(session, party, "data");
+  if (clear !== null) return clear;
   const refusal = refuseHeaderSenders(session, { snapshot, summary, reversePath }, services);
   if (party === null) return refusal;
   const start = { party, snapshot, reversePath, writer };

@@ -4,8 +4,8 @@ import type { MessageBody } from "../message/body.ts";
 import type { Envelope } from "../message/envelope.ts";
 import type { MessageSummary } from "../message/summary.ts";
 import { type Reply, reply } from "../policy/reply.ts";
-import { domainsHere } from "../policy/sends-nothing.ts";
 import type { OutgoingParty, Writers } from "../policy/snapshot.ts";
+import { domainsHere } from "../policy/spoken-for.ts";
 import { factsOf } from "../rules/fact.ts";
 import { bareEnvelope } from "./record-refusal.ts";
 import type { SessionServices } from "./services.ts";
@@ -19,14 +19,18 @@ function writersOf({ reversePath }: Pick<Transaction, "reversePath">, summary: M
   return { reversePath, from, senders };
 }
 
-/** The transaction with who sends it, now that the header names an author. */
+/** The transaction with who sends it, and for which domains, now that the header names an author. */
 export function withAuthor(session: Session, transaction: Transaction, summary: MessageSummary): Transaction {
   const { snapshot, party: begun, reversePath } = transaction;
-  if (begun === null || (begun.server === undefined && reversePath !== null)) return transaction;
+  if (begun === null) return transaction;
   const { listener, client } = session;
   const writers = writersOf(transaction, summary);
-  if (begun.server === undefined)
-    return { ...transaction, writer: snapshot.writerOf(begun, writers, client.ip) };
+  if (begun.server === undefined) {
+    const party = snapshot.speaking(begun, writers);
+    if (reversePath === null)
+      return { ...transaction, party, writer: snapshot.writerOf(party, writers, client.ip) };
+    return party === begun ? transaction : { ...transaction, party };
+  }
   const party = snapshot.outgoingParty(listener, client, writers) ?? begun;
   return { ...transaction, party, writer: snapshot.writerOf(party, writers, client.ip) };
 }
@@ -36,11 +40,9 @@ export function writtenForHere(
   transaction: Pick<Transaction, "snapshot" | "recipients" | "reversePath">,
   summary: MessageSummary,
 ): readonly string[] | null {
-  const { snapshot, recipients, reversePath } = transaction;
+  const { snapshot, recipients } = transaction;
   if (recipients.every(({ direction }) => direction === "inbound")) return null;
-  const { fromAddresses, senderAddresses } = summary;
-  const path = reversePath === null ? [] : [reversePath];
-  return domainsHere(snapshot, [...path, ...fromAddresses, ...senderAddresses]);
+  return domainsHere(snapshot, writersOf(transaction, summary));
 }
 
 /**

@@ -26,11 +26,16 @@ const snapshot = await snapshotOf({
   ],
 });
 
-const ask = (sender: string, from: string, direction: "inbound" | "outbound" | "internal" = "outbound") =>
+const ask = (
+  sender: string,
+  from: string,
+  direction: "inbound" | "outbound" | "internal" = "outbound",
+  reversePath = "info@example.test",
+) =>
   releaseTerms(snapshot, {
     sender,
     direction,
-    reversePath: "info@example.test",
+    reversePath,
     headerFrom: "Info <info@example.test>",
     subject: "Hello",
     message: Buffer.from(`${from}\r\n\r\nx\r\n`),
@@ -46,6 +51,20 @@ test("an IP sender", () => {
   expect(ask("192.0.2.0/28", "From: a@strict.test").sign).toBeNull();
   expect(ask("192.0.2.0/28", "From: a@elsewhere.example.org").sign).toBeNull();
   expect(ask("192.0.2.0/28", "From: a@example.test\r\nFrom: b@example.test").sign).toBeNull();
+});
+
+test.each([
+  ["From", "info@example.test", "From: a@strict.test", true],
+  ["envelope", "a@strict.test", "From: a@example.test", true],
+  ["a host below", "info@example.test", "From: cron@web.strict.test", true],
+  ["Sender", "info@example.test", "From: a@example.test\r\nSender: a@strict.test", true],
+  ["Resent-From", "info@example.test", "From: a@example.test\r\nResent-From: a@strict.test", true],
+  ["none", "info@example.test", "From: a@example.test", false],
+])("over TLS when another domain it was written for wants it: %s", (_, path, from, tls) => {
+  for (const sender of ["192.0.2.0/28", "removed@example.test"])
+    expect([sender, ask(sender, from, "outbound", path).overTls]).toEqual([sender, tls]);
+  // Taken from a network that is excepted from outgoing control.
+  expect(ask("", from, "outbound", path).overTls).toBe(false);
 });
 
 test("a user: its selector is for its own domain", () => {

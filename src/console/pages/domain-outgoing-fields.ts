@@ -21,7 +21,7 @@ function partField({ name, label, help }: Part, enterprise: boolean): Field {
 function enterpriseGroup(outgoing: OutgoingSettings): FieldGroup {
   return {
     title: "Enterprise mode",
-    help: "One switch for the strict set. Each part can be set on its own as well.",
+    help: "One switch for the strict set. Each part can be set on its own as well. It holds for all mail of this domain (envelope sender, From, Sender, Resent-From or Resent-Sender), whichever sender of whichever domain hands it in; of several domains the strictest holds. Not for networks that are excepted from outgoing control.",
     fields: [
       {
         kind: "switch",

@@ -21,7 +21,7 @@ export const PARTS: readonly Part[] = [
     name: "from_must_exist",
     inForce: "fromMustExist",
     label: "The From address must exist",
-    help: "Asked of the mail server as recipients are, or looked up in the list.",
+    help: "Asked of the mail server as recipients are, or looked up in the list. The address in the envelope too.",
   },
   {
     name: "known_identities_only",
@@ -33,19 +33,19 @@ export const PARTS: readonly Part[] = [
     name: "require_tls",
     inForce: "requireTls",
     label: "TLS only",
-    help: "Log-ins come over TLS, and mail is sent on over TLS or not at all.",
+    help: "Log-ins come over TLS, also those of other domains that write for this one, and mail is sent on over TLS or not at all.",
   },
   {
     name: "limit_identities",
     inForce: "limitIdentities",
     label: "Limits for every identity",
-    help: "Whoever has no limits of its own gets those below.",
+    help: "Whoever has no limits of its own gets those below. Who sends for this domain by a sender of another domain has them as a ceiling, and all it sends counts. Not for forwards and bounces there, or what has no identity: many share these.",
   },
   {
     name: "lock_identities",
     inForce: "lockIdentities",
     label: "Automatic lock of every identity",
-    help: "Also where the sender’s own settings say otherwise.",
+    help: "Also where the sender’s own settings say otherwise. By a sender of another domain: after as many spam messages as that sender is set to; nobody is locked there for forwards, bounces or what has no identity.",
   },
 ];
 
