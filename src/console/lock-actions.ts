@@ -80,7 +80,7 @@ export async function partyOf(c: ConsoleContext, key: LockKey): Promise<KnownPar
 }
 
 /** The settings in force for the sender or identity, with what its domain adds to them, and another one that it writes for. */
-function heldTo(c: ConsoleContext, { sender, identity }: LockKey): KnownParty["held"] {
+export function heldTo(c: ConsoleContext, { sender, identity }: LockKey): KnownParty["held"] {
   const now = c.get("services").settings.current();
   const own = now.partyOfKey(sender);
   if (own === null) return null;

@@ -1,4 +1,5 @@
 // What the console shows of senders and identities: lists and the page of one. Reads memory and the database, changes nothing.
+import { limitsSchema } from "../policy/schema-sender.ts";
 import type { OutgoingParty, PolicySnapshot } from "../policy/snapshot.ts";
 import { speakingAs } from "../policy/spoken-for.ts";
 import type { Finding } from "../rules/fact.ts";
@@ -12,9 +13,10 @@ import {
 } from "../store/outgoing-identity-rows.ts";
 import { loadLockEvents } from "../store/outgoing-lock-rows.ts";
 import { bulkFindings, bulkNumbers, waitsUntil } from "./bulk-watch.ts";
+import { envelopeIdentity } from "./find-identity.ts";
 import { dayTotals } from "./hour-book.ts";
 import { lockKey, lockOf } from "./lock-book.ts";
-import type { IdentityDetail, IdentitySummary, LockKey, Outgoing } from "./outgoing.ts";
+import type { IdentityDetail, IdentitySummary, LimitUse, LockKey, Outgoing } from "./outgoing.ts";
 import type { OutgoingParts } from "./outgoing-parts.ts";
 import { limitsUsed } from "./sending-limits.ts";
 import { type LimitPlan, planBehind, planOf } from "./sending-plan.ts";
@@ -26,6 +28,7 @@ const MOST_ROWS = 500;
 const MOST_EVENTS = 100;
 const MOST_SEARCH = 200;
 const DAYS = 31;
+const LIMIT_NAMES = limitsSchema.keyof().options;
 
 type Pages = Pick<Outgoing, "identities" | "identity" | "senders" | "locks">;
 
@@ -107,7 +110,10 @@ export function createPages(
       const now = clock.now();
       return keys.map((sender) => ({
         sending: sending({ sender, identity: null }),
-        limits: limitsOf(store.find(sender, "") ?? newTally(sender, "", now), snapshot(), now),
+        limits: limitsOf(store.find(sender, "") ?? newTally(sender, "", now), snapshot(), {
+          now,
+          find: (key, name) => store.find(key, name),
+        }),
       }));
     },
 
@@ -120,14 +126,19 @@ export function createPages(
       if (tally === null) return null;
       const now = clock.now();
       const today = Math.floor(now / DAY_MS);
-      const [days, history] = await Promise.all([
+      const only = name === "" ? onlyIdentity(partyOfKey(snapshot(), key.sender)) : null;
+      const [days, history, alone] = await Promise.all([
         loadDays(reader, { sender: key.sender, name, since: dayText(today - DAYS + 1) }),
         loadLockEvents(reader, { sender: key.sender, name, limit: MOST_EVENTS }),
+        only === null ? null : loadIdentity(reader, { sender: key.sender, name: only }),
       ]);
       return {
         ...summary(tally, sendingNow([tally])),
         lock: lock === null ? null : lockOf(lock),
-        limits: limitsOf(tally, snapshot(), now),
+        limits: limitsOf(tally, snapshot(), {
+          now,
+          find: (sender, one) => store.find(sender, one) ?? (alone === null ? null : tallyOfRow(alone)),
+        }),
         days: days.slice(-DAYS).map(dayOf),
         history: history.map(({ name: _, sender, ...event }) => ({ ...lockKey({ sender, name }), ...event })),
         bulk: name === "" ? [] : bulkNow(tally, now),
@@ -153,15 +164,41 @@ export function partyOfKey(snapshot: PolicySnapshot, key: string): OutgoingParty
   return snapshot.partyOfKey(key);
 }
 
-function limitsOf(tally: Tally, snapshot: PolicySnapshot, now: number): IdentityDetail["limits"] {
-  const party = partyOfKey(snapshot, tally.sender);
+/** Who is behind a sender that is but one, as a log-in is; null: there may be several. */
+function onlyIdentity(party: Pick<OutgoingParty, "sender" | "domain"> | null): string | null {
+  return party === null ? null : envelopeIdentity(party.sender, planOf(party).identifyBy, null);
+}
+
+/** Of a sender with but one identity that one's as well: what stops the one stops the sender. */
+function limitsOf(
+  tally: Tally,
+  snapshot: PolicySnapshot,
+  { now, find }: { readonly now: number; readonly find: (sender: string, name: string) => Tally | null },
+): IdentityDetail["limits"] {
+  const { sender, name } = tally;
+  const party = partyOfKey(snapshot, sender);
   if (party === null) return [];
-  return limitsUsed(tally, limitsBehind(snapshot, party, tally.name), now);
+  const used = limitsUsed(tally, limitsBehind(snapshot, party, name), now);
+  const only = name === "" ? onlyIdentity(party) : null;
+  if (only === null) return used;
+  const ofOnly = find(sender, only) ?? newTally(sender, only, now);
+  return tightest([...used, ...limitsUsed(ofOnly, limitsBehind(snapshot, party, only), now)]);
 }
 
 /** The limits of an identity, by its name also those of a domain it writes for; of the sender itself when the name is "". */
 function limitsBehind(snapshot: PolicySnapshot, party: OutgoingParty, name: string): LimitPlan {
   return name === "" ? planOf(party).sender : planBehind(speakingAs(snapshot, party, name), name).identity;
+}
+
+/** Of two limits on the same window the one that leaves less. Shortest window first. */
+function tightest(limits: readonly LimitUse[]): readonly LimitUse[] {
+  const left = ({ most, used }: LimitUse): number => most - used;
+  const kept = new Map<LimitUse["limit"], LimitUse>();
+  for (const one of limits) {
+    const other = kept.get(one.limit);
+    if (other === undefined || left(one) < left(other)) kept.set(one.limit, one);
+  }
+  return LIMIT_NAMES.flatMap((name) => kept.get(name) ?? []);
 }
 
 /** The facts for a message to one new recipient now, each in words. */

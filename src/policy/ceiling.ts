@@ -6,7 +6,7 @@ import { enterpriseParts } from "./enterprise-mode.ts";
 import type { PolicyItem } from "./policy-document.ts";
 import type { DomainSettings, SenderSettings } from "./schema.ts";
 import type { OutgoingSettings } from "./schema-outgoing.ts";
-import type { Limits } from "./schema-sender.ts";
+import { limitsSchema } from "./schema-sender.ts";
 
 /** By path. A field that is not in it has no ceiling: nobody but the domain's own administrators has set it. */
 export type Ceiling = Readonly<Record<string, unknown>>;
@@ -18,14 +18,7 @@ export interface CeilingProblem {
   readonly message: string;
 }
 
-const LIMIT_NAMES = [
-  "per_minute",
-  "per_hour",
-  "per_day",
-  "per_week",
-  "per_month",
-  "recipients_per_day",
-] as const satisfies readonly (keyof Limits)[];
+const LIMIT_NAMES = limitsSchema.keyof().options;
 
 type Refusal = (set: unknown, wanted: unknown) => string | null;
 

@@ -350,6 +350,9 @@ describe("over the API", () => {
     expect((await call("GET", "/identity?sender=192.0.2.64/28&identity=client-a")).json.lock.by).toBe(
       "gatepost",
     );
+    const { json: whole } = await call("GET", "/identity?sender=192.0.2.64/28");
+    const { sender } = gateway.services.settings.current().policy;
+    expect(whole.eachIdentity).toEqual({ ...sender.find(({ range }) => range === RANGE)?.identity_limits });
     expect((await call("GET", "/locks")).json.items).toHaveLength(1);
     expect((await call("GET", "/locks?domain=shop.example.test")).json.items).toHaveLength(0);
     const order = { sender: RANGE, identity: "client-b", words: "trial" };

@@ -272,3 +272,79 @@ test("what holds for each identity stands in the list and on the sender's page, 
   await settings.put("domain", { ...domain, outgoing }, actor);
   for (const path of ["/senders", page]) expect(await textOf(browser, path)).toContain(each);
 });
+
+describe("limits that the operator set for the domain", () => {
+  async function limited() {
+    const at = await keeperAt();
+    const { settings } = at.gateway.services;
+    const operator = { name: "admin", via: "cli", ip: null } as const;
+    const domain = settings.current().policy.domain.find(({ name }) => String(name) === "shop.example.test");
+    const set = (outgoing: object) =>
+      settings.put("domain", { ...domain, outgoing: { ...domain?.outgoing, ...outgoing } }, operator);
+    const hold = {
+      limit_identities: true,
+      lock_identities: true,
+      default_limits: { per_minute: 2, per_hour: 4, recipients_per_day: 1 },
+    };
+    return { ...at, set, hold };
+  }
+  const words = "2 a minute, 4 an hour and 1 recipient a day";
+
+  test("are told where a sender is added and in its form", async () => {
+    const { keeper, set, hold } = await limited();
+    expect(await textOf(keeper, "/senders/new?kind=user")).toContain("themselves; nothing else is limited.");
+    expect(await textOf(keeper, ORDERS)).not.toContain("its domain’s");
+    await set(hold);
+    expect(await textOf(keeper, "/senders/new?kind=user")).toContain(
+      `themselves; in shop.example.test each identity has ${words}.`,
+    );
+    const page = await textOf(keeper, ORDERS);
+    expect(page).toContain(`ach identity: ${words} (shop.example.test: ${words} for whoever has none)`);
+    expect(page).toContain('placeholder="2, its domain’s"');
+    expect(page).toContain("shop.example.test has every identity locked, whatever is set here.");
+  });
+
+  test("are not lifted by a sender's own, which is said at the field", async () => {
+    const { gateway, keeper, set, hold } = await limited();
+    await set(hold);
+    const before = JSON.stringify(gateway.services.settings.current().policy);
+    const more = { "identity_limits.per_minute": "1000", "lock.spam": "10000" };
+    const answer = await keeper.post(ORDERS, { ...formFields(await textOf(keeper, ORDERS)), ...more });
+    expect(answer.status).toBe(422);
+    const page = await answer.text();
+    expect(page).toContain(
+      "has set 2 for every identity of shop.example.test; you may set less here, not more",
+    );
+    expect(JSON.stringify(gateway.services.settings.current().policy)).toBe(before);
+    const less = { "identity_limits.per_minute": "1", "lock.spam": "1" };
+    const taken = await keeper.post(ORDERS, { ...formFields(await textOf(keeper, ORDERS)), ...less });
+    expect(taken.status).toBe(303);
+    expect(await textOf(keeper, ORDERS)).toContain("1 spam message in 10m locks the identity");
+  });
+
+  test("hold where a sender's own was there first, and the form says so", async () => {
+    const { keeper, set, hold } = await limited();
+    const own = { "identity_limits.per_minute": "1000" };
+    await keeper.post(ORDERS, { ...formFields(await textOf(keeper, ORDERS)), ...own });
+    await set(hold);
+    const page = await textOf(keeper, ORDERS);
+    expect(page).toContain("2 holds: an administrator of the gateway has set it for shop.example.test.");
+    expect(page).toContain(`ach identity: ${words}`);
+    expect(await textOf(keeper, "/senders")).toContain(`each identity: ${words}`);
+  });
+
+  test("and a log-in whose rules hold for all of the domain is not taken away", async () => {
+    const { gateway, keeper } = await limited();
+    const { settings } = gateway.services;
+    const whole = { kind: "domain", domain: "shop.example.test", password: GOOD, block: ["macros"] };
+    await settings.put("sender", whole, { name: "admin", via: "cli", ip: null });
+    for (const answer of [
+      await keeper.get("/senders/%40shop.example.test/remove"),
+      await keeper.post("/senders/%40shop.example.test/remove"),
+    ]) {
+      expect(answer.status).toBe(403);
+      expect(await answer.text()).toContain("for everybody of the domain");
+    }
+    expect(senderOf(gateway, "@shop.example.test")).toBeDefined();
+  });
+});

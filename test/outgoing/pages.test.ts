@@ -1,5 +1,6 @@
 // The lists and pages of identities: exact by domain and sender, the same from memory and from the database, bounded memory.
 import { expect, test } from "bun:test";
+import type { LimitUse } from "../../src/outgoing/outgoing.ts";
 import { address, CHEAP_HASH } from "../policy/policy-fixtures.ts";
 import {
   type Bench,
@@ -129,6 +130,42 @@ test("the page of an identity: volume by day, limits, lock and history", async (
   expect((await bench.outgoing.identity({ sender: "192.0.2.0/28", identity: null }))?.limits).toEqual(
     full ?? [],
   );
+});
+
+test("a log-in has its domain's limits, before it sends and after; of two on a window the one that leaves less", async () => {
+  const outgoing = {
+    limit_identities: true,
+    default_limits: { per_minute: 2, per_hour: 4, recipients_per_day: 6 },
+  };
+  await using bench = await benchOf({
+    domain: [{ name: "example.test", outgoing }, { name: "example.org" }],
+    sender: [
+      { ...document.sender[2], limits: { per_minute: 9, per_hour: 1, per_week: 50 } },
+      { kind: "domain", domain: "example.test", password_hash: CHEAP_HASH },
+      ...document.sender.slice(0, 1),
+    ],
+  });
+  const alice = { sender: "alice@example.test", identity: null };
+  const limits = (used: number, recipients: number): readonly LimitUse[] => [
+    { limit: "per_minute", used, most: 2, freeAt: null },
+    { limit: "per_hour", used, most: 1, freeAt: used === 0 ? null : bench.clock.now() + HOUR },
+    { limit: "per_week", used, most: 50, freeAt: null },
+    { limit: "recipients_per_day", used: recipients, most: 6, freeAt: null },
+  ];
+  expect(bench.outgoing.senders([alice.sender])[0]?.limits).toEqual(limits(0, 0));
+  const most = (key: string) => bench.outgoing.senders([key])[0]?.limits.map((one) => one.most);
+  expect(most("@example.test")).toEqual([2, 4, 6]);
+  // Many may stand behind a range: its own alone.
+  expect(most("192.0.2.0/28")).toEqual([60, 3]);
+  const party = partyOf(bench, alice.sender);
+  const connection = connect();
+  bench.outgoing.admitTransaction(party, connection, alice.sender);
+  send(bench, messageOf(party, alice.sender, ["c@example.net", "d@example.net"], connection));
+  const after = limits(1, 2);
+  expect((await bench.outgoing.identity(alice))?.limits).toEqual(after);
+  expect(bench.outgoing.senders([alice.sender])[0]?.limits).toEqual(after);
+  await bench.restart();
+  expect((await bench.outgoing.identity(alice))?.limits).toEqual(after);
 });
 
 test("old days and identities nobody sees any more are deleted", async () => {

@@ -76,7 +76,8 @@ async function getIdentity(c: ConsoleContext): Promise<Response> {
   if (!query.ok) return query.refusal;
   const { sender, identity = null } = query.value;
   const party = await partyOf(c, { sender, identity });
-  return party === null ? notFound(c, "identity") : c.json(told(party.detail));
+  if (party === null) return notFound(c, "identity");
+  return c.json({ ...told(party.detail), eachIdentity: party.held?.identity_limits ?? null });
 }
 
 function listLocks(c: ConsoleContext): Response {

@@ -1,5 +1,6 @@
 // Schemas of what the API answers about senders, identities and locks. They describe; only the lock orders are parsed with them.
 import { z } from "zod";
+import { limitsSchema } from "../../policy/schema-sender.ts";
 import { SENDING_CODES } from "../words/sending-words.ts";
 import type { NamedSchema } from "./operation.ts";
 
@@ -55,14 +56,23 @@ const summary = z.object({
 
 const detail = summary.extend({
   lock: lock.nullable(),
-  limits: z.array(
-    z.object({
-      limit,
-      used: z.number().int(),
-      most: z.number().int(),
-      freeAt: time.nullable().describe("When it lets something through again; null while it does"),
-    }),
-  ),
+  limits: z
+    .array(
+      z.object({
+        limit,
+        used: z.number().int(),
+        most: z.number().int(),
+        freeAt: time.nullable().describe("When it lets something through again; null while it does"),
+      }),
+    )
+    .describe(
+      "What holds for it, its domain's limits included; of a log-in that is one identity, that one's too",
+    ),
+  eachIdentity: limitsSchema
+    .nullable()
+    .describe(
+      "What holds for each identity of the sender, its domain's limits included; null: it is not set",
+    ),
   days: z.array(
     z.object({
       day: z.string(),

@@ -40,7 +40,7 @@ export interface ItemPages {
   readonly fill?: (form: URLSearchParams, item: object) => void;
   /** The reverse of `fill`; may add problems. `stored` is the item being changed, or null for a new one. */
   readonly finish?: (input: Input, c: ConsoleContext, stored: object | null) => readonly PolicyProblem[];
-  readonly lead?: (stored: object | null) => Child;
+  readonly lead?: (stored: object | null, c: ConsoleContext) => Child;
   /** Who may open the pages at all; left out: administrators. */
   readonly routes?: RouteMaker;
   /** May whoever asks see and change this item? What is not visible is as if it were not there. Left out: yes. */
@@ -113,7 +113,7 @@ function showForm(c: ConsoleContext, pages: ItemPages, shown: Shown): Promise<Re
       <PageHeader
         crumb={{ href: pages.base, label: pages.listTitle }}
         title={<Foreign text={title} />}
-        lead={pages.lead?.(stored)}
+        lead={pages.lead?.(stored, c)}
       />
       {stored !== null && pages.state?.(c, stored)}
       <div class="form-page">

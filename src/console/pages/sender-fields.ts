@@ -1,10 +1,21 @@
 // The form of an outgoing sender as data: who it is first, everything else folded with what is set in it.
+import { enterpriseParts } from "../../policy/enterprise-mode.ts";
+import { itemKey } from "../../policy/policy-document.ts";
 import type { SenderSettings } from "../../policy/schema.ts";
+import type { Limits } from "../../policy/schema-sender.ts";
 import type { ConsoleContext } from "../console-env.ts";
 import { ownDomains } from "../domain-scope.ts";
 import type { Field, FieldGroup, Option } from "../forms/field.ts";
-import { listed } from "../words/amount.ts";
-import { allLimitsInWords, identifiedBy, LIMITS, lockInWords, SENDER_KINDS } from "../words/sender-words.ts";
+import { heldTo } from "../lock-actions.ts";
+import { count, listed } from "../words/amount.ts";
+import {
+  allLimitsInWords,
+  identifiedBy,
+  LIMITS,
+  limitsInWords,
+  lockInWords,
+  SENDER_KINDS,
+} from "../words/sender-words.ts";
 import { ruleChoices } from "./rule-choices.ts";
 import { sendAsGroup, stoppedGroup } from "./sender-writing-fields.ts";
 
@@ -37,7 +48,7 @@ export function senderGroups(c: ConsoleContext, stored: object | null): readonly
     who,
     identityGroup(sender),
     lockGroup(c, sender),
-    limitsGroup(sender),
+    limitsGroup(c, sender),
     sendAsGroup(sender, operator),
     stoppedGroup(sender, operator),
     keepingGroup(sender),
@@ -168,7 +179,19 @@ function identityGroup(sender: SenderSettings): FieldGroup {
   };
 }
 
+/** What holds for the sender, with what its domain adds; `domain` is null when that is not here. */
+function inForce(c: ConsoleContext, sender: SenderSettings) {
+  const key = itemKey("sender", sender);
+  const domain = c.get("services").settings.current().domain(sender.domain)?.outgoing ?? null;
+  return {
+    held: heldTo(c, { sender: key, identity: null }) ?? sender,
+    parts: domain === null ? null : enterpriseParts(domain),
+    domain,
+  };
+}
+
 function lockGroup(c: ConsoleContext, sender: SenderSettings): FieldGroup {
+  const { held, parts } = inForce(c, sender);
   const own = c.get("services").settings.current().policy.template;
   const templates: readonly Option[] = [
     { value: "lock-notice", label: "The notice that comes with the product" },
@@ -180,10 +203,17 @@ function lockGroup(c: ConsoleContext, sender: SenderSettings): FieldGroup {
   return {
     title: "Automatic lock",
     folded: true,
-    summary: lockInWords(sender),
+    summary: lockInWords(held),
     help: "Stops a hacked account within minutes, and nobody else",
     fields: [
-      { kind: "switch", name: "lock.identity", label: "Lock the identity that sends spam" },
+      {
+        kind: "switch",
+        name: "lock.identity",
+        label: "Lock the identity that sends spam",
+        ...(parts?.lockIdentities === true
+          ? { help: `${sender.domain} has every identity locked, whatever is set here.` }
+          : {}),
+      },
       {
         kind: "switch",
         name: "lock.sender",
@@ -228,18 +258,31 @@ function lockGroup(c: ConsoleContext, sender: SenderSettings): FieldGroup {
   };
 }
 
-function limitsGroup(sender: SenderSettings): FieldGroup {
-  const field = (path: string, whose: string, limit: (typeof LIMITS)[number]): Field => ({
-    kind: "number",
-    name: `${path}.${limit.name}`,
-    label: `${whose}: ${limit.label.toLowerCase()}`,
-    placeholder: "none",
-    optional: true,
-  });
+function limitsGroup(c: ConsoleContext, sender: SenderSettings): FieldGroup {
+  const { held, parts, domain } = inForce(c, sender);
+  const given: Partial<Limits> | null =
+    parts?.limitIdentities === true ? (domain?.default_limits ?? null) : null;
+  const field = (
+    path: "limits" | "identity_limits",
+    whose: string,
+    limit: (typeof LIMITS)[number],
+  ): Field => {
+    const most = path === "identity_limits" ? given?.[limit.name] : undefined;
+    return {
+      kind: "number",
+      name: `${path}.${limit.name}`,
+      label: `${whose}: ${limit.label.toLowerCase()}`,
+      placeholder: most == null ? "none" : `${count(most)}, its domain’s`,
+      optional: true,
+      ...overruled(sender, held.identity_limits, path === "identity_limits" ? limit.name : null),
+    };
+  };
+  const summary = allLimitsInWords({ limits: sender.limits, identity_limits: held.identity_limits });
+  const ofDomain = given === null ? "" : ` (${sender.domain}: ${limitsInWords(given)} for whoever has none)`;
   return {
     title: "Limits",
     folded: true,
-    summary: allLimitsInWords(sender),
+    summary: `${summary}${ofDomain}`,
     help: "Empty is no limit. Over a limit, mail waits at the sender; nothing is lost",
     columns: true,
     fields: LIMITS.flatMap((limit) => [
@@ -247,6 +290,14 @@ function limitsGroup(sender: SenderSettings): FieldGroup {
       field("identity_limits", "Each identity", limit),
     ]),
   };
+}
+
+/** Of a limit that is set and does not hold: which one does. */
+function overruled(sender: SenderSettings, held: Limits, name: keyof Limits | null): { help?: string } {
+  const own = name === null ? null : sender.identity_limits[name];
+  const most = name === null ? null : held[name];
+  if (own === null || most === null || own === most) return {};
+  return { help: `${count(most)} holds: an administrator of the gateway has set it for ${sender.domain}.` };
 }
 
 function keepingGroup(sender: SenderSettings): FieldGroup {

@@ -2,6 +2,7 @@
 import type { LimitUse } from "../../outgoing/outgoing.ts";
 import { identityLimits } from "../../outgoing/sending-plan.ts";
 import type { SendingState } from "../../outgoing/sending-state.ts";
+import { enterpriseParts } from "../../policy/enterprise-mode.ts";
 import { itemKey } from "../../policy/policy-document.ts";
 import type { SenderSettings } from "../../policy/schema.ts";
 import type { ConsoleContext } from "../console-env.ts";
@@ -20,7 +21,7 @@ import { SendingBadge } from "../parts/sending-badge.tsx";
 import { MostUsedLimit } from "../parts/usage-bar.tsx";
 import { forRoles, type Route } from "../route.ts";
 import { counted } from "../words/amount.ts";
-import { eachIdentityInWords, SENDER_KINDS } from "../words/sender-words.ts";
+import { eachIdentityInWords, limitsInWords, SENDER_KINDS } from "../words/sender-words.ts";
 import { identityUrl } from "./identity-address.ts";
 import { itemRoutes } from "./policy-item-pages.tsx";
 import { kindOf, senderGroups } from "./sender-fields.ts";
@@ -28,6 +29,8 @@ import { fillSender, finishSender } from "./sender-input.ts";
 
 const PAGE_SENDERS = 50;
 const MAX_TEXT = 254;
+/** Domains whose limits are named where a sender is added. */
+const MOST_LIMITED = 3;
 
 interface Line {
   readonly key: string;
@@ -250,6 +253,22 @@ function EditLead({ sender }: { readonly sender: string }) {
   );
 }
 
+/** What else a new sender meets: the limits of the domains it can belong to. */
+function alsoLimited(c: ConsoleContext): string {
+  const scope = ownDomains(c);
+  const { policy } = c.get("services").settings.current();
+  const limited = policy.domain.filter(
+    ({ name, outgoing }) => inScope(scope, name) && enterpriseParts(outgoing).limitIdentities,
+  );
+  if (limited.length === 0) return "nothing else is limited";
+  const words = limited
+    .slice(0, MOST_LIMITED)
+    .map(({ name, outgoing }) => `in ${name} each identity has ${limitsInWords(outgoing.default_limits)}`);
+  const more = limited.length - words.length;
+  if (more > 0) words.push(`${counted(more, "more domain")} limit identities too`);
+  return words.join("; ");
+}
+
 /** The domain a new sender will belong to when there is just one to choose from. */
 function onlyDomain(c: ConsoleContext): string {
   const domains =
@@ -280,9 +299,9 @@ export const senderRoutes: readonly Route[] = [
     configure: "Add & configure",
     groups: senderGroups,
     keyFields: ["login", "range"],
-    lead: (stored) =>
+    lead: (stored, c) =>
       stored === null ? (
-        "This is all it needs. Identities that send spam are locked by themselves; nothing else is limited."
+        `This is all it needs. Identities that send spam are locked by themselves; ${alsoLimited(c)}.`
       ) : (
         <EditLead sender={itemKey("sender", stored)} />
       ),

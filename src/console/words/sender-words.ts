@@ -1,6 +1,6 @@
 // What is set for an outgoing sender, in a few words each: for the folded parts of its form and for lists. Pure.
 import type { Limits, SenderSettings } from "../../policy/schema-sender.ts";
-import { count, listed } from "./amount.ts";
+import { count, counted, listed } from "./amount.ts";
 
 export const SENDER_KINDS: Readonly<
   Record<SenderSettings["kind"], { readonly label: string; readonly add: string; readonly words: string }>
@@ -24,16 +24,31 @@ export const SENDER_KINDS: Readonly<
 
 type LimitName = keyof Limits;
 
-/** The windows of limits, in the order they are shown. `words` completes "60 …". */
-export const LIMITS: readonly { readonly name: LimitName; readonly label: string; readonly words: string }[] =
-  [
-    { name: "per_minute", label: "Connections a minute", words: "a minute" },
-    { name: "per_hour", label: "Connections an hour", words: "an hour" },
-    { name: "per_day", label: "Connections a day", words: "a day" },
-    { name: "per_week", label: "Connections a week", words: "a week" },
-    { name: "per_month", label: "Connections in 30 days", words: "in 30 days" },
-    { name: "recipients_per_day", label: "Recipients a day", words: "recipients a day" },
-  ];
+const connections =
+  (per: string) =>
+  (most: number): string =>
+    `${count(most)} ${per}`;
+
+interface LimitWords {
+  readonly name: LimitName;
+  readonly label: string;
+  /** `60 a minute`. */
+  readonly words: (most: number) => string;
+}
+
+/** The windows of limits, in the order they are shown. */
+export const LIMITS: readonly LimitWords[] = [
+  { name: "per_minute", label: "Connections a minute", words: connections("a minute") },
+  { name: "per_hour", label: "Connections an hour", words: connections("an hour") },
+  { name: "per_day", label: "Connections a day", words: connections("a day") },
+  { name: "per_week", label: "Connections a week", words: connections("a week") },
+  { name: "per_month", label: "Connections in 30 days", words: connections("in 30 days") },
+  {
+    name: "recipients_per_day",
+    label: "Recipients a day",
+    words: (most) => `${counted(most, "recipient")} a day`,
+  },
+];
 
 /** The name of a limit for people. */
 export function limitLabel(name: LimitName): string {
@@ -41,11 +56,11 @@ export function limitLabel(name: LimitName): string {
 }
 
 /** `60 an hour and 500 recipients a day`; "" without any. */
-function limitsInWords(limits: Limits): string {
+export function limitsInWords(limits: Partial<Limits>): string {
   return listed(
     LIMITS.flatMap(({ name, words }) => {
-      const most = limits[name];
-      return most === null ? [] : [`${count(most)} ${words}`];
+      const most = limits[name] ?? null;
+      return most === null ? [] : [words(most)];
     }),
     4,
   );
@@ -83,7 +98,8 @@ export function identifiedBy({ identify_by: by }: Pick<SenderSettings, "identify
 export function lockInWords({ lock }: Pick<SenderSettings, "lock">): string {
   const whom = [...(lock.identity ? ["the identity"] : []), ...(lock.sender ? ["the whole sender"] : [])];
   if (whom.length === 0) return "Off";
-  return `${count(lock.spam)} spam messages in ${lock.window} lock ${listed(whom)} for ${lock.timeout}`;
+  const spam = `${counted(lock.spam, "spam message")} in ${lock.window} ${lock.spam === 1 ? "locks" : "lock"}`;
+  return `${spam} ${listed(whom)} for ${lock.timeout}`;
 }
 
 export const BLOCKS = [
