@@ -136,10 +136,14 @@ async function ofOthers(
   const senders = await Promise.all(
     firsts.map(async (first) => {
       const sender = senderOfShare(first);
-      // Nobody stands behind it.
-      if (sender === first) return { sender, shares: [first], last: null };
       const shares = await spool.waitingShares(key, { sender, after: behind.get(sender) ?? "", limit: each });
-      return { sender, shares, last: shares.length < each ? null : (shares.at(-1) ?? null) };
+      // Its own mail stands before that of those behind it.
+      const own = sender === first ? [first] : [];
+      return {
+        sender,
+        shares: [...own, ...shares],
+        last: shares.length < each ? null : (shares.at(-1) ?? null),
+      };
     }),
   );
   const named = senders.flatMap(({ shares }) => shares);

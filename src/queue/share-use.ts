@@ -57,16 +57,23 @@ function mostOfOne(most: number): number {
   return Math.max(1, Math.floor((most * PARTS) / (PARTS + 1)));
 }
 
-/** Whether one may have more: as a sender of what there is, and behind the sender of what that may have beside the others. */
+/**
+ * Whether one may have more: as a sender of what there is, and behind the sender of what that may have beside the others. A sender's own
+ * mail and that of all behind it count as of two senders: however much a log-in sends as itself, those behind it find a place.
+ */
 export function mayHaveMore(uses: ShareUses, share: string, { of, all, most, cost = 1 }: Wanted): boolean {
   if (share === "") return all + cost <= most;
   const sender = uses.get(senderOfShare(share));
+  const own = sender?.behind.get(sender.share);
   const sent = sender === undefined ? 0 : of(sender);
-  if (!leavesEnough({ mine: sent, all, most, cost })) return false;
-  if (sender === undefined || sent === 0 || sender.share === share) return true;
-  const one = sender.behind.get(share);
+  const itself = own === undefined ? 0 : of(own);
+  if (sender?.share === share) return leavesEnough({ mine: itself, all, most, cost });
+  const behind = sent - itself;
+  if (!leavesEnough({ mine: behind, all, most, cost })) return false;
+  if (behind === 0) return true;
+  const one = sender?.behind.get(share);
   const mine = one === undefined ? 0 : of(one);
-  return leavesEnough({ mine, all: sent, most: mostOfOne(most - all + sent), cost });
+  return leavesEnough({ mine, all: behind, most: mostOfOne(most - all + behind), cost });
 }
 
 function nothing(share: string): ShareUse {
