@@ -47,7 +47,11 @@ export interface Accounts {
   count(): Promise<number>;
   byLogin(login: string): Promise<(Account & { readonly passwordHash: string }) | null>;
   create(account: Omit<Account, "id"> & { readonly passwordHash: string }): Promise<Account>;
-  setPassword(id: string, passwordHash: string): Promise<void>;
+  /**
+   * Ends its sessions too. With `proven`, the hash that the present password was proven against, only while that is still the stored one:
+   * false, and nothing is changed, when somebody has set another since, or the account is gone.
+   */
+  setPassword(id: string, passwordHash: string, proven?: string): Promise<boolean>;
   /** By login, at most 1,000. */
   list(): Promise<readonly AccountLine[]>;
   byId(id: string): Promise<Account | null>;
@@ -60,7 +64,9 @@ export interface Accounts {
     readonly accountId: string;
     readonly expiresAt: number;
     readonly ip: string;
-  }): Promise<void>;
+    /** The hash that its password was proven against. False, and there is no session, when that is not the stored one any more. */
+    readonly proven: string;
+  }): Promise<boolean>;
   session(tokenHash: string, now: number): Promise<Account | null>;
   endSession(tokenHash: string): Promise<void>;
   /** `scope`: what a JSON API token may do. */

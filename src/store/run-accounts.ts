@@ -84,13 +84,21 @@ export function createAccounts(database: DatabaseWriter, now: () => number = Dat
       return made;
     },
 
-    async setPassword(id, passwordHash) {
+    async setPassword(id, passwordHash, proven) {
+      const still = proven === undefined ? undefined : eq(account.passwordHash, proven);
       // Whoever knew the old password is out: all sessions of the account end with it.
       const [changed] = await database.commit([
-        statement(sqlBuilder.update(account).set({ passwordHash }).where(eq(account.id, id))),
-        statement(sqlBuilder.delete(consoleSession).where(eq(consoleSession.accountId, id))),
+        statement(
+          sqlBuilder
+            .update(account)
+            .set({ passwordHash })
+            .where(and(eq(account.id, id), still)),
+        ),
+        sqlStatement(sql`delete from console_session where account_id = ${id} and changes() = 1`),
       ]);
-      if (changed === 0) throw new StoreError("constraint", `there is no account with the id "${id}"`);
+      if (changed === 0 && proven === undefined)
+        throw new StoreError("constraint", `there is no account with the id "${id}"`);
+      return changed === 1;
     },
 
     async list() {
@@ -139,17 +147,20 @@ export function createAccounts(database: DatabaseWriter, now: () => number = Dat
       return outcome(id, removed);
     },
 
-    async createSession(session) {
+    async createSession({ tokenHash, accountId, expiresAt, ip, proven }) {
       const createdAt = now();
       const over = sqlBuilder
         .select({ tokenHash: consoleSession.tokenHash })
         .from(consoleSession)
         .where(lte(consoleSession.expiresAt, createdAt))
         .limit(SLICE_ROWS);
-      await database.commit([
+      const [, made] = await database.commit([
         statement(sqlBuilder.delete(consoleSession).where(inArray(consoleSession.tokenHash, over))),
-        statement(sqlBuilder.insert(consoleSession).values({ ...session, createdAt })),
+        sqlStatement(sql`insert into console_session (token_hash, account_id, created_at, expires_at, ip)
+          select ${tokenHash}, id, ${createdAt}, ${expiresAt}, ${ip} from account
+          where id = ${accountId} and password_hash = ${proven}`),
       ]);
+      return made === 1;
     },
 
     async session(tokenHash, at) {

@@ -164,10 +164,12 @@ function fakeAccounts(
       accounts.push(made);
       return publicPart(made);
     },
-    setPassword: async (id, passwordHash) => {
+    setPassword: async (id, passwordHash, proven) => {
       const account = accounts.find((one) => one.id === id);
-      if (account !== undefined) account.passwordHash = passwordHash;
+      if (account === undefined || account.passwordHash !== (proven ?? account.passwordHash)) return false;
+      account.passwordHash = passwordHash;
       endSessions(id);
+      return true;
     },
     list: async () =>
       accounts.map((one) => ({
@@ -196,8 +198,10 @@ function fakeAccounts(
       endSessions(id);
       return "done";
     },
-    createSession: async ({ tokenHash, accountId, expiresAt }) => {
+    createSession: async ({ tokenHash, accountId, expiresAt, proven }) => {
+      if (!accounts.some(({ id, passwordHash }) => id === accountId && passwordHash === proven)) return false;
       sessions.set(tokenHash, { accountId, expiresAt });
+      return true;
     },
     session: async (tokenHash, now) => {
       const session = sessions.get(tokenHash);

@@ -277,6 +277,32 @@ describe("sessions", () => {
     expect((await browser.get("/account")).status).toBe(200);
     expect((await other.get("/account")).status).toBe(303);
   });
+
+  test.each(["own change", "log-in"])(
+    "a %s under way does not outlive a password that was set anew",
+    async (way) => {
+      const { gateway, browser } = await loggedIn();
+      const account = gateway.accounts[0];
+      if (account === undefined) throw new Error("there is no account");
+      const { accounts } = gateway.services;
+      const { byLogin } = accounts;
+      // Between what it was proven against and what it writes: the password is set by somebody else.
+      gateway.services.accounts.byLogin = async (login) => {
+        const found = await byLogin(login);
+        const before = found === null ? null : { ...found };
+        await accounts.setPassword(account.id, "$argon2id$set-anew");
+        return before;
+      };
+      const answer =
+        way === "log-in"
+          ? await browser.post("/login", { login: account.login, password: ADMIN_PASSWORD })
+          : await browser.post("/account/password", { current: ADMIN_PASSWORD, new: GOOD, again: GOOD });
+      expect(answer.headers.get("Location")).toBe(way === "log-in" ? null : "/login");
+      expect(answer.status).toBe(way === "log-in" ? 401 : 303);
+      expect(account.passwordHash).toBe("$argon2id$set-anew");
+      expect((await browser.get("/account")).status).toBe(303);
+    },
+  );
 });
 
 describe("attempt throttle", () => {

@@ -39,8 +39,9 @@ test("accounts and their sessions", async () => {
   }
   expect((await failureOf(accounts.create({ ...alice, login: "x".repeat(300) }))).kind).toBe("constraint");
 
-  const session = { tokenHash: "h1", accountId: made.id, expiresAt: now + 1000, ip: "192.0.2.1" };
-  await accounts.createSession(session);
+  const proven = alice.passwordHash;
+  const session = { tokenHash: "h1", accountId: made.id, expiresAt: now + 1000, ip: "192.0.2.1", proven };
+  expect(await accounts.createSession(session)).toBe(true);
   expect(await accounts.session("h1", now)).toEqual(made);
   expect(await accounts.session("h1", now + 1000)).toBeNull();
   expect(await accounts.session("H1", now)).toBeNull();
@@ -48,19 +49,29 @@ test("accounts and their sessions", async () => {
   expect(await accounts.session("h1", now)).toBeNull();
 
   await accounts.createSession({ ...session, tokenHash: "h2" });
-  await accounts.setPassword(made.id, "$argon2id$two");
+  expect(await accounts.setPassword(made.id, "$argon2id$two")).toBe(true);
   expect(await accounts.session("h2", now)).toBeNull();
   expect((await accounts.byLogin(alice.login))?.passwordHash).toBe("$argon2id$two");
   expect((await failureOf(accounts.setPassword("nobody", "x"))).message).toContain(
     'no account with the id "nobody"',
   );
-  expect((await failureOf(accounts.createSession({ ...session, accountId: "nobody" }))).kind).toBe(
-    "constraint",
-  );
+  // Proven against what was stored before: no session, and no other password in the place of the one that was set since.
+  expect(await accounts.createSession({ ...session, tokenHash: "late" })).toBe(false);
+  expect(await accounts.setPassword(made.id, "$argon2id$thief", proven)).toBe(false);
+  expect((await accounts.byLogin(alice.login))?.passwordHash).toBe("$argon2id$two");
+  const second = { ...session, proven: "$argon2id$two" };
+  expect(await accounts.createSession({ ...second, accountId: "nobody" })).toBe(false);
+  expect(await accounts.createSession({ ...second, tokenHash: "kept" })).toBe(true);
+  expect(await accounts.setPassword("nobody", "x", "$argon2id$two")).toBe(false);
+  expect(await accounts.setPassword(made.id, "$argon2id$thief", proven)).toBe(false);
+  expect(await accounts.session("kept", now)).toEqual(made);
+  expect(await accounts.setPassword(made.id, "$argon2id$three", "$argon2id$two")).toBe(true);
+  expect(await accounts.session("kept", now)).toBeNull();
 
-  await accounts.createSession({ ...session, tokenHash: "h3" });
+  const last = { ...session, proven: "$argon2id$three" };
+  await accounts.createSession({ ...last, tokenHash: "h3" });
   now += 5000;
-  await accounts.createSession({ ...session, tokenHash: "h4", expiresAt: now + 1000 });
+  await accounts.createSession({ ...last, tokenHash: "h4", expiresAt: now + 1000 });
   expect(await rows(database, "select token_hash from console_session")).toEqual([["h4"]]);
   await database.close();
 });

@@ -46,7 +46,7 @@ test("a changed or removed account is logged out, others are not", async () => {
   const one = await accounts.create({ ...rights, login: "one" });
   const other = await accounts.create({ ...rights, login: "other" });
   await accounts.create({ login: "root", role: "administrator", domains: [], passwordHash: "x" });
-  const session = { expiresAt: START + 5000, ip: "" };
+  const session = { expiresAt: START + 5000, ip: "", proven: "x" };
   for (const [tokenHash, accountId] of [
     ["a", one.id],
     ["b", one.id],

@@ -110,7 +110,7 @@ async function postPassword(c: ConsoleContext): Promise<Response> {
     (form.get("current") ?? "").slice(0, 1024),
     known?.passwordHash ?? null,
   );
-  if (matches !== true) {
+  if (known === null || matches !== true) {
     await audit(c, { action: "password change failed", subject: account.login });
     return showAccount(c, { current: "This is not your present password." }, 422);
   }
@@ -121,9 +121,14 @@ async function postPassword(c: ConsoleContext): Promise<Response> {
     ...(fresh === form.get("again") ? {} : { again: "The two new passwords differ." }),
   };
   if (Object.keys(problems).length > 0) return showAccount(c, problems, 422);
-  await services.accounts.setPassword(account.id, await passwords.hash(fresh));
+  const proven = await passwords.hash(fresh);
+  const isSet = await services.accounts.setPassword(account.id, proven, known.passwordHash);
+  // An administrator who sets it anew, or removes the account, means that nobody who knows the old one goes on.
+  if (!isSet || !(await beginSession(c, { id: account.id, proven }))) {
+    leaveNotice(c, "bad", "Somebody else has set your password meanwhile: log in with that one.");
+    return c.redirect("/login", 303);
+  }
   await audit(c, { action: "password changed", subject: account.login });
-  await beginSession(c, account.id);
   leaveNotice(c, "good", "Your password was changed.");
   return c.redirect("/account", 303);
 }

@@ -74,14 +74,22 @@ async function getLogin(c: ConsoleContext): Promise<Response> {
   return showLogin(c, { login: "", next, problem: null });
 }
 
-/** Starts a session for the account and sets its cookie; an older session of this browser ends. */
-export async function beginSession(c: ConsoleContext, accountId: string): Promise<void> {
+/**
+ * Starts a session for the account and sets its cookie; an older session of this browser ends. False: the password that was `proven` (its
+ * hash) has been set anew meanwhile.
+ */
+export async function beginSession(
+  c: ConsoleContext,
+  account: { readonly id: string; readonly proven: string },
+): Promise<boolean> {
   const gatekeeper = c.get("gatekeeper");
   const before = c.get("signedIn");
   if (before !== null) await gatekeeper.sessions.end(before.tokenHash);
-  const token = await gatekeeper.sessions.start(accountId, clientIp(c));
+  const token = await gatekeeper.sessions.start(account, clientIp(c));
+  if (token === null) return false;
   const maxAge = SESSION_MS / 1000;
   setCookie(c, SESSION_COOKIE, token, { path: "/", secure: true, httpOnly: true, sameSite: "Lax", maxAge });
+  return true;
 }
 
 async function postLogin(c: ConsoleContext): Promise<Response> {
@@ -114,7 +122,10 @@ async function postLogin(c: ConsoleContext): Promise<Response> {
     return showLogin(c, { login, next, problem: "This login and password do not belong together." }, 401);
   }
   logins.succeeded(keys);
-  await beginSession(c, account.id);
+  if (!(await beginSession(c, { id: account.id, proven: account.passwordHash }))) {
+    const problem = "The password was set anew just now. Log in with the new one.";
+    return showLogin(c, { login, next, problem }, 401);
+  }
   await audit(c, { action: "log-in", subject: account.login, actor: account.login });
   return c.redirect(next, 303);
 }

@@ -152,7 +152,7 @@ async function setUp(c: ConsoleContext): Promise<Response> {
   const passwordHash = await gatekeeper.passwords.hash(password);
   const account = await services.accounts.create({ login, role: "administrator", domains: [], passwordHash });
   await audit(c, { action: "administrator created with a set-up code", subject: login, actor: login });
-  await beginSession(c, account.id);
+  await beginSession(c, { id: account.id, proven: passwordHash });
   const { domain } = services.settings.current().policy;
   const next = domain.length === 0 ? "Next: add your first domain." : "Next: send a test message.";
   leaveNotice(c, "good", `You are the administrator. ${next}`);

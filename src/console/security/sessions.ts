@@ -11,8 +11,11 @@ export const IDLE_MS = 2 * 3_600_000;
 const MAX_TRACKED = 10_000;
 
 export interface Sessions {
-  /** Starts a session; resolves to the token for the cookie, which is kept nowhere else. */
-  start(accountId: string, ip: string): Promise<string>;
+  /**
+   * Starts a session; resolves to the token for the cookie, which is kept nowhere else. null: the password that was `proven` (its hash) is
+   * not the account's any more.
+   */
+  start(account: { readonly id: string; readonly proven: string }, ip: string): Promise<string | null>;
   /** Who the token belongs to. `active: false` (a page refreshing itself) does not count as use. */
   find(token: string, options: { readonly active: boolean }): Promise<SignedIn | null>;
   end(tokenHash: string): Promise<void>;
@@ -39,11 +42,12 @@ export function createSessions(accounts: Accounts, clock: Clock): Sessions {
     if (!oldest.done) lastUsed.delete(oldest.value);
   };
   return {
-    async start(accountId, ip) {
+    async start({ id, proven }, ip) {
       const token = newToken();
       const now = clock.now();
       const tokenHash = hashToken(token);
-      await accounts.createSession({ tokenHash, accountId, expiresAt: now + SESSION_MS, ip });
+      const session = { tokenHash, accountId: id, expiresAt: now + SESSION_MS, ip, proven };
+      if (!(await accounts.createSession(session))) return null;
       touch(tokenHash, now);
       return token;
     },
