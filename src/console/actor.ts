@@ -5,12 +5,23 @@ import { type ConsoleContext, clientIp } from "./console-env.ts";
 /** The actor of this request: a person in the console, or an API token. */
 export function actorOf(c: ConsoleContext): Actor {
   const ip = clientIp(c) === "" ? null : clientIp(c);
-  const token = c.get("tokenName");
-  if (token !== null) return { name: `api token ${token}`, via: "api", ip };
-  const account = c.get("signedIn")?.account;
-  const actor: Actor = { name: account?.login ?? "guest", via: "console", ip };
+  const { accounts, clock } = c.get("services");
+  const token = c.get("token");
+  if (token !== null) {
+    const mayStill = async (): Promise<boolean> => {
+      const now = await accounts.token(token.hash);
+      return now?.scope === "write" && (now.expiresAt === null || now.expiresAt > clock.now());
+    };
+    return { name: `api token ${token.name}`, via: "api", ip, mayStill };
+  }
+  const signedIn = c.get("signedIn");
+  if (signedIn === null) return { name: "guest", via: "console", ip, domains: [] };
+  const { account, tokenHash } = signedIn;
+  // A session ends with its account, with the account's rights, and with its password.
+  const mayStill = async (): Promise<boolean> => (await accounts.session(tokenHash, clock.now())) !== null;
+  const actor: Actor = { name: account.login, via: "console", ip, mayStill };
   // Whoever is no administrator changes only what an operator left open.
-  return account?.role === "administrator" ? actor : { ...actor, domains: account?.domains ?? [] };
+  return account.role === "administrator" ? actor : { ...actor, domains: account.domains };
 }
 
 /** Writes down that somebody could not log in by that name. */

@@ -17,8 +17,8 @@ export interface ConsoleVariables {
   gatekeeper: Gatekeeper;
   /** The session of the browser, or null for a guest. Never set on API routes. */
   signedIn: SignedIn | null;
-  /** The API token's name, or null. Never set on pages. */
-  tokenName: string | null;
+  /** The API token, or null. Never set on pages. */
+  token: { readonly name: string; readonly hash: string } | null;
   /** The request's body, already bounded in size and time; empty on GET. */
   body: Uint8Array;
   /** The body of a form post; empty on anything else. */

@@ -104,7 +104,7 @@ export function createConsole(services: ConsoleServices): ConsoleApp {
     c.set("assets", assets);
     c.set("gatekeeper", gatekeeper);
     c.set("signedIn", null);
-    c.set("tokenName", null);
+    c.set("token", null);
     c.set("body", new Uint8Array());
     c.set("form", new URLSearchParams());
     // The API never looks at cookies: a browser cannot be made to call it in somebody's name.

@@ -19,7 +19,7 @@ function scopeOf(account: Account): DomainScope {
 
 /** The domains of whoever asks; API tokens are the administrator's. */
 export function ownDomains(c: ConsoleContext): DomainScope {
-  return c.get("tokenName") === null ? scopeOf(accountOf(c)) : null;
+  return c.get("token") === null ? scopeOf(accountOf(c)) : null;
 }
 
 /** Does the scope hold the domain? */

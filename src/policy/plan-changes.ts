@@ -143,16 +143,22 @@ export function planChanges(before: PolicyItems, after: PolicyItems): readonly P
   );
 }
 
-/** What a change would overrule that others have set since it was begun. */
+/**
+ * What a file would overrule that others have set since it was handed in. Of two files the later one wins: what one that came before it has
+ * put there (`byFiles`, item by item) is nothing of others.
+ */
 export function overruled(
   changes: readonly PolicyChange[],
-  begun: PolicyItems,
+  { begun, byFiles }: { readonly begun: PolicyItems; readonly byFiles: ReadonlyMap<string, unknown> },
   now: PolicyItems,
 ): readonly PolicyProblem[] {
-  const valueIn = (items: PolicyItems, { section, key }: PolicyChange): unknown =>
-    items.get(itemId(section, key))?.value;
   return changes
-    .filter((change) => !Bun.deepEquals(valueIn(begun, change), valueIn(now, change)))
+    .filter(({ section, key }) => {
+      const id = itemId(section, key);
+      const value = now.get(id)?.value;
+      if (byFiles.has(id) && Bun.deepEquals(byFiles.get(id), value)) return false;
+      return !Bun.deepEquals(begun.get(id)?.value, value);
+    })
     .map(({ section, key }) => ({
       path: `${section} ${key}`.trim(),
       message: "was changed by somebody else while this file was being worked out; look at the plan again",

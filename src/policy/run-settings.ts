@@ -6,7 +6,8 @@ import { createSnapshot } from "./create-snapshot.ts";
 import { crossCheck } from "./cross-check.ts";
 import { DEFAULT_LISTENERS } from "./default-listeners.ts";
 import { type Draft, type DraftOptions, draftChange, type PasswordSeal, withoutIds } from "./draft-change.ts";
-import { namesPasswords, passwordWork } from "./password-work.ts";
+import { mayStill, NO_MORE } from "./may-still.ts";
+import { namesPasswords, type PasswordWork, passwordWork } from "./password-work.ts";
 import { overruled, planChanges } from "./plan-changes.ts";
 import { DEFAULT_ITEMS, isListSection, itemId, type PolicyItems, policyOf } from "./policy-document.ts";
 import type { PolicyStore } from "./policy-store.ts";
@@ -34,6 +35,7 @@ import {
   withoutItem,
 } from "./stored-items.ts";
 import { asSetBefore, beyondTenant } from "./tenant-change.ts";
+import { createTurns } from "./turns.ts";
 import { type Unread, type UnreadItem, unreadSettings } from "./unread.ts";
 import { unusable } from "./unread-mail.ts";
 
@@ -65,10 +67,15 @@ function planResult(draft: Draft): PlanResult {
   return draft.ok ? { ok: true, changes: draft.changes, warnings: draft.warnings } : draft;
 }
 
-interface ChangeOptions extends Pick<DraftOptions, "prune" | "wholeFile" | "passwords"> {
+interface ChangeOptions extends Pick<DraftOptions, "prune" | "wholeFile"> {
   readonly actor: Actor;
-  /** The items that the change was worked out for; left out: those in its turn. */
+  /** Of a file: the items when it was handed in. */
   readonly begun?: PolicyItems;
+}
+
+interface TurnOptions {
+  readonly passwords: PasswordWork;
+  readonly areWorkedOut?: boolean;
 }
 
 class RunningSettings implements Settings {
@@ -81,9 +88,10 @@ class RunningSettings implements Settings {
   #items: PolicyItems;
   #ceilings: Ceilings;
   #snapshot: PolicySnapshot;
-  #last: Promise<unknown> = Promise.resolve();
-  /** Whole documents: the one that came later wins, also where the earlier one had more to work out. */
-  #lastApply: Promise<unknown> = Promise.resolve();
+  readonly #turns = createTurns();
+  /** Files that were handed in and are not carried out yet, and what those before them have set, item by item. */
+  #files = 0;
+  readonly #byFiles = new Map<string, unknown>();
 
   constructor(parts: SettingsParts, { items, refused, lost, ceilings }: StoredPolicy) {
     this.#parts = parts;
@@ -166,25 +174,21 @@ class RunningSettings implements Settings {
     );
   }
 
-  apply(document: unknown, options: { readonly prune: boolean; readonly actor: Actor }): Promise<PlanResult> {
-    const { prune, actor } = options;
-    const passwords = passwordWork();
-    const applied = this.#lastApply.then(async () => {
-      // Hundreds of passwords take a minute: who switches a sender off meanwhile does not wait for that, and is not overruled by it.
-      const begun = this.#items;
-      if (namesPasswords(document))
-        await draftChange(this.#items, document, {
-          prune,
-          hash: true,
-          wholeFile: true,
-          seal: this.#parts.seal ?? null,
-          passwords,
-        });
-      const wanted = (): WantedInput => ({ ok: true, input: document });
-      return this.#change(wanted, { prune, wholeFile: true, actor, passwords, begun });
-    });
-    this.#lastApply = applied.catch(() => undefined);
-    return applied;
+  async apply(
+    document: unknown,
+    options: { readonly prune: boolean; readonly actor: Actor },
+  ): Promise<PlanResult> {
+    // Whole documents: the one that came later wins, also where the earlier one had more to work out.
+    const begun = this.#items;
+    const wanted = (): WantedInput => ({ ok: true, input: document });
+    this.#files++;
+    try {
+      return await this.#turns.take("files", () =>
+        this.#change(wanted, { ...options, wholeFile: true, begun }),
+      );
+    } finally {
+      if (--this.#files === 0) this.#byFiles.clear();
+    }
   }
 
   put(section: PolicySection, input: unknown, actor: Actor): Promise<PlanResult> {
@@ -204,9 +208,15 @@ class RunningSettings implements Settings {
     return this.#change(document, { prune: false, wholeFile: false, actor });
   }
 
-  remove(section: PolicySection, key: string, actor: Actor): Promise<boolean> {
-    return this.#inTurn(async () => {
+  remove(
+    section: PolicySection,
+    key: string,
+    actor: Actor,
+    only: (now: object | null) => boolean = () => true,
+  ): Promise<boolean> {
+    return this.#turns.take("changes", async () => {
       const id = itemId(section, key);
+      if (!(await mayStill(actor)) || !only(this.#items.get(id)?.value ?? null)) return false;
       const refused = this.#refused.get(id);
       if (refused !== undefined) {
         if (actor.domains !== undefined) return false;
@@ -223,14 +233,35 @@ class RunningSettings implements Settings {
     });
   }
 
-  /** `document` is asked in its turn. */
-  async #change(
+  /**
+   * `document` is asked in its turn. Hundreds of passwords take a minute: they are worked out before it, those of one party one after the
+   * other; who switches a sender off meanwhile does not wait for that, and is not overruled by it.
+   */
+  async #change(document: () => WantedInput, options: ChangeOptions): Promise<PlanResult> {
+    const passwords = passwordWork();
+    let result = await this.#changeNow(document, { ...options, passwords });
+    if ("passwordsOf" in result) {
+      const { passwordsOf } = result;
+      const { prune, wholeFile, actor } = options;
+      const draft = { prune, wholeFile, hash: true, seal: this.#parts.seal ?? null, passwords };
+      await this.#turns.take(`passwords ${actor.name}`, () => draftChange(this.#items, passwordsOf, draft));
+      result = await this.#changeNow(document, { ...options, passwords, areWorkedOut: true });
+    }
+    if ("passwordsOf" in result) throw new Error("passwords were asked for twice");
+    if (!result.ok) return result;
+    const unfinished = (await Promise.all(this.#followUps.map((ask) => ask()))).flat();
+    return unfinished.length === 0 ? result : { ...result, unfinished };
+  }
+
+  /** In its turn. Comes back with the document instead, and nothing done, when passwords of it are to be worked out first. */
+  #changeNow(
     document: () => WantedInput,
-    { actor, begun, ...options }: ChangeOptions,
-  ): Promise<PlanResult> {
-    const result = await this.#inTurn(async (): Promise<PlanResult> => {
+    { actor, begun, areWorkedOut = false, ...options }: ChangeOptions & TurnOptions,
+  ): Promise<PlanResult | { readonly passwordsOf: unknown }> {
+    return this.#turns.take("changes", async () => {
       const wanted = document();
       if (!wanted.ok) return wanted;
+      if (!areWorkedOut && namesPasswords(wanted.input)) return { passwordsOf: wanted.input };
       const before = asSetBefore(wanted.input, this.#set(), actor);
       const seal = this.#parts.seal ?? null;
       const unread = new Set(this.#refused.keys());
@@ -241,17 +272,18 @@ class RunningSettings implements Settings {
       const pruned = this.#prunedUnread(drafted, { prune: options.prune, document: wanted.input });
       if (drafted.changes.length + pruned.length === 0) return planResult(drafted);
       const changes = [...drafted.changes, ...pruned.map(({ change }) => change)];
-      const late = begun === undefined ? [] : overruled(drafted.changes, begun, this.#items);
+      const file = begun === undefined ? null : { begun, byFiles: this.#byFiles };
+      const late = file === null ? [] : overruled(drafted.changes, file, this.#items);
       if (late.length > 0) return { ok: false, problems: late };
       const draft = { ...drafted, changes: await this.#withBelongings(changes) };
       const beyond = this.#beyond(draft.changes, draft.items, actor);
       if (beyond.length > 0) return { ok: false, problems: beyond };
+      if (!(await mayStill(actor))) return { ok: false, problems: [NO_MORE] };
       await this.#save(draft.items, actor, { anew: draft.anew, gone: pruned.map(({ item }) => item) });
+      for (const { section, key } of file === null ? [] : drafted.changes)
+        this.#byFiles.set(itemId(section, key), this.#items.get(itemId(section, key))?.value);
       return planResult(draft);
     });
-    if (!result.ok) return result;
-    const unfinished = (await Promise.all(this.#followUps.map((ask) => ask()))).flat();
-    return unfinished.length === 0 ? result : { ...result, unfinished };
   }
 
   /** Items nobody can read that a whole file does not name go with the others it does not name. */
@@ -282,13 +314,6 @@ class RunningSettings implements Settings {
     actor: Actor,
   ): readonly PolicyProblem[] {
     return beyondTenant(changes, { before: this.#set(), after, refused: this.#refused, actor });
-  }
-
-  /** Runs after all changes before it; one that fails does not stop the next. */
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(work);
-    this.#last = result.catch(() => undefined);
-    return result;
   }
 
   /** Stores, then swaps: a change that could not be stored is not in force, and what is in force survives a restart. */

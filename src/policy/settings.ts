@@ -52,6 +52,10 @@ export interface Actor {
   readonly ip: string | null;
   /** The domains it administers, in lower case: then what the operator set is a ceiling. Left out: the operator. */
   readonly domains?: readonly string[];
+  /**
+   * May it change anything still? Asked when the change is about to be written, which may be long after it was asked for. Left out: yes.
+   */
+  readonly mayStill?: () => Promise<boolean>;
 }
 
 export interface Settings {
@@ -79,6 +83,14 @@ export interface Settings {
   removal(section: PolicySection, key: string): Promise<readonly PolicyChange[]>;
   /** Why the actor may not remove the item, after its name: `is removed by …`; null: may, or there is none. */
   whyKept(section: PolicySection, key: string, actor: Actor): string | null;
-  /** Removes one item of a list. False: there was none, or none that the actor may remove. */
-  remove(section: PolicySection, key: string, actor: Actor): Promise<boolean>;
+  /**
+   * Removes one item of a list. False: there was none, or none that the actor may remove. `only` is asked in its turn about the item as it
+   * is then (null: it cannot be read); false leaves it.
+   */
+  remove(
+    section: PolicySection,
+    key: string,
+    actor: Actor,
+    only?: (now: object | null) => boolean,
+  ): Promise<boolean>;
 }

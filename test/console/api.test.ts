@@ -4,6 +4,8 @@ import { API_OPERATIONS } from "../../src/console/api/api-routes.ts";
 import { administratorAt, apiToken, ORIGIN } from "./console-browser.ts";
 import { fakeGateway } from "./fake-services.ts";
 
+const GOOD_PASSWORD = "granite-willow-compass-7";
+
 interface DescribedOperation {
   readonly operationId: string;
   readonly parameters: readonly { readonly in: string; readonly name: string }[];
@@ -84,6 +86,26 @@ describe("If-Match", () => {
     );
   });
 });
+
+test.each(["the token", "its account"])(
+  "what was sent before %s was removed is not carried out after it",
+  async (what) => {
+    const { app, gateway } = await apiOf("write");
+    const token = apiToken(gateway, "write");
+    const login = "late@example.test";
+    const sent = app.request(`${ORIGIN}/api/v1/senders/${encodeURIComponent(login)}`, {
+      method: "PUT",
+      headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
+      body: JSON.stringify({ login, domain: "example.test", password: GOOD_PASSWORD }),
+    });
+    await Bun.sleep(5);
+    if (what === "the token") gateway.tokens.clear();
+    else gateway.accounts.splice(0);
+    const answer = await sent;
+    expect([answer.status, await answer.text()]).toEqual([422, expect.stringContaining("lost the right")]);
+    expect(gateway.services.settings.current().userSender(login)).toBeNull();
+  },
+);
 
 describe("OpenAPI", () => {
   async function description() {

@@ -259,9 +259,13 @@ function listOperations(section: ListSection, noun: Noun): readonly Operation[] 
       answer: "nothing",
       refusals: { ...missing, 412: PUT_REFUSALS[412] },
       handle: async (c) => {
-        const item = storedOf(c, section).find((stored) => itemKey(section, stored) === keyOf(c));
-        if (item !== undefined && isMissed(c, item)) return changedMeanwhile(c);
-        const removed = await c.get("services").settings.remove(section, keyOf(c), actorOf(c));
+        let missed = false;
+        const only = (now: object | null): boolean => {
+          missed = now !== null && isMissed(c, now);
+          return !missed;
+        };
+        const removed = await c.get("services").settings.remove(section, keyOf(c), actorOf(c), only);
+        if (missed) return changedMeanwhile(c);
         return removed ? c.body(null, 204) : notFound(c, name);
       },
     },

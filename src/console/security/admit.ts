@@ -61,7 +61,8 @@ async function refuseToken(c: ConsoleContext, scope: TokenScope): Promise<Respon
       "Send an API token in the header Authorization: Bearer TOKEN. Make one in the console under API tokens.";
     return problem(c, { status: 401, title: "No API token was sent", detail });
   }
-  const known = await c.get("services").accounts.token(hashToken(token));
+  const hash = hashToken(token);
+  const known = await c.get("services").accounts.token(hash);
   if (known === null) {
     c.header("WWW-Authenticate", 'Bearer realm="gatepost", error="invalid_token"');
     const detail =
@@ -77,6 +78,6 @@ async function refuseToken(c: ConsoleContext, scope: TokenScope): Promise<Respon
     const detail = `The token "${known.name}" may only read. Use a token with the scope write.`;
     return problem(c, { status: 403, title: "The API token may not write", detail });
   }
-  c.set("tokenName", known.name);
+  c.set("token", { name: known.name, hash });
   return null;
 }
