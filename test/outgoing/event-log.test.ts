@@ -155,3 +155,22 @@ test("a clock put back loses nothing and holds nobody for ever", () => {
   log.add(START + 100 * DAY, 1);
   expect(log.sum(START + 100 * DAY, HOUR)).toBe(1);
 });
+
+test("what was added under a longer wish stays while that one looks back, whatever shorter ones come between", () => {
+  const log = new EventLog(HOUR);
+  log.keep(DAY, START);
+  log.add(START, 3);
+  // Mail of the same identity under a shorter limit, all day long.
+  for (let at = START + HOUR; at < START + DAY; at += HOUR) {
+    log.keep(HOUR, at);
+    log.add(at, 1);
+    log.forget(at);
+  }
+  expect(log.sum(START + DAY - 1, DAY)).toBe(26);
+  // Once it looks back no further, the shorter wish is what counts.
+  const later = START + 2 * DAY;
+  log.keep(HOUR, later);
+  log.add(later, 1);
+  log.forget(later);
+  expect(log.sum(later, DAY)).toBe(1);
+});

@@ -1,10 +1,11 @@
 // The strict set of a domain (O14) holds for mail of that domain whichever sender hands it in: an address range of another domain, a login
 // by send_as, a trusted network with another envelope. A table of ways and settings over SMTP, with the real outgoing control.
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { identityLimits } from "../../src/outgoing/sending-plan.ts";
 import { playDialog } from "../dialogs/play-dialog.ts";
 import { openTrialGateway, trialPolicy } from "../listener/trial-gateway.ts";
 import { benchOf } from "../outgoing/outgoing-kit.ts";
-import { CHEAP_HASH } from "../policy/policy-fixtures.ts";
+import { address, CHEAP_HASH, snapshotOf } from "../policy/policy-fixtures.ts";
 
 setDefaultTimeout(60_000);
 
@@ -138,6 +139,7 @@ const WAYS: readonly Way[] = (
     { name: "login, envelope and From", ...USER, path: ANN, from: ANN },
     { name: "login, envelope", ...USER, path: ANN, from: CROSS },
     { name: "login, From", ...USER, path: CROSS, from: ANN },
+    { name: "login, From, no envelope sender", ...USER, path: "", from: ANN },
     { name: "network, From", ...NET, path: BOB, from: ANN },
     { name: "network, From of the second", ...NET, path: BOB, from: `${BOB}, ${ANN}` },
     { name: "network, Sender", ...NET, path: BOB, from: BOB, more: `Sender: ${ANN}\\r\\n`, named: true },
@@ -152,7 +154,7 @@ const FREE: readonly Way[] = (
     { name: "login", ...USER, path: CROSS, from: CROSS },
     { name: "network", ...NET, path: BOB, from: BOB },
   ] satisfies readonly Way[]
-).map((way, i) => numbered(way, i + 15));
+).map((way, i) => numbered(way, i + 16));
 
 /** One message. The answer may come at any step; `more`: what is checked after it. */
 function mail({ path, from, more = "" }: Way, answer: string, to = "x@elsewhere.example"): string {
@@ -298,6 +300,59 @@ test("what nobody is behind is neither limited nor locked for another domain: th
   expect(lenient.bench.news).toEqual([]);
 });
 
+test("of two domains with limits the stricter hold; a sender's own numbers count where they are lower", async () => {
+  const strict = { limit_identities: true, default_limits: { per_minute: 2, recipients_per_day: 50 } };
+  const base = policy(strict);
+  const other = {
+    name: "other.test",
+    outgoing: {
+      limit_identities: true,
+      default_limits: { per_minute: 9, per_hour: 10, recipients_per_day: 9 },
+    },
+  };
+  const range = own({
+    kind: "ip",
+    range: "192.0.2.33/32",
+    domains: ["strict.test"],
+    identity_limits: { per_day: 7, recipients_per_day: 60 },
+  });
+  const now = await snapshotOf({
+    ...base,
+    listener: [],
+    domain: [{ name: "strict.test", outgoing: strict }, other],
+    sender: [range],
+  });
+  const party = now.partyOfKey("192.0.2.33/32");
+  if (party === null) throw new Error("no party");
+  const limits = (from: string) =>
+    identityLimits(now.speaking(party, { reversePath: null, from: [address(from)] }));
+  const lone = { per_minute: 9, per_hour: 10, per_day: 7, recipients_per_day: 60 };
+  expect(limits("bob@other.test")).toMatchObject(lone);
+  expect(limits("bob@elsewhere.example")).toMatchObject(lone);
+  expect(limits("ann@strict.test")).toMatchObject({
+    per_minute: 2,
+    per_hour: 10,
+    per_day: 7,
+    recipients_per_day: 50,
+  });
+});
+
+test("where no domain has a part of the strict set, nothing is asked: the party is the same one", async () => {
+  const off = await snapshotOf({ ...policy({}), listener: [] });
+  const on = await snapshotOf({ ...policy({ require_tls: true }), listener: [] });
+  const ann = { reversePath: address("ann@strict.test"), from: [] };
+  for (const [now, same] of [
+    [off, true],
+    [on, false],
+  ] as const) {
+    const party = now.partyOfKey("192.0.2.33/32");
+    if (party === null) throw new Error("no party");
+    expect(now.speaking(party, ann) === party).toBe(same);
+    // Made once, and for each set of domains.
+    expect(now.speaking(party, ann)).toBe(now.speaking(party, ann));
+  }
+});
+
 test("the page of an identity has the limits of the domain it writes for; another's has none", async () => {
   await using gateway = await opened({ limit_identities: true, default_limits: { recipients_per_day: 1 } });
   const [strict, free] = [WAYS[0], FREE[0]];
@@ -312,5 +367,5 @@ test("the page of an identity has the limits of the domain it writes for; anothe
     ["per_hour", 1, 300],
     ["recipients_per_day", 1, 1],
   ]);
-  expect(await page("bob15@other.test")).toMatchObject({ sending: { code: "may-send" }, limits: [] });
+  expect(await page("bob16@other.test")).toMatchObject({ sending: { code: "may-send" }, limits: [] });
 });
