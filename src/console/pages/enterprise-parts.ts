@@ -33,7 +33,7 @@ export const PARTS: readonly Part[] = [
     name: "require_tls",
     inForce: "requireTls",
     label: "TLS only",
-    help: "Log-ins come over TLS, also those of other domains that write for this one, and mail is sent on over TLS or not at all.",
+    help: "Log-ins come over TLS, and mail is sent on over TLS or not at all. Who logged in for another domain without TLS cannot write for this one.",
   },
   {
     name: "limit_identities",
