@@ -35,29 +35,58 @@ const PASSWORD_SERVER = "password-server ";
 /** `dkim gate1._domainkey.example.test`, and the same with `dkim key`. */
 const DKIM = /^dkim (?:key )?[^ ]+?\._domainkey\.(.+)$/;
 
+/** Of each set of domains, those that ask a password server, by its key: walked once, however many alarms and rows ask. */
+const askers = new WeakMap<Policy["domain"], ReadonlyMap<string, readonly string[]>>();
+
+function askersIn(domains: Policy["domain"]): ReadonlyMap<string, readonly string[]> {
+  const known = askers.get(domains);
+  if (known !== undefined) return known;
+  const found = new Map<string, string[]>();
+  for (const { name, outgoing } of domains) {
+    if (outgoing.password_server === null) continue;
+    const key = serverKey(passwordServerAddress(outgoing.password_server));
+    const those = found.get(key);
+    if (those === undefined) found.set(key, [name]);
+    else those.push(name);
+  }
+  askers.set(domains, found);
+  return found;
+}
+
 function ofDomains({ name }: Alarm, { domain }: Pick<Policy, "domain">): readonly OfDomain[] {
   for (const [start, part] of NAMED_AFTER)
     if (name.startsWith(start)) return [{ domain: name.slice(start.length), part }];
   const signed = DKIM.exec(name)?.[1];
   if (signed !== undefined) return [{ domain: signed, part: "dkim" }];
   if (!name.startsWith(PASSWORD_SERVER)) return [];
-  const key = name.slice(PASSWORD_SERVER.length);
-  return domain.flatMap(({ name: theirs, outgoing: { password_server } }) =>
-    password_server !== null && serverKey(passwordServerAddress(password_server)) === key
-      ? [{ domain: theirs, part: "outgoing" as const }]
-      : [],
-  );
+  const theirs = askersIn(domain).get(name.slice(PASSWORD_SERVER.length)) ?? [];
+  return theirs.map((one) => ({ domain: one, part: "outgoing" }));
+}
+
+/** The question which alarms stand for a part of a domain's settings, for whoever asks it of many domains: worked out once. */
+export function alarmsByDomain(
+  alarms: readonly Alarm[],
+  policy: Pick<Policy, "domain">,
+): (of: OfDomain) => readonly Alarm[] {
+  const keyOf = ({ domain, part }: OfDomain): string => `${part} ${domain}`;
+  const found = new Map<string, Alarm[]>();
+  for (const alarm of alarms) {
+    for (const key of new Set(ofDomains(alarm, policy).map(keyOf))) {
+      const those = found.get(key);
+      if (those === undefined) found.set(key, [alarm]);
+      else those.push(alarm);
+    }
+  }
+  return (of) => found.get(keyOf(of)) ?? [];
 }
 
 /** The alarms that stand for a part of the domain's settings. */
 export function alarmsOfDomain(
   alarms: readonly Alarm[],
   policy: Pick<Policy, "domain">,
-  { domain, part }: OfDomain,
+  of: OfDomain,
 ): readonly Alarm[] {
-  return alarms.filter((alarm) =>
-    ofDomains(alarm, policy).some((one) => one.domain === domain && one.part === part),
-  );
+  return alarmsByDomain(alarms, policy)(of);
 }
 
 /** The alarms that stand for the hook. */

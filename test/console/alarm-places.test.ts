@@ -1,9 +1,12 @@
 // An alarm is told where what it is about is set, in the list's row and on its page, and the overview leads there.
 import { expect, test } from "bun:test";
+import { alarmPlaces, alarmsByDomain } from "../../src/console/alarm-places.ts";
 import { createConsole } from "../../src/console/create-console.ts";
 import type { Alarm } from "../../src/console/services.ts";
 import { serverKey } from "../../src/hooks/mail-server-dialogue.ts";
+import { domainSchema } from "../../src/policy/schema.ts";
 import { passwordServerAddress } from "../../src/policy/still-asked.ts";
+import { processorMs } from "../message/processor-time.ts";
 import { browserOf } from "./console-browser.ts";
 import { fakeGateway } from "./fake-services.ts";
 
@@ -114,4 +117,38 @@ test("a hook with an alarm is not plainly on; one that is off says so; the size 
   const [hook] = gateway.services.settings.current().policy.hook;
   await gateway.services.settings.put("hook", { ...hook, enabled: false }, ACTOR);
   expect(await row()).toContain(">Off<");
+});
+
+test.each([
+  ["one server for all", 1],
+  ["ten", 10],
+  ["each its own", 2000],
+] as const)("what 2000 domains have of alarms is found at once: password servers, %s", (_, servers) => {
+  const hostOf = (i: number): string => `imap${i % servers}.example.test`;
+  const domain = Array.from({ length: 2000 }, (_, i) =>
+    domainSchema.parse({
+      name: `d${i}.test`,
+      outgoing: { password_server: { protocol: "imap", host: hostOf(i) } },
+    }),
+  );
+  const keys = domain.flatMap(({ outgoing: { password_server } }) =>
+    password_server === null ? [] : [serverKey(passwordServerAddress(password_server))],
+  );
+  const alarms: readonly Alarm[] = [...new Set(keys)].map((key) => ({
+    name: `password-server ${key}`,
+    since: 0,
+    words: ALARM_WORDS,
+  }));
+  expect(alarms).toHaveLength(servers);
+  const begun = processorMs();
+  const standing = alarmsByDomain(alarms, { domain });
+  const found = domain.map(({ name }) =>
+    (["edit", "outgoing", "dkim"] as const).map((part) => standing({ domain: name, part }).length),
+  );
+  const places = alarms.map((alarm) => alarmPlaces(alarm, { domain })[0].href);
+  const spent = processorMs() - begun;
+  expect(found.every(([edit, outgoing, dkim]) => edit === 0 && outgoing === 1 && dkim === 0)).toBe(true);
+  expect(places.every((href) => href.endsWith("/outgoing"))).toBe(true);
+  // Alone some 10 ms. Each alarm worked out anew for each row is a walk over all domains: seconds.
+  expect(spent).toBeLessThan(150);
 });

@@ -2,7 +2,7 @@
 import { itemKey } from "../../policy/policy-document.ts";
 import { type DomainSettings, domainSchema } from "../../policy/schema.ts";
 import { DEFAULT_RULES } from "../../rules/shipped-rules.ts";
-import { alarmsOfDomain, type DomainPart } from "../alarm-places.ts";
+import { alarmsByDomain, alarmsOfDomain, type DomainPart } from "../alarm-places.ts";
 import { accountOf, type ConsoleContext } from "../console-env.ts";
 import { inScope, ownDomains } from "../domain-scope.ts";
 import type { FieldGroup, Option } from "../forms/field.ts";
@@ -191,13 +191,13 @@ interface Row {
   readonly troubles: (part: DomainPart) => readonly Alarm[];
 }
 
-function rowOf(c: ConsoleContext, domain: DomainSettings): Row {
+function rowsOf(c: ConsoleContext, domains: readonly DomainSettings[]): readonly Row[] {
   const { settings, alarms } = c.get("services");
-  const { policy } = settings.current();
-  return {
+  const standing = alarmsByDomain(alarms(), settings.current().policy);
+  return domains.map((domain) => ({
     domain,
-    troubles: (part) => alarmsOfDomain(alarms(), policy, { domain: domain.name, part }),
-  };
+    troubles: (part) => standing({ domain: domain.name, part }),
+  }));
 }
 
 function Trouble({ row: { domain, troubles }, part }: { readonly row: Row; readonly part: DomainPart }) {
@@ -338,7 +338,7 @@ function getDomains(c: ConsoleContext): Promise<Response> {
         <DataTable
           caption="Domains"
           columns={columnsFor(administrator)}
-          rows={domain.map((one) => rowOf(c, one))}
+          rows={rowsOf(c, domain)}
           rowId={(row) => `d-${row.domain.name}`}
         />
       )}
