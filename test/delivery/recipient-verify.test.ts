@@ -107,6 +107,22 @@ describe("a server that knows its users", () => {
   });
 });
 
+test.each([
+  "550 5.4.1 [x@example.test]: Recipient address rejected: Access denied. AS(201806281)",
+  "554 5.1.1 no mailbox",
+  "511 sorry, no mailbox here by that name (#5.1.1 - chkuser)",
+  "550 5.7.1 User unknown",
+])("a server that says %s is believed, and is none that takes all", async (words) => {
+  const { ask, peer } = await setUp(
+    usualServer({ rcpt: (line) => (line.includes("<anna@") ? "250 2.1.5 Ok" : words) }),
+  );
+  expect(await ask("nobody@example.test")).toMatchObject({ known: "no" });
+  expect(await ask("anna@example.test")).toEqual({ known: "yes", words: "" });
+  for (let n = 0; n < 3; n++) expect(await ask("nobody@example.test")).toMatchObject({ known: "no" });
+  // Each of them, and the invented one, once.
+  expect(rcpts(peer)).toBe(3);
+});
+
 describe("a server that takes everything", () => {
   test("is found out by an invented address", async () => {
     const { ask, peer } = await setUp(usualServer());
