@@ -181,7 +181,7 @@ export interface ItemChange {
   readonly after: PolicyItem | null;
   /** null: nothing is kept, so what is stored is the operator's. */
   readonly ceiling: Ceiling | null;
-  /** What the operator set for a domain. */
+  /** What the operator set for a domain, or for the nearest one above it. */
   readonly ofDomain: (name: string) => Ceiling;
 }
 
@@ -304,7 +304,7 @@ function refuseByDomain(
   own: Ceiling,
   ofDomain: ItemChange["ofDomain"],
 ): readonly CeilingProblem[] {
-  const problems = [...aboveDomain(after, { own, domain: ofDomain(after.domain) })];
+  const problems = [...aboveDomain(after, { own, ofDomain })];
   const from = own.domain;
   if (typeof from === "string" && from !== after.domain && isFreer(ofDomain(from), ofDomain(after.domain)))
     problems.push({

@@ -4,15 +4,17 @@ import type { Ceiling, CeilingProblem } from "./ceiling.ts";
 import { durationMs } from "./duration.ts";
 import { type SenderSettings, senderSchema } from "./schema-sender.ts";
 
-/** What is kept of the operator's: of the sender, and of its domain. */
+/** What is kept of the operator's: of the sender itself, and of a domain. */
 export interface Ceilings {
   readonly own: Ceiling;
-  readonly domain: Ceiling;
+  readonly ofDomain: (name: string) => Ceiling;
 }
 
 /** A value of a sender that takes the place of its domain's. */
 interface Pair {
   readonly path: string;
+  /** Of another domain that it writes for, the limits are a ceiling for that mail alone, and found there. */
+  readonly ofOthers: boolean;
   /** What the operator set for the domain; null: nothing. Durations in milliseconds. */
   readonly set: (domain: Ceiling) => number | null;
   readonly of: (sender: SenderSettings) => number | null;
@@ -48,6 +50,7 @@ function numberIn(ceiling: Ceiling, path: string): number | null {
 function limitPair(name: (typeof LIMITS)[number]): Pair {
   return {
     path: `identity_limits.${name}`,
+    ofOthers: false,
     set: (domain) =>
       has(domain, "limit_identities") ? numberIn(domain, `outgoing.default_limits.${name}`) : null,
     of: (sender) => sender.identity_limits[name],
@@ -64,6 +67,7 @@ const locks = (domain: Ceiling, value: number): number | null =>
 function lockCount(name: "spam" | "max_unlocks", how: string): Pair {
   return {
     path: `lock.${name}`,
+    ofOthers: true,
     set: (domain) => locks(domain, LOCK[name]),
     of: ({ lock }) => lock[name],
     isAbove: (value, set) => value > set,
@@ -76,6 +80,7 @@ function lockCount(name: "spam" | "max_unlocks", how: string): Pair {
 function lockTime(name: "window" | "timeout", how: string): Pair {
   return {
     path: `lock.${name}`,
+    ofOthers: true,
     set: (domain) => locks(domain, durationMs(LOCK[name])),
     of: ({ lock }) => durationMs(lock[name]),
     isAbove: (value, set) => value < set,
@@ -93,32 +98,54 @@ const PAIRS: readonly Pair[] = [
   lockCount("max_unlocks", "whose ends by themselves are at most"),
 ];
 
-/** The pairs in which the sender's value is above the domain's. What the operator set of the sender itself is another's concern. */
-function above(sender: SenderSettings, { own, domain }: Ceilings): readonly (readonly [Pair, number])[] {
-  return PAIRS.flatMap((pair): (readonly [Pair, number])[] => {
-    const set = numberIn(own, pair.path) === null ? pair.set(domain) : null;
-    const value = pair.of(sender);
-    return set !== null && value !== null && pair.isAbove(value, set) ? [[pair, set]] : [];
+/** The domains the sender writes for besides its own. */
+function writesFor({ domain, domains, send_as }: SenderSettings): readonly string[] {
+  const granted = send_as.map((address) => address.slice(address.lastIndexOf("@") + 1));
+  return [...new Set<string>([...domains, ...granted])].filter((name) => name !== domain);
+}
+
+interface Above {
+  readonly pair: Pair;
+  readonly set: number;
+  /** The domain it is set for. */
+  readonly domain: string;
+}
+
+/** The values of the sender that are above a domain's. What the operator set of the sender itself is another's concern. */
+function above(sender: SenderSettings, { own, ofDomain }: Ceilings): readonly Above[] {
+  const others = writesFor(sender);
+  return PAIRS.flatMap((pair): readonly Above[] => {
+    const value = numberIn(own, pair.path) === null ? pair.of(sender) : null;
+    if (value === null) return [];
+    const found = [sender.domain, ...(pair.ofOthers ? others : [])].flatMap((domain): readonly Above[] => {
+      const set = pair.set(ofDomain(domain));
+      return set !== null && pair.isAbove(value, set) ? [{ pair, set, domain }] : [];
+    });
+    return found.slice(0, 1);
   });
 }
 
-/** What an administrator of the domain may not give the sender, because of what the operator set for its domain. */
+/** What an administrator of the domain may not give the sender, because of what the operator set for a domain it writes for. */
 export function aboveDomain(sender: SenderSettings, ceilings: Ceilings): readonly CeilingProblem[] {
-  const { own, domain } = ceilings;
-  const problems = above(sender, ceilings).map(([{ path, words }, set]) => ({
-    field: path,
-    message: words(set, sender.domain),
+  const { own, ofDomain } = ceilings;
+  const problems = above(sender, ceilings).map(({ pair, set, domain }) => ({
+    field: pair.path,
+    message: pair.words(set, domain),
   }));
-  const counted = has(domain, "limit_identities") || has(domain, "lock_identities");
+  if (typeof sender.identify_by === "string" || own.identify_by !== undefined) return problems;
+  const counted = [sender.domain, ...writesFor(sender)].find((name) => {
+    const domain = ofDomain(name);
+    return has(domain, "limit_identities") || has(domain, "lock_identities");
+  });
+  if (counted === undefined) return problems;
   // A header says what whoever writes the message likes: each message would be another identity's.
-  if (!counted || typeof sender.identify_by === "string" || own.identify_by !== undefined) return problems;
-  const message = `${OPERATOR} limits or locks for every identity of ${sender.domain}; header lines that name an identity are set by administrators of the gateway`;
+  const message = `${OPERATOR} limits or locks for every identity of ${counted}; header lines that name an identity are set by administrators of the gateway`;
   return [...problems, { field: "identify_by", message }];
 }
 
-/** The sender as it is held to what the operator set for its domain, also where its own value was there first. */
+/** The sender as it is held to what the operator set for its domains, also where its own value was there first. */
 export function heldToDomain(sender: SenderSettings, ceilings: Ceilings): SenderSettings {
-  return above(sender, ceilings).reduce((held, [pair, set]) => pair.with(held, set), sender);
+  return above(sender, ceilings).reduce((held, { pair, set }) => pair.with(held, set), sender);
 }
 
 /** Is a sender in the other domain free of something the operator set for the one? */

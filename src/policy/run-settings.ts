@@ -26,7 +26,7 @@ import type { PolicySnapshot } from "./snapshot.ts";
 import {
   type Ceilings,
   ceilingsAfter,
-  heldSender,
+  heldSenders,
   type ItemsBefore,
   readStored,
   removalOf,
@@ -108,11 +108,8 @@ class RunningSettings implements Settings {
 
   /** The snapshot of what is set now. */
   #made(version: number): PolicySnapshot {
-    const now = this.#set();
-    return createSnapshot(policyOf(this.#items), version, {
-      unread: this.#unread(),
-      held: (sender) => heldSender(sender, now),
-    });
+    const beside = { unread: this.#unread(), held: heldSenders(this.#set()) };
+    return createSnapshot(policyOf(this.#items), version, beside);
   }
 
   #unread(): Unread {

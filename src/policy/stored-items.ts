@@ -118,19 +118,29 @@ export function itemChange(
   };
 }
 
-/** What the operator set for a domain. */
+/** What the operator set for a domain, or for the nearest one above it: `web1.example.org` is of `example.org`. */
 function domainCeiling({ items, ceilings }: ItemsBefore, name: string): Ceiling {
-  const id = itemId("domain", name);
-  const item = items.get(id);
-  return ceilings.get(id) ?? (item === undefined ? {} : ceilingOf(item));
+  for (let rest = name; rest !== ""; rest = rest.includes(".") ? rest.slice(rest.indexOf(".") + 1) : "") {
+    const id = itemId("domain", rest);
+    const item = items.get(id);
+    if (item !== undefined) return ceilings.get(id) ?? ceilingOf(item);
+  }
+  return {};
 }
 
-/** The sender as it is held to what the operator set for its domain. */
-export function heldSender(sender: SenderSettings, now: ItemsBefore): SenderSettings {
-  const own = now.ceilings.get(itemId("sender", itemKey("sender", sender)));
-  // Nobody but the operator has changed it.
-  if (own === undefined) return sender;
-  return heldToDomain(sender, { own, domain: domainCeiling(now, sender.domain) });
+/** Makes the look-up: a sender as it is held to what the operator set for the domains it writes for. */
+export function heldSenders(now: ItemsBefore): (sender: SenderSettings) => SenderSettings {
+  const known = new Map<string, Ceiling>();
+  const ofDomain = (name: string): Ceiling => {
+    const ceiling = known.get(name) ?? domainCeiling(now, name);
+    known.set(name, ceiling);
+    return ceiling;
+  };
+  return (sender) => {
+    const own = now.ceilings.get(itemId("sender", itemKey("sender", sender)));
+    // Nobody but the operator has changed it.
+    return own === undefined ? sender : heldToDomain(sender, { own, ofDomain });
+  };
 }
 
 /** Pairs each change, whose values are redacted, with the value to store, and with what is kept of the operator's where that changes. */

@@ -159,6 +159,38 @@ describe("a value of a sender that takes the place of its domain's", () => {
   });
 });
 
+describe("a sender of another domain that writes for it", () => {
+  const free = { ...ann, login: "joe@free.test", domain: "free.test" };
+  test.each([
+    ["@shop.test", "lock.spam", { lock: { spam: 10_000 } }],
+    ["ann@shop.test", "lock.window", { lock: { window: "1s" } }],
+    ["bob@shop.test", "lock.max_unlocks", { lock: { max_unlocks: 9 } }],
+    ["@shop.test", "identify_by", { identify_by: { header: "X-Who" } }],
+  ])("as %s: %s", async (grant, field, over) => {
+    const settings = await gateway(enterprise);
+    const joe = { ...free, send_as: [grant] };
+    expect(await put(settings, "sender", { ...joe, ...over }, both)).toContain(`sender[0].${field} `);
+    expect(await put(settings, "sender", { ...free, ...over }, both)).toBe("done");
+    expect(await put(settings, "sender", { ...joe, ...over }, both)).toContain(`sender[0].${field} `);
+    // Its limits are of its own domain's mail; those of the other domain hold for that one's.
+    expect(await put(settings, "sender", { ...joe, identity_limits: { per_minute: 99 } }, both)).toBe("done");
+    expect(await put(settings, "sender", { ...joe, ...over }, TESTER)).toBe("done");
+  });
+
+  test("is locked as the product locks, where its own was there first", async () => {
+    const settings = await gateway({});
+    const joe = { ...free, send_as: ["@shop.test"], lock: { spam: 10_000 } };
+    expect(await put(settings, "sender", joe, both)).toBe("done");
+    const spam = () => {
+      const party = settings.current().partyOfKey("joe@free.test");
+      return party === null ? null : planOf(party).lock.spam;
+    };
+    expect(spam()).toBe(10_000);
+    expect(await put(settings, "domain", domain(enterprise), TESTER)).toBe("done");
+    expect(spam()).toBe(5);
+  });
+});
+
 describe("a value that was there before the operator's", () => {
   const own = {
     ...bob,
