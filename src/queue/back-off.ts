@@ -15,6 +15,30 @@ export function retryWaitMs(retryMs: readonly number[], tries: number, random: (
   return Math.max(1, Math.round(wait * (1 - JITTER + 2 * JITTER * random())));
 }
 
+/**
+ * The wait after a failed try of a message that has waited here for `ageMs`. Many tries come before they are due: the server is back, somebody
+ * wants it now. They are no steps down the schedule: it is never further along than tries that were due would have brought it by that age.
+ */
+export function waitAtAgeMs(
+  retryMs: readonly number[],
+  { tries, ageMs }: { readonly tries: number; readonly ageMs: number },
+  random: () => number,
+): number {
+  return retryWaitMs(retryMs, Math.min(tries, dueTries(retryMs, ageMs)), random);
+}
+
+/** So many tries are due up to that age at the most. */
+function dueTries(retryMs: readonly number[], ageMs: number): number {
+  // A clock that was set back: the age says nothing.
+  if (ageMs < 0) return Number.POSITIVE_INFINITY;
+  let dueAtMs = 0;
+  const later = retryMs.findIndex((wait) => {
+    dueAtMs += Math.floor(wait * (1 - JITTER));
+    return ageMs < dueAtMs;
+  });
+  return later < 0 ? retryMs.length : later + 1;
+}
+
 /** The wait before a destination that could not be reached `failures` times in a row is tried again; never long. */
 export function probeWaitMs(
   retryMs: readonly number[],

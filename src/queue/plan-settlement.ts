@@ -4,7 +4,7 @@ import type { Outcome } from "../delivery/outcome.ts";
 import { replyWords } from "../notify/reply-words.ts";
 import type { AttemptRecord, LogEvent, RecipientState } from "../store/log-record.ts";
 import type { SpooledEnvelope, SpooledMessage, SpooledRecipient } from "../store/spool-entry.ts";
-import { retryWaitMs } from "./back-off.ts";
+import { waitAtAgeMs } from "./back-off.ts";
 import type { QueueSettings } from "./queue-settings.ts";
 import { isUnwell, type Reach } from "./reach.ts";
 import { endOf } from "./undeliverable.ts";
@@ -95,7 +95,7 @@ export function planSettlement(
         } else if (now >= recipient.expiresAt) {
           fail(tried, outcome, true);
         } else {
-          const waiting = waitingAgain(tried, result, options);
+          const waiting = waitingAgain(work.message, tried, { ...options, result });
           kept.push(waiting);
           const nextAttemptAt = Math.max(waiting.nextAttemptAt, result.closedUntil);
           events.push(
@@ -116,16 +116,30 @@ export function planSettlement(
 
 /** An unreachable destination has a back-off of its own; its mail is due as soon as that is over. */
 function waitingAgain(
+  message: SpooledMessage,
   recipient: SpooledRecipient,
-  result: AttemptResult,
-  options: { readonly settings: QueueSettings; readonly random: () => number },
+  {
+    result,
+    settings,
+    random,
+  }: { readonly result: AttemptResult; readonly settings: QueueSettings; readonly random: () => number },
 ): SpooledRecipient {
   const now = result.record.endedAt;
+  const ageMs = now - waitsSince(message, recipient, settings);
   const wait =
     result.reach === "unreachable"
       ? 0
-      : retryWaitMs(options.settings.retryMs, recipient.tries, options.random);
+      : waitAtAgeMs(settings.retryMs, { tries: recipient.tries, ageMs }, random);
   return { ...recipient, state: "queued", nextAttemptAt: now + wait };
+}
+
+/** Since when it waits in the queue. Mail released from the quarantine was received before, but has its whole time from then on. */
+export function waitsSince(
+  { receivedAt }: SpooledMessage,
+  { expiresAt }: SpooledRecipient,
+  { giveUpAfterMs }: QueueSettings,
+): number {
+  return Math.max(receivedAt, expiresAt - giveUpAfterMs);
 }
 
 /** The event for a recipient's new state. */
