@@ -91,7 +91,10 @@ export function createDeadlineSweep(parts: {
       const entries = soon.filter(({ recipient }) => recipient.deadlineAt <= now);
       if (entries.length === 0) return (soon[0]?.recipient.deadlineAt ?? now + LOOK_AHEAD_MS) - now;
       // Side by side: their commits are grouped, and thousands whose time comes at once do not wait for one another.
-      await Promise.all([...byMessage(entries).keys()].map((message) => settleDue(message, now)));
+      const rounds = [...byMessage(entries).keys()].map((message) => settleDue(message, now));
+      // All of it is over before the next round begins, or the queue and its database are closed.
+      const failed = (await Promise.allSettled(rounds)).find(({ status }) => status === "rejected");
+      if (failed?.status === "rejected") throw failed.reason;
     }
     return TROUBLE_WAIT_MS;
   }

@@ -1,7 +1,8 @@
 // A stop that leaves nothing behind: what was being taken from disk goes back there, and no try is counted that never was.
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import type { RunningQueue } from "../../src/queue/run-queue.ts";
-import { Bench, defers, mail } from "./queue-kit.ts";
+import { StoreError } from "../../src/store/database.ts";
+import { Bench, defers, HOUR, mail } from "./queue-kit.ts";
 
 let bench: Bench;
 beforeEach(async () => {
@@ -69,4 +70,34 @@ test("a claim that never ends holds up the stop for its grace, and no longer", a
   await roll(() => closed);
   await closing;
   release();
+});
+
+test("a look at deadlines of which one could not be made goes on for the others, and the stop waits for them", async () => {
+  bench.deliverer.script = defers;
+  const queue = await bench.start();
+  for (const id of ["m1", "m2"]) await queue.accept(mail({ id }));
+  await bench.busy.rest();
+  const { ofMessage } = bench.spool;
+  const held = Promise.withResolvers<void>();
+  let looks = 0;
+  Object.assign(bench.spool, {
+    async ofMessage(id: string) {
+      looks++;
+      if (id === "m1") throw new StoreError("failed", "disk I/O error");
+      await held.promise;
+      return ofMessage(id);
+    },
+  });
+  await bench.run(4 * HOUR + 2000);
+  expect(looks).toBe(2);
+  let closed = false;
+  const closing = queue.close(10_000).then(() => {
+    closed = true;
+  });
+  await turn();
+  expect(closed).toBe(false);
+  held.resolve();
+  await roll(() => closed);
+  await closing;
+  expect(await bench.spool.interrupted()).toEqual([]);
 });
