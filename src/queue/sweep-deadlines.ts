@@ -23,6 +23,8 @@ import { endOf, type Failure, keptOf, mayReport, untoldWords } from "./undeliver
 const LOOK_AHEAD_MS = 600_000;
 /** Deadlines close to one another are settled in one round. */
 const GATHER_MS = 1000;
+/** Whose time is over already was being tried then: he is looked at before the next try begins, however short the pauses are. */
+const OVERDUE_WAIT_MS = 200;
 const TROUBLE_WAIT_MS = 60_000;
 /** How long mail whose time is over may wait for its last try. */
 const LAST_TRY_MS = 3_600_000;
@@ -70,7 +72,7 @@ export function createDeadlineSweep(parts: {
           log.warn({ err: error }, "deadlines not looked at; tried again in a minute");
           return TROUBLE_WAIT_MS;
         })
-        .then((nothingForMs) => plan(Math.max(GATHER_MS, Math.min(nothingForMs, notedAt - clock.now()))));
+        .then((nothingForMs) => plan(Math.min(Math.max(GATHER_MS, nothingForMs), waitFor(notedAt))));
     });
   }
 
@@ -79,8 +81,13 @@ export function createDeadlineSweep(parts: {
       // While it is being tried it is not looked at; it is noted again when it is put back.
       if (state !== "queued") continue;
       if (wakesAt === null) notedAt = Math.min(notedAt, deadlineAt);
-      else if (deadlineAt < wakesAt - GATHER_MS) plan(Math.max(GATHER_MS, deadlineAt - clock.now()));
+      else if (clock.now() + waitFor(deadlineAt) < wakesAt) plan(waitFor(deadlineAt));
     }
+  }
+
+  function waitFor(deadlineAt: number): number {
+    const untilMs = deadlineAt - clock.now();
+    return untilMs <= 0 ? OVERDUE_WAIT_MS : Math.max(GATHER_MS, untilMs);
   }
 
   /** Settles everything whose time has come. Resolves to how long nothing will be due. */
@@ -122,7 +129,7 @@ export function createDeadlineSweep(parts: {
     const delayed = all.filter((recipient) => recipient.expiresAt > now);
     const original = await spool.bodyStart(message, MAX_RETURNED_BYTES).catch(() => null);
     // One notice, though another server may be slow to answer just now.
-    const alsoLate = delayed.length === 0 ? [] : beingTried.filter(({ expiresAt }) => expiresAt > now);
+    const alsoLate = delayed.length === 0 ? [] : await stillWaiting(message, beingTried, now);
     const late = [...delayed, ...alsoLate]
       .filter((recipient) => mayReport(message.envelope, recipient, "DELAY"))
       .map((recipient): Reported => ({ recipient, outcome: lastOutcome(recipient) }));
@@ -191,6 +198,17 @@ export function createDeadlineSweep(parts: {
         for (const { detail } of lastTry) dispatcher.noteDue(detail.destination.key, now);
       },
     });
+  }
+
+  /** Those that are not settled meanwhile, and are not to be given up. */
+  async function stillWaiting(
+    { seq }: SpooledMessage,
+    beingTried: readonly SpooledRecipient[],
+    now: number,
+  ): Promise<readonly SpooledRecipient[]> {
+    if (beingTried.length === 0) return [];
+    const pending = await spool.pendingOf(seq).catch(() => []);
+    return beingTried.filter(({ n, expiresAt }) => expiresAt > now && pending.some((one) => one.n === n));
   }
 
   /**

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { RecipientDsn } from "../../src/message/envelope.ts";
 import type { QueueOptions } from "../../src/queue/run-queue.ts";
 import { small } from "../message/small-body.ts";
-import { Bench, DAY, defers, HOUR, isDown, mail, type Script, START, takes } from "./queue-kit.ts";
+import { Bench, DAY, defers, HOUR, isDown, mail, refuses, type Script, START, takes } from "./queue-kit.ts";
 
 const MINUTE = 60_000;
 const AFTER = 20_000;
@@ -69,6 +69,25 @@ describe("soon after its time", () => {
     expect(told()[0]?.at).toBeLessThan(105_000);
   });
 
+  for (const [retry, slow, after] of [
+    [1000, 300, 19_300],
+    [1000, 950, 18_800],
+    [2000, 30_000, AFTER],
+  ] as const)
+    test(`tries that take ${slow} ms with pauses of ${retry} ms do not hold it up`, async () => {
+      bench.deliverer.script = noticesPass(async (attempt, now) => {
+        await new Promise<void>((resolve) => void bench.clock.after(slow, resolve));
+        return defers(attempt, now);
+      });
+      // The pauses are as short as they can be, and it is being tried when its time comes.
+      const queue = await bench.start({ ...retrying([retry], after), random: () => 0 });
+      await queue.accept(mail({ to: ["a@one.example", "b@one.example", "c@one.example"] }));
+      await bench.run(2 * MINUTE);
+      expect(told()).toHaveLength(1);
+      expect(told()[0]?.about).toHaveLength(3);
+      expect(told()[0]?.at).toBeLessThan(after + slow + 1500);
+    });
+
   test("mail that was held meanwhile: when it still cannot be delivered afterwards, and once", async () => {
     bench.deliverer.script = noticesPass(defers);
     const queue = await bench.start(retrying([12 * HOUR]));
@@ -115,6 +134,35 @@ describe("once for a message", () => {
     expect(told().map(({ about }) => about)).toEqual([TO]);
     expect(told()[0]?.at).toBeLessThan(AFTER + 5000);
   });
+
+  for (const [name, script, about] of [
+    ["deferred", defers, ["a@one.example", "b@two.example"]],
+    ["delivered", takes, ["a@one.example"]],
+    ["refused", refuses, ["a@one.example"]],
+  ] as const)
+    test(`an attempt of another recipient ends while it is made: ${name}`, async () => {
+      let end = () => {};
+      bench.deliverer.script = noticesPass(async (attempt, now) => {
+        if (attempt.destination.key === "mx:one.example") return defers(attempt, now);
+        await new Promise<void>((resolve) => {
+          end = resolve;
+        });
+        return script(attempt, now);
+      });
+      const queue = await bench.start(retrying([5000, HOUR]));
+      const { bodyStart } = bench.spool;
+      Object.assign(bench.spool, {
+        async bodyStart(...of: Parameters<typeof bodyStart>) {
+          const { length } = bench.units;
+          end();
+          while (bench.units.length === length) await new Promise((resolve) => setImmediate(resolve));
+          return bodyStart(...of);
+        },
+      });
+      await queue.accept(mail({ to: TO.slice(0, 2) }));
+      await bench.run(HOUR / 2);
+      expect(told().map((one) => one.about)).toEqual([about]);
+    });
 
   test("who has it already is not named", async () => {
     bench.deliverer.script = noticesPass((attempt, now) =>
