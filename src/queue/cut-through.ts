@@ -1,10 +1,11 @@
 // Cut-through: the sender waits while the mail server behind answers, and hears its word. What it took needs no place on our disk; what
 // it refuses for all is refused in the dialogue. Anything else, and what takes too long, is stored like other mail, with the attempt
 // that is under way, and that attempt settles it; if it cannot be stored, that attempt's answer is waited for. 250 is only ever said
-// for what the server or our disk holds.
+// for what the server or our disk holds. A large message is in a file from the start; who ends it here removes the file.
 
 import type { Outcome } from "../delivery/outcome.ts";
-import { isLarge } from "../message/body.ts";
+import type { Destination } from "../delivery/route.ts";
+import { headOf, isLarge, type LargeBody, type MessageBody } from "../message/body.ts";
 import { replyWords } from "../notify/reply-words.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
@@ -19,6 +20,7 @@ import { stateEvent } from "./plan-settlement.ts";
 import type { QueueSettings } from "./queue-settings.ts";
 import { refusalOf, type ServerRefusal } from "./server-refusal.ts";
 import type { Settling } from "./settle-attempt.ts";
+import { sharedWay } from "./shared-way.ts";
 import { type NewMail, newRecipient } from "./take-in.ts";
 import type { StorageWatch } from "./watch-storage.ts";
 import { groupWork, MAX_RECIPIENTS_PER_ATTEMPT, type Work } from "./work.ts";
@@ -83,29 +85,70 @@ export function createCutThrough(parts: CutThroughParts): CutThrough {
 
   /** The one piece of work that it is, its place reserved; null: it is stored first, like other mail. */
   function reserved(mail: NewMail): Work | null {
-    const key = mayHandOver(mail) ? oneDestination(mail) : null;
+    const way = mayHandOver(mail) ? sharedWay(mail.recipients.map(({ detail }) => detail.destination)) : null;
     const counted = { size: mail.body.length, share: mail.share };
-    if (key === null || !dispatcher.reserve(key, counted)) return null;
-    const [work, ...more] = worksOf(mail);
+    if (way === null || !dispatcher.reserve(way.key, counted)) return null;
+    const [work, ...more] = worksOf(mail, way);
     if (work !== undefined && more.length === 0) return work;
     // Edits or signatures differ.
-    dispatcher.release(key, counted);
+    dispatcher.release(way.key, counted);
     return null;
   }
 
-  function worksOf({ id, receivedAt, envelope, body, recipients, share }: NewMail): readonly Work[] {
+  function worksOf(mail: NewMail, way: Destination): readonly Work[] {
+    const { id, receivedAt, envelope, body, recipients, share } = mail;
     const options = { envelope, share, now: clock.now(), settings: settings() };
     const seq = spool.nextMessageSeq();
     const message: SpooledMessage = { seq, id, receivedAt, size: body.length, envelope, bodyFile: null };
     const entries = recipients.map((one) => ({ message, recipient: newRecipient(one, options) }));
-    return groupWork(entries, body);
+    return groupWork(entries, body, way);
+  }
+
+  /**
+   * The same, its file under the name it keeps if the message is stored: the attempt opens it when it comes to that, maybe more than
+   * once, and a crash before the row leaves it to the sweep. Rejects with StoreError.
+   */
+  async function named(work: Work, body: LargeBody): Promise<Work> {
+    const { message, destination, share } = work;
+    try {
+      const kept = await spool.keepBody(message.id, message.seq, body);
+      return { ...work, message: { ...message, bodyFile: kept.file }, body: kept.body };
+    } catch (error) {
+      dispatcher.release(destination.key, { size: message.size, share });
+      storage.failed(error);
+      throw error;
+    }
+  }
+
+  function begin(
+    work: Work,
+    { record, waitMs }: { readonly record: MessageRecord; readonly waitMs: number },
+  ): Promise<HandedOver | "not tried"> {
+    return new Promise((resolve, reject) => {
+      const waiting: Waiting = {
+        work,
+        record,
+        startedAt: clock.now(),
+        state: "open",
+        failure: null,
+        message: work.message,
+        later: null,
+        cancelTimer: () => {},
+        resolve,
+        reject,
+      };
+      all.set(work, waiting);
+      waiting.cancelTimer = clock.after(waitMs, () => void store(waiting));
+      dispatcher.enter(work);
+    });
   }
 
   /** Puts it on disk, as the attempt under way that it is. */
   async function store(waiting: Waiting): Promise<void> {
     waiting.state = "storing";
     waiting.cancelTimer();
-    const refusal = storage.refusal(waiting.work.message.size);
+    // What is not in memory is on the disk already.
+    const refusal = storage.refusal(headOf(bodyOf(waiting.work)).byteLength);
     const failure = refusal ?? (await written(waiting));
     if (failure === null) {
       waiting.state = "stored";
@@ -123,13 +166,17 @@ export function createCutThrough(parts: CutThroughParts): CutThrough {
   async function written(waiting: Waiting): Promise<unknown> {
     const { work, record, startedAt } = waiting;
     const { id, seq } = work.message;
-    const body = work.body ?? new Uint8Array();
+    const body = bodyOf(work);
     try {
-      const kept = spool.needsFile(body) ? await spool.keepBody(id, seq, body) : null;
-      waiting.message = { ...work.message, bodyFile: kept?.file ?? null };
+      let inRow: Uint8Array | null = headOf(body);
+      if (!isLarge(body) && spool.needsFile(body)) {
+        const kept = await spool.keepBody(id, seq, body);
+        waiting.message = { ...work.message, bodyFile: kept.file };
+        inRow = kept.inRow;
+      }
       await outbox.commit(
         [
-          insertMessage(waiting.message, kept === null && !isLarge(body) ? body : (kept?.inRow ?? null)),
+          insertMessage(waiting.message, inRow),
           ...work.recipients.map((row) => insertRecipient(seq, row, startedAt)),
         ],
         [{ kind: "message", record }],
@@ -138,17 +185,27 @@ export function createCutThrough(parts: CutThroughParts): CutThrough {
       return null;
     } catch (error) {
       const { bodyFile } = waiting.message;
-      if (bodyFile !== null) void spool.abandonBody(bodyFile, seq);
+      // The attempt may be reading the file of a large one.
+      if (bodyFile !== null && !isLarge(body)) void spool.abandonBody(bodyFile, seq);
       storage.failed(error);
       return error ?? new Error("it could not be stored");
     }
   }
 
+  /** It is not kept: neither is the file of a large one. */
+  function forget({ work, failure }: Waiting): void {
+    all.delete(work);
+    const { bodyFile, seq } = work.message;
+    if (bodyFile === null) return;
+    if (failure === null) void spool.removeBody(bodyFile);
+    // A row that could not be written may be there all the same.
+    else void spool.abandonBody(bodyFile, seq);
+  }
+
   /** The server's word, when it is one for all and for good. */
   async function answered(waiting: Waiting, attempt: EndedAttempt): Promise<void> {
-    const { work } = waiting;
     waiting.cancelTimer();
-    all.delete(work);
+    forget(waiting);
     const refusal = refusalOf(attempt.outcomes);
     await write(eventsOf(waiting, attempt, refusal), attempt);
     attempt.written();
@@ -158,7 +215,7 @@ export function createCutThrough(parts: CutThroughParts): CutThrough {
   /** Nobody holds all of it and it cannot be kept: the sender is told so and sends again; the log has what the server took of it. */
   async function refused(waiting: Waiting, attempt: EndedAttempt): Promise<void> {
     const { work } = waiting;
-    all.delete(work);
+    forget(waiting);
     const taken = attempt.outcomes.filter(({ result }) => result === "delivered");
     const states = taken.map((outcome) => stateOf(work, outcome, attempt.endedAt));
     await write([attemptEvent(attempt), ...states], attempt);
@@ -230,7 +287,13 @@ export function createCutThrough(parts: CutThroughParts): CutThrough {
     switch (waiting.state) {
       case "open":
         waiting.cancelTimer();
-        all.delete(work);
+        if (waiting.failure === null && work.message.bodyFile !== null) {
+          // Its file has its name: it is stored from here.
+          waiting.later = () => void untried(work, asMail);
+          void store(waiting);
+          return true;
+        }
+        forget(waiting);
         if (waiting.failure === null) waiting.resolve("not tried");
         else waiting.reject(waiting.failure);
         return true;
@@ -245,26 +308,12 @@ export function createCutThrough(parts: CutThroughParts): CutThrough {
   }
 
   return {
-    handOver(mail, { record, waitMs }) {
+    handOver(mail, options) {
       const work = reserved(mail);
       if (work === null) return null;
-      return new Promise((resolve, reject) => {
-        const waiting: Waiting = {
-          work,
-          record,
-          startedAt: clock.now(),
-          state: "open",
-          failure: null,
-          message: work.message,
-          later: null,
-          cancelTimer: () => {},
-          resolve,
-          reject,
-        };
-        all.set(work, waiting);
-        waiting.cancelTimer = clock.after(waitMs, () => void store(waiting));
-        dispatcher.enter(work);
-      });
+      return isLarge(mail.body)
+        ? named(work, mail.body).then((kept) => begin(kept, options))
+        : begin(work, options);
     },
     ended,
     handedBack: (work) => untried(work, (stored) => parts.settling().handedBack([stored])),
@@ -276,19 +325,17 @@ export function createCutThrough(parts: CutThroughParts): CutThrough {
   };
 }
 
-function mayHandOver({ body, archive, recipients }: NewMail): boolean {
-  if (isLarge(body) || archive !== null || recipients.length > MAX_RECIPIENTS_PER_ATTEMPT) return false;
+function bodyOf({ body }: Work): MessageBody {
+  return body ?? new Uint8Array();
+}
+
+function mayHandOver({ archive, recipients }: NewMail): boolean {
+  if (archive !== null || recipients.length > MAX_RECIPIENTS_PER_ATTEMPT) return false;
   // A copy for the quarantine, or a report of success, that must outlive the process.
   const needsDisk = recipients.some(
     ({ detail }) => detail.quarantine !== null || detail.dsn?.notify?.includes("SUCCESS") === true,
   );
   return !needsDisk;
-}
-
-/** The one that all recipients share; null: none. */
-function oneDestination({ recipients }: NewMail): string | null {
-  const key = recipients[0]?.detail.destination.key ?? null;
-  return recipients.every(({ detail }) => detail.destination.key === key) ? key : null;
 }
 
 /** One answer for all, and no later attempt will change it. */

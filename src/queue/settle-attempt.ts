@@ -108,7 +108,7 @@ export function createSettling(parts: SettleParts): Settling {
         report?.written();
         reports.settled(message);
         if (plan.undeliverable.length > 0) parts.onQuarantine();
-        noteKept(work, plan.kept);
+        noteKept(plan.kept);
         free();
       },
       // Its recipients stay taken on disk, so nobody sends to them again; the place is for other mail.
@@ -116,9 +116,10 @@ export function createSettling(parts: SettleParts): Settling {
     });
   }
 
-  function noteKept(work: Work, kept: readonly SpooledRecipient[]): void {
-    for (const recipient of kept) {
-      if (recipient.state === "queued") dispatcher.noteDue(work.destination.key, recipient.nextAttemptAt);
+  /** Each at its own destination: domains with the same routes may have shared the attempt. */
+  function noteKept(kept: readonly SpooledRecipient[]): void {
+    for (const { state, detail, nextAttemptAt } of kept) {
+      if (state === "queued") dispatcher.noteDue(detail.destination.key, nextAttemptAt);
     }
   }
 
@@ -137,10 +138,9 @@ export function createSettling(parts: SettleParts): Settling {
         events: [],
         written() {
           for (const work of works) {
-            parts.onKept(work.recipients.map((one) => ({ ...one, state: "queued" })));
-            for (const { nextAttemptAt } of work.recipients) {
-              dispatcher.noteDue(work.destination.key, nextAttemptAt);
-            }
+            const waiting = work.recipients.map((one) => ({ ...one, state: "queued" as const }));
+            parts.onKept(waiting);
+            noteKept(waiting);
           }
         },
       });

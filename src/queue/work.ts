@@ -37,12 +37,20 @@ export function keysOf(work: Work): EntryKey[] {
   return work.recipients.map((recipient) => ({ seq: work.message.seq, n: recipient.n }));
 }
 
-/** Puts entries together that may leave in one attempt: same message, destination, edits and signature. Order is kept. */
-export function groupWork(entries: readonly SpooledEntry[], body: MessageBody | null): Work[] {
+/**
+ * Puts entries together that may leave in one attempt: same message, destination, edits and signature. Order is kept. `way`: all of them
+ * leave by it now, whatever their own destinations are called.
+ */
+export function groupWork(
+  entries: readonly SpooledEntry[],
+  body: MessageBody | null,
+  way: Destination | null = null,
+): Work[] {
   const groups = new Map<string, { work: Work; recipients: SpooledRecipient[] }>();
   const all: Work[] = [];
   for (const { message, recipient } of entries) {
-    const { destination, edits, sign } = recipient.detail;
+    const { edits, sign } = recipient.detail;
+    const destination = way ?? recipient.detail.destination;
     const key =
       edits.length === 0 && sign === null
         ? `${message.seq} ${destination.key}`

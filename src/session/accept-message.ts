@@ -151,18 +151,16 @@ function traceOf(
 }
 
 /**
- * How long the sender may wait for the mail server's own answer; 0: not at all. For mail from outside to one domain of ours, delivered
- * to all as it came or with the same edits, and nowhere else: the queue looks at route and edits once more.
+ * How long the sender may wait for the mail server's own answer; 0: not at all. For mail from outside to domains of ours that all have
+ * it on, delivered to all as it came or with the same edits, and nowhere else: the queue looks at route and edits once more.
  */
 function cutThroughMs({ transaction, sent, verdicts }: JudgedMessage, combined: Combined): number {
   const { recipients, snapshot, party } = transaction;
   if (sent !== null || party !== null || combined.refusal !== null) return 0;
-  const [first] = recipients;
-  const domain = first === undefined ? null : snapshot.domain(domainOf(first.address));
-  if (domain === null || !domain.cut_through || domain.routes.length === 0) return 0;
-  const alike = recipients.every(
-    ({ address, direction }) => direction === "inbound" && domainOf(address) === domain.name,
-  );
+  const alike = recipients.every(({ address, direction }) => {
+    const domain = direction === "inbound" ? snapshot.domain(domainOf(address)) : null;
+    return domain?.cut_through === true && domain.routes.length > 0;
+  });
   const plain = verdicts.every(
     ({ redirectTo, copyTo }, n) =>
       redirectTo === null && copyTo.length === 0 && combined.fates[n] === "deliver",

@@ -116,7 +116,7 @@ function groups(c: ConsoleContext): readonly FieldGroup[] {
           kind: "switch",
           name: "cut_through",
           label: "Answer with the mail server's own word",
-          help: "A sender from outside waits a few seconds until the mail server has taken or refused the message, and hears that. Off: mail is kept first.",
+          help: "A sender from outside waits a few seconds until the mail server has taken or refused the message, and hears that. Off: mail is kept first; so it is where the recipients differ in mail server or verdict, and while that server has no place free or is known to be away.",
         },
       ],
     },
