@@ -108,7 +108,7 @@ const SECTION_PAGES: Readonly<Record<string, string>> = {
 
 /** `setting domain example.test`: a stored setting that cannot be read. */
 function ofSetting({ name }: Alarm): AlarmPlace | null {
-  const section = /^(?:setting|secret of) ([a-z]+)/.exec(name)?.[1];
+  const section = /^(?:setting aside|setting|secret of) ([a-z]+)/.exec(name)?.[1];
   const href = section === undefined ? undefined : SECTION_PAGES[section];
   return href === undefined ? null : { href, action: "Settings" };
 }

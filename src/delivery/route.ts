@@ -28,6 +28,8 @@ export type Destination = (
       readonly routes: readonly Route[];
       /** Why mail waits here, although it has a way; left out: it is on its way. */
       readonly held?: string;
+      /** It waits for a stored setting that cannot be read now: nothing of it is given up meanwhile. */
+      readonly awaitsSettings?: true;
     }
   | {
       readonly kind: "mx";
@@ -82,8 +84,9 @@ export function unroutedPlace(domain: string): Destination {
 }
 
 /** Where mail waits whose sending domain sends nothing at present. Back on, it goes the way it would have gone. */
-export function heldPlace(domain: string, words: string): Destination {
-  return { kind: "routes", key: `held:${domain}`, routes: [], held: words };
+export function heldPlace(domain: string, words: string, awaitsSettings?: true): Destination {
+  const place = { kind: "routes", key: `held:${domain}`, routes: [], held: words } as const;
+  return awaitsSettings ? { ...place, awaitsSettings } : place;
 }
 
 const BARE: ReadonlySet<TlsPolicy> = new Set(["none", "opportunistic"]);

@@ -8,6 +8,8 @@ import { createPolicyStore, type PolicyStore } from "../policy/policy-store.ts";
 import { createSettings } from "../policy/run-settings.ts";
 import type { Policy } from "../policy/schema.ts";
 import type { Settings } from "../policy/settings.ts";
+import type { PolicySnapshot } from "../policy/snapshot.ts";
+import { tryingTimes } from "../policy/times-in-force.ts";
 import type { QueueSettings } from "../queue/queue-settings.ts";
 import { diskSpace } from "../store/disk-reserve.ts";
 import type { Ground } from "./ground.ts";
@@ -45,18 +47,18 @@ async function firstPolicy(store: PolicyStore, file: string | null): Promise<{ r
 }
 
 /** How mail is sent and retried. */
-export function deliverySettings({ delivery }: Policy): QueueSettings & {
+export function deliverySettings(now: PolicySnapshot): QueueSettings & {
   readonly tls: Policy["delivery"]["tls"];
   readonly maxConnectionsPerDestination: number;
   readonly connectTimeoutMs: number;
 } {
+  const { delivery } = now.policy;
   return {
+    ...tryingTimes(now),
     tls: delivery.tls,
     maxConnectionsPerDestination: delivery.max_connections_per_destination,
     connectTimeoutMs: durationMs(delivery.connect_timeout),
     retryMs: delivery.retry.map(durationMs),
-    giveUpAfterMs: durationMs(delivery.give_up_after),
-    delayNoticeAfterMs: durationMs(delivery.delay_notice_after),
   };
 }
 

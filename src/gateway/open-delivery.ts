@@ -12,13 +12,13 @@ import { type Domain, domainKey, domainOf, type MailAddress } from "../message/a
 import { headOf } from "../message/body.ts";
 import { TOLD_FOR_MS } from "../observe/alarms.ts";
 import type { KeptLook } from "../observe/keep-looking.ts";
-import { durationMs } from "../policy/duration.ts";
 import { releaseTerms } from "../policy/release-terms.ts";
 import { sendsNothing } from "../policy/sends-nothing.ts";
 import type { Settings } from "../policy/settings.ts";
 import { signOwn } from "../policy/sign-as.ts";
 import type { PolicySnapshot } from "../policy/snapshot.ts";
 import { isWay } from "../policy/still-asked.ts";
+import { logKeepMs, quarantineKeepMs } from "../policy/times-in-force.ts";
 import { createQueue, type RunningQueue } from "../queue/run-queue.ts";
 import { createStorageWatch, type StorageWatch } from "../queue/watch-storage.ts";
 import { isUntold, namedWriters } from "../queue/with-writers.ts";
@@ -91,9 +91,9 @@ export async function openDelivery(
     const left = new Set<string>(now.policy.domain.map(({ name }) => name));
     for (const { name } of before.policy.domain) if (!left.has(name)) dkim.forget(name);
   });
-  let delivery = deliverySettings(snapshot().policy);
+  let delivery = deliverySettings(snapshot());
   settings.onChange((now) => {
-    delivery = deliverySettings(now.policy);
+    delivery = deliverySettings(now);
   });
   const limits = createServerLimits(clock);
   const resting = createRestingLinks();
@@ -139,7 +139,7 @@ export async function openDelivery(
       const stop = behind === undefined ? null : sendsNothing(snapshot(), behind);
       return stop === null
         ? wayFor(snapshot(), address as MailAddress, taken)
-        : heldPlace(stop.domain, stop.words);
+        : heldPlace(stop.domain, stop.words, stop.awaitsSettings);
     },
     sign: (message, order) => dkim.sign(message, order),
     isSet,
@@ -148,9 +148,9 @@ export async function openDelivery(
       await database.commit(events.flatMap(({ event, json }) => logEventStatements(event, json)));
     },
     fileInQuarantine: async (copy) => {
-      const { policy, partyOfKey } = snapshot();
-      const keepMs = durationMs(policy.settings.quarantine_keep);
-      const party = copy.sender === undefined ? null : partyOfKey(copy.sender);
+      const now = snapshot();
+      const keepMs = quarantineKeepMs(now);
+      const party = copy.sender === undefined ? null : now.partyOfKey(copy.sender);
       const owner = party === null ? {} : { senderDomain: party.sender.domain };
       await database.commit(
         await keepInQuarantine(vault, { copy, keepMs, now: () => clock.now(), ...owner }),
@@ -222,11 +222,7 @@ async function openQuarantine(
     log.error({ err }, "releases that the last process began cannot be finished");
     alarms.set("releases", `${String(err)}. They are tried again within the hour; the log says which.`);
   }
-  const keepLogMs = () => {
-    const { policy, unread } = settings.current();
-    // How long it is to be kept is not known: nothing goes.
-    return unread.settings.has("log_keep") ? null : durationMs(policy.settings.log_keep);
-  };
+  const keepLogMs = () => logKeepMs(settings.current());
   parts.defer(startHousekeeping({ quarantine, database, clock, log, onAlarm: alarms.set, keepLogMs }));
   return quarantine;
 }

@@ -30,6 +30,8 @@ const ALARM_KINDS = {
   // Nobody reads /healthz there either.
   metrics: "unwell",
 
+  // The same where no mail waits for it: it is off, or what stands in for it is told.
+  "setting aside": "work",
   // One secret that has to be given again; all else of the setting is in force.
   "secret of": "work",
   // One client has its share; all others are taken.

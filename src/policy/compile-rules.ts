@@ -15,7 +15,7 @@ import {
 } from "../rules/shipped-rules.ts";
 import type { RuleAction } from "../rules/verdict.ts";
 import { type Policy, type RuleSettings, ruleSchema } from "./schema.ts";
-import { nothingUnread, type Unread } from "./unread.ts";
+import { nothingUnread, type Unread, type UnreadRule } from "./unread.ts";
 import { unreadRule } from "./unread-mail.ts";
 
 /** The priority of own rules that name none; in a [[rule]] for a shipped rule it means: leave the shipped one. */
@@ -266,6 +266,18 @@ export function compileRule(settings: RuleSettings, shippedSettings: ShippedSett
 }
 
 /**
+ * What is asked in the place of a rule that cannot be. What is known to be off or to observe decides nothing: an own rule is left out, one
+ * of the product stays as it says.
+ */
+function instead(rule: UnreadRule, shippedSettings: ShippedSettings): readonly Rule[] {
+  const { name, mode, scope } = rule;
+  if (mode === "enforce") return [unreadRule(rule)];
+  if (shippedRule(name) === null) return [];
+  const known = compileRule(ruleSchema.parse({ name, mode, scope }), shippedSettings);
+  return known.ok ? known.rules : [];
+}
+
+/**
  * All rules of a policy in the order they are asked. In the place of one that cannot be read or does not compile, which the schema door
  * refuses and a newer version may have stored, stands one that puts off what it may hold for; so it does for a name nobody knows.
  */
@@ -278,21 +290,13 @@ export function compileRules(
   const rules: Rule[] = [];
   for (const settings of policy.rule) {
     const compiled = compileRule(settings, shippedSettings);
-    if (!compiled.ok && settings.mode !== "enforce" && shippedRule(settings.name) === null) continue;
-    if (!compiled.ok) {
-      changed.add(settings.name);
-      rules.push(unreadRule(settings), ...elsewhere(settings, shippedSettings));
-      continue;
-    }
     changed.add(settings.name);
-    rules.push(...compiled.rules, ...elsewhere(settings, shippedSettings));
+    const asked = compiled.ok ? compiled.rules : instead(settings, shippedSettings);
+    rules.push(...asked, ...elsewhere(settings, shippedSettings));
   }
   for (const rule of unread.rules) {
     changed.add(rule.name);
-    const { name, mode, scope } = rule;
-    const off =
-      mode === "enforce" ? null : compileRule(ruleSchema.parse({ name, mode, scope }), shippedSettings);
-    rules.push(...(off?.ok ? off.rules : [unreadRule(rule)]), ...elsewhere(rule, shippedSettings));
+    rules.push(...instead(rule, shippedSettings), ...elsewhere(rule, shippedSettings));
   }
   for (const name of unknownNames(policy, unread.ruleNames))
     rules.push(unreadRule(ruleSchema.parse({ name })));

@@ -135,13 +135,14 @@ export function mayRelay(
       ),
     };
   if (grant !== null) return { granted: true, grant, direction: ours === null ? "outbound" : "internal" };
+  const unread = standingUnread(facts, listener, client);
   // Judged as a stranger's, what a server of ours hands in would be refused for good where SPF or DMARC say so of its address.
-  if (client.login === null && trustsNetworks(listener) && facts.unread.mayBeTrusted(client.ip))
-    return { granted: false, reply: unreadReply("the stored setting of the trusted networks") };
-  if (ours !== null && listener.auth !== "required") {
+  const maybeOurs =
+    unread !== null &&
+    (client.login !== null || facts.isUnreadIp(client.ip) || facts.unread.mayBeTrusted(client.ip));
+  if (ours !== null && listener.auth !== "required" && !maybeOurs) {
     return { granted: true, grant: { by: "relay-domain", domain: ours.name }, direction: "inbound" };
   }
-  const unread = standingUnread(facts, listener, client);
   if (unread !== null) return { granted: false, reply: unreadReply(unread) };
   const off = client.login === null ? facts.whyIpOff(client.ip) : facts.whyOff(client.login);
   if (off !== null) return denied(client, off);

@@ -28,9 +28,12 @@ import {
   ceilingsAfter,
   heldSenders,
   type ItemsBefore,
+  idsToSaveAnew,
+  prunedUnread,
   readStored,
   removalOf,
   type StoredPolicy,
+  settledIds,
   storedChanges,
   withoutItem,
 } from "./stored-items.ts";
@@ -84,7 +87,6 @@ class RunningSettings implements Settings {
   readonly #followUps: (() => Promise<readonly string[]>)[] = [];
   /** Stored items this version cannot use; they can still be removed. */
   #refused: StoredPolicy["refused"];
-  readonly #lost: StoredPolicy["lost"];
   #items: PolicyItems;
   #ceilings: Ceilings;
   #snapshot: PolicySnapshot;
@@ -93,9 +95,8 @@ class RunningSettings implements Settings {
   #files = 0;
   readonly #byFiles = new Map<string, unknown>();
 
-  constructor(parts: SettingsParts, { items, refused, lost, ceilings }: StoredPolicy) {
+  constructor(parts: SettingsParts, { items, refused, ceilings }: StoredPolicy) {
     this.#parts = parts;
-    this.#lost = lost;
     this.#ceilings = ceilings;
     this.#items = items;
     this.#refused = refused;
@@ -113,10 +114,9 @@ class RunningSettings implements Settings {
   }
 
   #unread(): Unread {
-    const lost = this.#refused.has("settings ") ? this.#lost : new Set<string>();
     const refused = [...this.#refused.values()];
     const rules = new Set(refused.flatMap(({ section, key }) => (section === "rule" ? [key] : [])));
-    return unreadSettings([...refused, ...unusable(policyOf(this.#items), rules)], lost);
+    return unreadSettings([...refused, ...unusable(policyOf(this.#items), rules)]);
   }
 
   current(): PolicySnapshot {
@@ -135,11 +135,16 @@ class RunningSettings implements Settings {
   }
 
   async plan(document: unknown, options: { readonly prune: boolean }): Promise<PlanResult> {
-    const unread = new Set(this.#refused.keys());
+    const unread = idsToSaveAnew(this.#refused);
     const whole = { ...options, hash: false, wholeFile: true, seal: this.#parts.seal ?? null, unread };
     const draft = this.#fitting(await draftChange(this.#items, document, whole));
     if (!draft.ok) return draft;
-    const pruned = this.#prunedUnread(draft, { ...options, document }).map(({ change }) => change);
+    const pruned = prunedUnread(this.#refused, {
+      ...options,
+      document,
+      items: this.#items,
+      draft: draft.items,
+    }).map(({ change }) => change);
     return planResult({
       ...draft,
       changes: [...(await this.#withBelongings(draft.changes)), ...(await this.#withBelongings(pruned))],
@@ -218,8 +223,11 @@ class RunningSettings implements Settings {
       if (refused !== undefined) {
         if (actor.domains !== undefined) return false;
         // A domain nobody can read takes its senders along as well.
-        const rest = isListSection(section) ? withoutItem(this.#items, section, key) : this.#items;
-        await this.#save(rest, actor, { gone: [refused] });
+        const rest = isListSection(section)
+          ? withoutItem(this.#items, section, key)
+          : withoutIds(this.#items, new Set([id]));
+        // What reads but for a secret is an item as well, and goes as one.
+        await this.#save(rest, actor, { gone: this.#items.has(id) ? [] : [refused] });
         return true;
       }
       if (!isListSection(section) || !this.#items.has(id)) return false;
@@ -261,12 +269,17 @@ class RunningSettings implements Settings {
       if (!areWorkedOut && namesPasswords(wanted.input)) return { passwordsOf: wanted.input };
       const before = asSetBefore(wanted.input, this.#set(), actor);
       const seal = this.#parts.seal ?? null;
-      const unread = new Set(this.#refused.keys());
+      const unread = idsToSaveAnew(this.#refused);
       const drafted = this.#fitting(
         await draftChange(this.#items, before, { ...options, hash: true, seal, unread }),
       );
       if (!drafted.ok) return drafted;
-      const pruned = this.#prunedUnread(drafted, { prune: options.prune, document: wanted.input });
+      const pruned = prunedUnread(this.#refused, {
+        prune: options.prune,
+        document: wanted.input,
+        items: this.#items,
+        draft: drafted.items,
+      });
       if (drafted.changes.length + pruned.length === 0) return planResult(drafted);
       const changes = [...drafted.changes, ...pruned.map(({ change }) => change)];
       const file = begun === undefined ? null : { begun, byFiles: this.#byFiles };
@@ -280,21 +293,6 @@ class RunningSettings implements Settings {
       for (const { section, key } of file === null ? [] : drafted.changes)
         this.#byFiles.set(itemId(section, key), this.#items.get(itemId(section, key))?.value);
       return planResult(draft);
-    });
-  }
-
-  /** Items nobody can read that a whole file does not name go with the others it does not name. */
-  #prunedUnread(
-    draft: Draft & { readonly ok: true },
-    { prune, document }: { readonly prune: boolean; readonly document: unknown },
-  ): readonly { readonly item: UnreadItem; readonly change: PolicyChange }[] {
-    if (!prune) return [];
-    const listeners =
-      typeof document === "object" && document !== null && Object.hasOwn(document, "listener");
-    return [...this.#refused].flatMap(([id, item]) => {
-      const spared = item.section === "listener" && !listeners;
-      if (item.key === "" || spared || draft.items.has(id)) return [];
-      return [{ item, change: removalOf(item).change }];
     });
   }
 
@@ -323,13 +321,13 @@ class RunningSettings implements Settings {
     }: { readonly anew?: ReadonlySet<string>; readonly gone?: readonly UnreadItem[] } = {},
   ): Promise<void> {
     const changes = await this.#withBelongings(planChanges(withoutIds(this.#items, anew), items));
-    const was = { ...this.#set(), byOperator: actor.domains === undefined };
+    const was = { ...this.#set(), unread: this.#refused, byOperator: actor.domains === undefined };
     const stored = storedChanges(changes, was, items);
     const all = [...gone.map(removalOf), ...stored];
     await this.#parts.store.save(all, actor, this.#parts.clock.now());
     const before = this.#snapshot;
     this.#ceilings = ceilingsAfter(this.#ceilings, stored);
-    const settled = new Set(all.map(({ section, key }) => `${section} ${key}`));
+    const settled = settledIds(all);
     this.#refused = new Map([...this.#refused].filter(([id]) => !settled.has(id)));
     this.#items = new Map([...DEFAULT_ITEMS, ...items]);
     this.#snapshot = this.#made(before.version + 1);
@@ -376,10 +374,10 @@ export async function createSettings(given: SettingsParts): Promise<Settings> {
   const stored = await parts.store.load();
   if (stored.length === 0) {
     const items = await firstItems(parts);
-    const none = { items: new Map(), ceilings: new Map(), byOperator: true };
+    const none = { items: new Map(), ceilings: new Map(), unread: new Map(), byOperator: true };
     const first = storedChanges(planChanges(new Map(), items), none, items);
     await parts.store.save(first, SYSTEM, parts.clock.now());
-    const nothing = { refused: new Map(), lost: new Set<string>(), ceilings: new Map() };
+    const nothing = { refused: new Map(), ceilings: new Map() };
     return new RunningSettings(parts, { items, ...nothing });
   }
   const policy = readStored(stored);

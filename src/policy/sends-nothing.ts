@@ -9,6 +9,8 @@ export interface SendingStop {
   readonly domain: string;
   /** A sentence without its full stop. */
   readonly words: string;
+  /** A stored setting of the domain cannot be read. */
+  readonly awaitsSettings?: true;
 }
 
 /** The domain in the key of a sender: `ann@example.org`, `@example.org`, `example.org via 10.0.0.0/8`; null: there is none in it. */
@@ -53,6 +55,7 @@ export function sendsNothing(
     if (unread !== null)
       return {
         domain: unread,
+        awaitsSettings: true,
         words: `Mail of ${unread} is held here: the stored setting of the domain cannot be read by this version; save it anew`,
       };
   }

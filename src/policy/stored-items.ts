@@ -1,4 +1,5 @@
 // Between stored rows and the items in force. An item this version refuses is set aside, never changed and never fatal. No I/O.
+import { parseNetwork } from "../message/address.ts";
 import { shippedRule } from "../rules/shipped-rules.ts";
 import { type Ceiling, ceilingOf, type ItemChange, nextCeiling } from "./ceiling.ts";
 import { heldToDomain } from "./domain-ceiling.ts";
@@ -21,8 +22,6 @@ export interface StoredPolicy {
   readonly items: PolicyItems;
   /** By `itemId`. */
   readonly refused: ReadonlyMap<string, UnreadItem>;
-  /** Fields of `settings` that cannot be read. */
-  readonly lost: ReadonlySet<string>;
   /** What is kept of the operator's, by `itemId`. */
   readonly ceilings: Ceilings;
 }
@@ -33,11 +32,15 @@ export type Ceilings = ReadonlyMap<string, Ceiling>;
 export function readStored(stored: readonly StoredItem[]): StoredPolicy {
   const items = new Map(DEFAULT_ITEMS);
   const refused = new Map<string, UnreadItem>();
-  const lost = new Set<string>();
   const ceilings = new Map<string, Ceiling>();
   for (const row of stored) {
     if (row.section === CEILINGS) {
       if (isTable(row.value)) ceilings.set(row.key, row.value);
+      else {
+        refused.set(`${CEILINGS} ${row.key}`, { ...row, problems: ["is not what an administrator set"] });
+        // Somebody else has changed the sender since: all of it is held to what the operator set for its domain.
+        if (row.key.startsWith("sender ")) ceilings.set(row.key, {});
+      }
       continue;
     }
     const section = policySection(row.section);
@@ -47,7 +50,7 @@ export function readStored(stored: readonly StoredItem[]): StoredPolicy {
             ok: false as const,
             problems: [{ path: row.section, message: "is not a section this version knows" }],
           }
-        : parseItem(section, row.value, row.section);
+        : sameItem(row, parseItem(section, row.value, row.section));
     const { lost: secrets, ...stored } = row;
     if (answer.ok) items.set(itemId(answer.value.section, answer.value.key), answer.value);
     if (answer.ok && secrets === undefined) continue;
@@ -59,14 +62,28 @@ export function readStored(stored: readonly StoredItem[]): StoredPolicy {
       answer.ok && row.section !== "delivery"
         ? { partly: "Give the secret again.", secret: true as const }
         : {};
-    refused.set(`${row.section} ${row.key}`, { ...stored, problems, ...partly });
-    if (answer.ok) continue;
-    const found = readableObject(row);
-    if (found === null) continue;
-    items.set(itemId(found.item.section, ""), found.item);
-    if (row.section === "settings") for (const field of found.lost) lost.add(field);
+    const found = answer.ok ? null : readableObject(row);
+    if (found !== null) items.set(itemId(found.item.section, ""), found.item);
+    const fields = found === null ? {} : { fields: found.lost };
+    refused.set(`${row.section} ${row.key}`, { ...stored, problems, ...fields, ...partly });
   }
-  return { items, refused, lost, ceilings };
+  return { items, refused, ceilings };
+}
+
+/** An item that names another than its row does would take that one's place, and its own would be gone without a word. */
+function sameItem(
+  { section, key }: StoredItem,
+  answer: ReturnType<typeof parseItem>,
+): ReturnType<typeof parseItem> {
+  if (!answer.ok || keyOf(key) === keyOf(answer.value.key)) return answer;
+  const message = `is stored as that of "${key}", and names "${answer.value.key}"`;
+  return { ok: false, problems: [{ path: section, message }] };
+}
+
+/** However it is written: an older version may have written it in another way. */
+function keyOf(text: string): string {
+  const network = parseNetwork(text);
+  return network.ok ? network.value : text.toLowerCase();
 }
 
 /** What can be read of a section that holds one object: forms show it, and its times and limits hold. */
@@ -85,7 +102,9 @@ function readableObject({
     }
     case "settings": {
       const { input, lost } = readableFields(settingsSchema.shape, value);
-      const closed = lost.includes("self_service") ? { self_service: false } : {};
+      // What may have been off does not act: the page where senders set passwords, words in subjects.
+      const off = ["self_service", "subject_warnings"].filter((field) => lost.includes(field));
+      const closed = Object.fromEntries(off.map((field) => [field, false]));
       return { item: { section, key: "", value: settingsSchema.parse({ ...input, ...closed }) }, lost };
     }
     default:
@@ -146,16 +165,33 @@ export function heldSenders(now: ItemsBefore): (sender: SenderSettings) => Sende
 /** Pairs each change, whose values are redacted, with the value to store, and with what is kept of the operator's where that changes. */
 export function storedChanges(
   changes: readonly PolicyChange[],
-  before: ItemsBefore & { readonly byOperator: boolean },
+  before: ItemsBefore & { readonly byOperator: boolean; readonly unread: StoredPolicy["refused"] },
   items: PolicyItems,
 ): readonly StoredChange[] {
   return changes.map((change) => {
     const { section, key } = change;
-    const of = itemChange(change, before, items);
+    const unread = before.unread.has(`${CEILINGS} ${itemId(section, key)}`);
+    const read = itemChange(change, before, items);
+    const of = unread ? { ...read, ceiling: null } : read;
     const ceiling = nextCeiling(of, before.byOperator);
-    const same = Bun.deepEquals(ceiling, of.ceiling);
+    const same = !unread && Bun.deepEquals(ceiling, of.ceiling);
     return { section, key, value: of.after?.value ?? null, change, ...(same ? {} : { ceiling }) };
   });
+}
+
+/** Items that are written though they are as they were: they cannot be read, or what the operator had set of them. */
+export function idsToSaveAnew(refused: StoredPolicy["refused"]): ReadonlySet<string> {
+  return new Set([...refused].map(([id, { section, key }]) => (section === CEILINGS ? key : id)));
+}
+
+/** What can be read once the changes are stored, by the ids of what could not. */
+export function settledIds(stored: readonly StoredChange[]): ReadonlySet<string> {
+  return new Set(
+    stored.flatMap(({ section, key, ceiling }) => {
+      const id = `${section} ${key}`;
+      return ceiling === undefined ? [id] : [id, `${CEILINGS} ${id}`];
+    }),
+  );
 }
 
 /** The ceilings as they are when the changes are stored. */
@@ -178,6 +214,31 @@ export function removalOf({ section: name, key }: UnreadItem): StoredChange {
     value: null,
     change: { section, key, kind: "remove", before: null, after: null, words },
   };
+}
+
+/** Items nobody can read that a whole file does not name go with the others it does not name. What reads but for a secret goes as one of those. */
+export function prunedUnread(
+  refused: StoredPolicy["refused"],
+  {
+    prune,
+    document,
+    items,
+    draft,
+  }: {
+    readonly prune: boolean;
+    readonly document: unknown;
+    /** Before the change, and after it. */
+    readonly items: PolicyItems;
+    readonly draft: PolicyItems;
+  },
+): readonly { readonly item: UnreadItem; readonly change: PolicyChange }[] {
+  if (!prune) return [];
+  const listeners = typeof document === "object" && document !== null && Object.hasOwn(document, "listener");
+  return [...refused].flatMap(([id, item]) => {
+    const spared = item.section === CEILINGS || (item.section === "listener" && !listeners);
+    if (item.key === "" || spared || draft.has(id) || items.has(id)) return [];
+    return [{ item, change: removalOf(item).change }];
+  });
 }
 
 /**

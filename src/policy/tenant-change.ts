@@ -1,6 +1,7 @@
 // What an administrator of domains wants changed, against what the operator set: before it is drafted, and before it is stored. Pure.
 import { refuseTenant, withCeiling } from "./ceiling.ts";
 import { itemId, itemKey, type PolicyItems } from "./policy-document.ts";
+import { CEILINGS } from "./policy-store.ts";
 import type { Actor, PolicyChange, PolicyProblem } from "./settings.ts";
 import { type ItemsBefore, itemChange } from "./stored-items.ts";
 
@@ -13,7 +14,7 @@ const SET_ASIDE = {
 export interface TenantChange {
   readonly before: ItemsBefore;
   readonly after: PolicyItems;
-  /** `itemId` of the items nobody can read. */
+  /** `itemId` of the items nobody can read, and of those of which nobody knows what the operator set. */
   readonly refused: { has(id: string): boolean };
   readonly actor: Actor;
 }
@@ -44,7 +45,8 @@ export function beyondTenant(
   const { domains } = actor;
   if (domains === undefined) return [];
   return changes.flatMap((change) => {
-    const found = refused.has(itemId(change.section, change.key))
+    const id = itemId(change.section, change.key);
+    const found = [id, `${CEILINGS} ${id}`].some((one) => refused.has(one))
       ? [SET_ASIDE]
       : refuseTenant(itemChange(change, before, after), domains);
     return found.map(({ field, message }) => ({

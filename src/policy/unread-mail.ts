@@ -38,11 +38,17 @@ export function unreadPlaces(unread: Unread): (domain: Domain) => Destination | 
   const words = (what: string): string =>
     `Mail waits here: the stored setting "${what}" cannot be read by this version; save it anew`;
   const outside: Destination | null = unread.delivery
-    ? { kind: "routes", key: "held:delivery", routes: [], held: words("delivery") }
+    ? { kind: "routes", key: "held:delivery", routes: [], held: words("delivery"), awaitsSettings: true }
     : null;
   return (domain) =>
     unread.isDomain(domain)
-      ? { kind: "routes", key: `routes:${domain}`, routes: [], held: words(`domain ${domain}`) }
+      ? {
+          kind: "routes",
+          key: `routes:${domain}`,
+          routes: [],
+          held: words(`domain ${domain}`),
+          awaitsSettings: true,
+        }
       : outside;
 }
 
@@ -54,9 +60,12 @@ export function unusable(policy: Policy, unreadRules: ReadonlySet<string>): read
     const compiled = compileRule(value, policy.settings);
     if (compiled.ok) return [];
     const problems = compiled.problems.map(({ field, message }) => `${field} ${message}`);
-    const partly =
-      "Mail the rule may hold for is put off with 451 meanwhile. Save the rule anew, or remove it.";
-    return [{ section: "rule", key: value.name, value, problems, partly }];
+    const idle = value.mode !== "enforce";
+    const meanwhile = idle
+      ? "It is off or only observes, and decides nothing."
+      : "Mail the rule may hold for is put off with 451 meanwhile.";
+    const partly = `${meanwhile} Save the rule anew, or remove it.`;
+    return [{ section: "rule", key: value.name, value, problems, partly, ...(idle ? { idle } : {}) }];
   });
   const names = unknownNames(policy, unreadRules);
   if (names.size === 0) return rules;

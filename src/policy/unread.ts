@@ -14,10 +14,14 @@ export interface UnreadItem {
   readonly value: unknown;
   /** `delivery.max_rate: is not a setting`. */
   readonly problems: readonly string[];
+  /** Of a section that holds one object: the fields that cannot be read. */
+  readonly fields?: readonly string[];
   /** It is in force but for a part: what that means and what to do, in sentences. */
   readonly partly?: string;
   /** The part is a secret. */
   readonly secret?: true;
+  /** The part decides nothing. */
+  readonly idle?: true;
 }
 
 export interface Unread {
@@ -33,6 +37,8 @@ export interface Unread {
   readonly ruleNames: ReadonlySet<string>;
   /** Fields of `settings` that are not known; what is, is in force. */
   readonly settings: ReadonlySet<string>;
+  /** The same of `delivery`. */
+  readonly deliveryFields: ReadonlySet<string>;
   /** The networks cannot be read, and the address lies in one that the row names as trusted, or may do so. */
   mayBeTrusted(ip: string): boolean;
   isDomain(name: string): boolean;
@@ -48,15 +54,23 @@ export type UnreadRule = Pick<RuleSettings, "name" | "priority" | "scope" | "mod
 
 type Table = Readonly<Record<string, unknown>>;
 
-function table(value: unknown): Table {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : {};
+function isTable(value: unknown): value is Table {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** What of a section that holds one object can be read, field by field. Fields that cannot are left to their defaults. */
+function table(value: unknown): Table {
+  return isTable(value) ? value : {};
+}
+
+/**
+ * What of a section that holds one object can be read, field by field. Fields that cannot are left to their defaults; of a row that is no
+ * object (cut on disk, say) nobody knows what any of them was.
+ */
 export function readableFields(
   shape: Readonly<Record<string, { safeParse(value: unknown): { readonly success: boolean } }>>,
   value: unknown,
 ): { readonly input: Table; readonly lost: readonly string[] } {
+  if (!isTable(value)) return { input: {}, lost: Object.keys(shape) };
   const given = table(value);
   const known = Object.keys(shape).filter((field) => Object.hasOwn(given, field));
   const lost = known.filter((field) => shape[field]?.safeParse(given[field]).success !== true);
@@ -75,6 +89,20 @@ function unreadRule({ key, value }: UnreadItem): UnreadRule {
 function isOff({ section, value }: UnreadItem): boolean {
   const { enabled, mode } = table(value);
   return section === "rule" ? mode === "off" || mode === "observe" : enabled === false;
+}
+
+/** Is mail put off or held for it, or a listener closed that would be open? */
+function isFelt(item: UnreadItem): boolean {
+  if (item.idle || item.secret) return false;
+  if (item.section === "settings") return item.fields?.includes("domain_age") === true;
+  if (item.section === "networks" || item.section === "delivery") return true;
+  return ["domain", "sender", "listener", "rule", "hook"].includes(item.section) && !staysOff(item);
+}
+
+/** Off, and known for whom: a rule of the product that is off nobody knows where puts mail off. */
+function staysOff(item: UnreadItem): boolean {
+  if (!isOff(item)) return false;
+  return item.section !== "rule" || shippedRule(item.key) === null || unreadRule(item).mode !== "enforce";
 }
 
 /** The trusted networks that the row names; null: what it says of them is not known, or not all of it. */
@@ -102,13 +130,12 @@ export function nothingUnread(): Unread {
   return NONE;
 }
 
-/** `items`: what the store has, `lost`: which fields of `settings` are not known. */
-export function unreadSettings(
-  items: readonly UnreadItem[],
-  lost: ReadonlySet<string> = new Set<string>(),
-): Unread {
+/** `items`: what the store has. */
+export function unreadSettings(items: readonly UnreadItem[]): Unread {
   const whole = items.filter(({ partly }) => partly === undefined);
   const of = (section: string): readonly UnreadItem[] => whole.filter((item) => item.section === section);
+  const fields = (section: string): ReadonlySet<string> =>
+    new Set(of(section).flatMap((item) => item.fields ?? []));
   const domains = new Set(of("domain").map(({ key }) => key));
   const senders = new Set(of("sender").map(({ key }) => key));
   return {
@@ -120,7 +147,8 @@ export function unreadSettings(
       isOff(item) && shippedRule(item.key) === null ? [] : [unreadRule(item)],
     ),
     ruleNames: new Set(of("rule").map(({ key }) => key)),
-    settings: lost,
+    settings: fields("settings"),
+    deliveryFields: fields("delivery"),
     mayBeTrusted: mayBeTrusted(of("networks")),
     isDomain: (name) => domains.has(name),
     domainOver(name) {
@@ -152,26 +180,67 @@ export function unreadComment({ items }: Unread): string {
   return items.map((item) => `# ${unreadWords(item).replace(/[^\x20-\x7e]+/g, " ")}\n`).join("");
 }
 
+/** No item: what is kept of an operator's. */
+const CEILING = "ceiling";
+
 const MEND =
   "Save it anew (console, API or gatepost apply), remove it if it is not needed any more, or start the version that wrote it.";
 
 const CONSEQUENCES: Readonly<Record<string, string>> = {
-  domain: "Mail for and from the domain is put off with 451 meanwhile.",
-  sender: "The sender cannot send meanwhile: it is put off with 454 or 451.",
+  domain: "Mail for and from the domain is put off with 451 meanwhile, and what is here waits.",
+  sender:
+    "The sender cannot send meanwhile, nor a server of its address hand in mail: it is put off with 454 or 451.",
   rule: "Mail the rule may hold for is put off with 451 meanwhile.",
   hook: "Mail it would have scanned is put off with 451 meanwhile.",
   listener: "The listener is not open meanwhile.",
   networks: "No network is trusted meanwhile: who relies on that is put off with 451.",
-  delivery: "Mail to the outside is held in the queue meanwhile.",
   template: "The product's own text is used in its place meanwhile.",
-  settings:
-    "What of it can be read is in force; for the rest the defaults hold, and what the defaults would open or delete is closed and kept.",
 };
 
+/** What is not as by default while the general settings cannot be read. */
+const CLOSED: Readonly<Record<string, string>> = {
+  log_keep: "nothing goes from the message log",
+  quarantine_keep: "what is filed in the quarantine meanwhile stays there until somebody deletes it",
+  self_service: "the page where senders set their passwords is closed",
+  subject_warnings: "subjects have no warning in words",
+  domain_age: "mail is put off with 451 where a rule asks for the age of a domain",
+};
+
+function settingsConsequence(fields: readonly string[]): string {
+  if (fields.length === 0) return "All of it that this version knows is in force.";
+  const closed = fields.flatMap((field) => CLOSED[field] ?? []);
+  const other = fields.filter((field) => CLOSED[field] === undefined);
+  return [
+    "What of it can be read is in force.",
+    ...(other.length === 0 ? [] : [`As by default: ${other.join(", ")}.`]),
+    ...(closed.length === 0 ? [] : [`Of the rest it is not known what was set: ${closed.join("; ")}.`]),
+  ].join(" ");
+}
+
+function deliveryConsequence(fields: readonly string[]): string {
+  const held = "Mail to the outside is held in the queue meanwhile, and none of it is given up.";
+  if (fields.includes("give_up_after"))
+    return `${held} Mail to domains of this gateway is tried; none of it is given up either, and no sender is told of a delay.`;
+  return fields.includes("delay_notice_after") ? `${held} No sender is told of a delay.` : held;
+}
+
+function consequenceOf(item: UnreadItem): string {
+  const { section, fields = [] } = item;
+  if (["rule", "hook", "listener"].includes(section) && staysOff(item))
+    return "It was switched off or only observed, and that stays so.";
+  if (section === "settings") return settingsConsequence(fields);
+  if (section === "delivery") return deliveryConsequence(fields);
+  if (section === "networks" && namedNetworks(item) === null)
+    return "Nobody can tell who is trusted meanwhile: all mail that comes without a login is put off with 451.";
+  return CONSEQUENCES[section] ?? "Nothing of it is in force.";
+}
+
 /** The name of its alarm. */
-export function unreadAlarm({ section, key, secret }: UnreadItem): AlarmName {
+export function unreadAlarm(item: UnreadItem): AlarmName {
+  const { section, key, secret } = item;
   const label = key === "" ? section : `${section} ${key}`;
-  return secret ? `secret of ${label}` : `setting ${label}`;
+  if (secret) return `secret of ${label}`;
+  return isFelt(item) ? `setting ${label}` : `setting aside ${label}`;
 }
 
 /** What is wrong, what it means and what to do, for an alarm. */
@@ -181,11 +250,7 @@ export function unreadWords(item: UnreadItem): string {
   const why = problems.slice(0, 3).join("; ");
   if (partly !== undefined)
     return `The setting "${label}" cannot be carried out as it is stored (${why}). ${partly}`;
-  const off = (section === "rule" || section === "hook") && isOff(item);
-  const consequence = off
-    ? "It was switched off or only observed, and nothing comes of it."
-    : section === "networks" && namedNetworks(item) === null
-      ? "Nobody can tell who is trusted meanwhile: all mail that comes without a login is put off with 451."
-      : (CONSEQUENCES[section] ?? "Nothing of it is in force.");
-  return `The stored setting "${label}" cannot be read by this version (${why}). ${consequence} ${MEND}`;
+  if (section === CEILING)
+    return `What an administrator of the gateway had set of "${key}" cannot be read (${why}). Administrators of domains cannot change or add it meanwhile: an administrator of the gateway must save it anew.`;
+  return `The stored setting "${label}" cannot be read by this version (${why}). ${consequenceOf(item)} ${MEND}`;
 }

@@ -41,6 +41,14 @@ export interface AttemptResult {
   readonly heldFor: string | null;
 }
 
+/** Is it given up by no time, because how long it is tried, or which way it goes, cannot be read from the settings now? */
+export function isKept(
+  { detail: { destination } }: Pick<SpooledRecipient, "detail">,
+  { givesNothingUp }: Pick<QueueSettings, "givesNothingUp">,
+): boolean {
+  return givesNothingUp === true || (destination.kind === "routes" && destination.awaitsSettings === true);
+}
+
 /** Plans the settlement of an attempt. `random` gives numbers from 0 up to 1. */
 export function planSettlement(
   work: Work,
@@ -92,7 +100,7 @@ export function planSettlement(
           const words =
             result.heldFor === null ? "Held by an administrator" : `Held, it needs help: ${result.heldFor}`;
           events.push(stateEvent(work, recipient.n, { state: "held", at: now, nextAttemptAt: null, words }));
-        } else if (now >= recipient.expiresAt) {
+        } else if (now >= recipient.expiresAt && !isKept(recipient, options.settings)) {
           fail(tried, outcome, true);
         } else {
           const waiting = waitingAgain(work.message, tried, { ...options, result });

@@ -5,4 +5,6 @@ export interface QueueSettings {
   readonly retryMs: readonly number[];
   readonly giveUpAfterMs: number;
   readonly delayNoticeAfterMs: number;
+  /** Until when mail is to be tried is not known now: none is given up. */
+  readonly givesNothingUp?: true;
 }

@@ -332,6 +332,8 @@ function assemble(options: QueueOptions) {
     writer,
     prepareNotice,
     reports,
+    destinationFor,
+    settings,
     onQuarantine,
     clock,
     log,

@@ -1,4 +1,5 @@
 // What only time brings: delay notices, and the end of trying. Waiting mail is looked at by its deadline, never all of it.
+import type { DestinationFor } from "../delivery/route.ts";
 import { MAX_RETURNED_BYTES } from "../notify/delivery-notice.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
@@ -11,10 +12,11 @@ import {
   type SpooledRecipient,
 } from "../store/spool-entry.ts";
 import { setAside } from "../store/spool-writing.ts";
-import { seizeAll } from "./claim-work.ts";
+import { destinationNow, seizeAll } from "./claim-work.ts";
 import type { Dispatcher } from "./dispatch.ts";
 import type { PrepareNotice } from "./own-notice.ts";
-import { internalFailure, type Reported, stateEvent } from "./plan-settlement.ts";
+import { internalFailure, isKept, type Reported, stateEvent } from "./plan-settlement.ts";
+import type { QueueSettings } from "./queue-settings.ts";
 import type { FailureReports } from "./report-failures.ts";
 import { settled as isSettled, type SettlementWriter } from "./settlement-writer.ts";
 import { endOf, type Failure, keptOf, mayReport, untoldWords } from "./undeliverable.ts";
@@ -28,6 +30,8 @@ const OVERDUE_WAIT_MS = 200;
 const TROUBLE_WAIT_MS = 60_000;
 /** How long mail whose time is over may wait for its last try. */
 const LAST_TRY_MS = 3_600_000;
+/** What is not given up for a setting that cannot be read has so much longer, and once more if it is not mended by then. */
+const KEPT_MS = 86_400_000;
 const ROWS = 50;
 
 export interface DeadlineSweep {
@@ -45,12 +49,14 @@ export function createDeadlineSweep(parts: {
   readonly writer: SettlementWriter;
   readonly prepareNotice: PrepareNotice;
   readonly reports: FailureReports;
+  readonly destinationFor: DestinationFor;
+  readonly settings: () => QueueSettings;
   /** Something is to be filed in the quarantine. */
   readonly onQuarantine: () => void;
   readonly clock: Clock;
   readonly log: Log;
 }): DeadlineSweep {
-  const { spool, dispatcher, writer, prepareNotice, reports, clock, log } = parts;
+  const { spool, dispatcher, writer, prepareNotice, reports, destinationFor, settings, clock, log } = parts;
   let cancel: (() => void) | null = null;
   let running: Promise<void> = Promise.resolve();
   let stopped = true;
@@ -124,8 +130,10 @@ export function createDeadlineSweep(parts: {
     { all, beingTried }: Record<"all" | "beingTried", readonly SpooledRecipient[]>,
     now: number,
   ): Promise<void> {
-    const lastTry = all.filter((recipient) => deservesLastTry(recipient, now));
-    const expired = all.filter((recipient) => recipient.expiresAt <= now && !lastTry.includes(recipient));
+    const over = all.filter((recipient) => recipient.expiresAt <= now);
+    const waiting = over.filter((recipient) => isKept(asNow({ message, recipient }), settings()));
+    const lastTry = over.filter((one) => !waiting.includes(one) && deservesLastTry(one, now));
+    const expired = over.filter((one) => !waiting.includes(one) && !lastTry.includes(one));
     const delayed = all.filter((recipient) => recipient.expiresAt > now);
     const original = await spool.bodyStart(message, MAX_RETURNED_BYTES).catch(() => null);
     // One notice, though another server may be slow to answer just now.
@@ -137,6 +145,12 @@ export function createDeadlineSweep(parts: {
     const delay = await prepareNotice({ kind: "delayed", message, original, recipients: late, triedUntil });
     const kept = [
       ...delayed.map((one) => ({ ...one, state: "queued" as const, deadlineAt: one.expiresAt })),
+      ...waiting.map((one) => ({
+        ...one,
+        state: "queued" as const,
+        expiresAt: now + KEPT_MS,
+        deadlineAt: now + KEPT_MS,
+      })),
       ...lastTry.map((one) => ({
         ...one,
         state: "queued" as const,
@@ -193,7 +207,7 @@ export function createDeadlineSweep(parts: {
         report.written();
         reports.settled(message);
         if (aside.length > 0) parts.onQuarantine();
-        for (const { detail, nextAttemptAt } of delayed)
+        for (const { detail, nextAttemptAt } of [...delayed, ...waiting])
           dispatcher.noteDue(detail.destination.key, nextAttemptAt);
         for (const { detail } of lastTry) dispatcher.noteDue(detail.destination.key, now);
       },
@@ -217,7 +231,14 @@ export function createDeadlineSweep(parts: {
    */
   function deservesLastTry({ expiresAt, deadlineAt, detail }: SpooledRecipient, now: number): boolean {
     const hadIt = deadlineAt > expiresAt;
-    return expiresAt <= now && !hadIt && dispatcher.backOff(detail.destination.key).closedUntil <= now;
+    return !hadIt && dispatcher.backOff(detail.destination.key).closedUntil <= now;
+  }
+
+  /** With the way it would go now: where it stands may be older than the settings. */
+  function asNow(entry: SpooledEntry): Pick<SpooledRecipient, "detail"> {
+    return {
+      detail: { ...entry.recipient.detail, destination: destinationNow(entry, { destinationFor, log }) },
+    };
   }
 
   /** Mail that waited behind a closed destination may never have been tried itself: the destination's failure is its answer. */

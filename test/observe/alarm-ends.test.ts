@@ -102,6 +102,10 @@ const ENDS: Readonly<Record<AlarmKind, End | "the process ends">> = {
     by: "the setting is saved anew or removed",
     shown: ["policy/unread-settings.test.ts", "until it is saved anew or removed"],
   },
+  "setting aside": {
+    by: "the setting is saved anew or removed",
+    shown: ["policy/unread-settings.test.ts", "until it is saved anew or removed"],
+  },
   "secret of": {
     by: "the setting is saved anew or removed",
     shown: ["policy/unread-settings.test.ts", "a secret that another key has sealed"],
