@@ -148,7 +148,11 @@ export function lockDataDirectory(directory: string): () => void {
       throw error;
     }
     return () => {
-      rmSync(join(directory, LOCK_FILE), { force: true });
+      try {
+        rmSync(join(directory, LOCK_FILE), { force: true });
+      } catch {
+        // A disk that has become read-only, or is gone: the next start finds that its owner is.
+      }
       release();
     };
   });

@@ -1,6 +1,6 @@
 // The Worker that owns one database file: the only place that opens libSQL, and the only writer of its file.
 // Everything is done one after the other, in the order of the messages. It decides nothing: errors go back in words.
-import { existsSync, rmSync, type Stats, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, rmSync, type Stats, statSync } from "node:fs";
 import { parentPort } from "node:worker_threads";
 import { type Client, createClient, type InStatement, type ResultSet } from "@libsql/client/sqlite3";
 import type { SqlRow, SqlValue } from "./database.ts";
@@ -319,7 +319,26 @@ function rowsOf(result: ResultSet, transfer: ArrayBuffer[]): SqlRow[] {
 function broken(error: unknown): void {
   ended = true;
   leave();
-  send({ kind: "broken", error: wireError(error, path) });
+  const gone = diskGone();
+  send({ kind: "broken", error: gone === null ? wireError(error, path) : { kind: "failed", message: gone } });
+}
+
+const NO_DEVICE: ReadonlySet<unknown> = new Set(["EIO", "ENXIO", "ENODEV", "ESTALE"]);
+
+/**
+ * What SQLite reads from a disk that is gone looks like damage: nobody is to restore a backup then, or to go on without the database. Asked
+ * when the file is given up: closing any handle on it gives up SQLite's locks.
+ */
+function diskGone(): string | null {
+  try {
+    closeSync(openSync(path, "r"));
+    readFileSync(markPath(path));
+  } catch (error) {
+    const code: unknown = error instanceof Error && "code" in error ? error.code : null;
+    if (NO_DEVICE.has(code))
+      return `${path} cannot be read (${String(error)}): the disk is gone or failing; bring it back and start again, nothing in the file is known to be damaged`;
+  }
+  return null;
 }
 
 /**

@@ -34,6 +34,8 @@ const RESERVED =
 export function createAccounts(database: DatabaseWriter, now: () => number = Date.now): Accounts {
   const read = typed(database);
   const failures = { known: failedLogIns(), unknown: failedLogIns() };
+  /** One after the other: of two at once that are the first to be counted together, the second must find the first one's line. */
+  let lastFailure: Promise<unknown> = Promise.resolve();
   const write = (query: Parameters<typeof statement>[0]): Promise<readonly number[]> =>
     database.commit([statement(query)]);
 
@@ -48,6 +50,22 @@ export function createAccounts(database: DatabaseWriter, now: () => number = Dat
     if (changed === 1) return "done";
     const [left] = await read.select({ id: account.id }).from(account).where(eq(account.id, id));
     return left === undefined ? "gone" : "last-administrator";
+  }
+
+  async function writeFailure(entry: AuditEntry, isAccount: boolean): Promise<void> {
+    const { words, first } = failures[isAccount ? "known" : "unknown"].take(entry);
+    if (words === null) return void (await write(auditInsert(entry)));
+    const together = { ...entry, at: first, actor: "guest", ip: null, action: "log-ins failed" };
+    const subject = isAccount ? "accounts" : "unknown names";
+    const [changed] = await write(
+      sqlBuilder
+        .update(auditLog)
+        .set({ detail: words.slice(0, MAX_AUDIT_TEXT) })
+        .where(
+          and(eq(auditLog.at, first), eq(auditLog.action, together.action), eq(auditLog.subject, subject)),
+        ),
+    );
+    if (changed === 0) await write(auditInsert({ ...together, subject, detail: words }));
   }
 
   return {
@@ -218,21 +236,12 @@ export function createAccounts(database: DatabaseWriter, now: () => number = Dat
       await write(auditInsert(entry));
     },
 
-    async auditFailedLogIn(entry, { isAccount }) {
-      const { words, first } = failures[isAccount ? "known" : "unknown"].take(entry);
-      if (words === null) return void (await write(auditInsert(entry)));
-      const together = { ...entry, at: first, actor: "guest", ip: null, action: "log-ins failed" };
-      const subject = isAccount ? "accounts" : "unknown names";
-      const [changed] = await write(
-        sqlBuilder
-          .update(auditLog)
-          .set({ detail: words.slice(0, MAX_AUDIT_TEXT) })
-          .where(
-            and(eq(auditLog.at, first), eq(auditLog.action, together.action), eq(auditLog.subject, subject)),
-          ),
-      );
-      if (changed === 0) await write(auditInsert({ ...together, subject, detail: words }));
+    auditFailedLogIn(entry, { isAccount }) {
+      const written = lastFailure.then(() => writeFailure(entry, isAccount));
+      lastFailure = written.catch(() => undefined);
+      return written;
     },
+
     async auditLog({ limit, before }) {
       return read
         .select({
