@@ -4,6 +4,7 @@
 import { isAscii as isAsciiBytes } from "node:buffer";
 import type { Outcome } from "../delivery/outcome.ts";
 import { encodeText, foldField } from "../message/encoded-word.ts";
+import { SevenBitSurvey } from "../message/seven-bit.ts";
 import { summarise } from "../message/summary.ts";
 import { deliveryStatus } from "./delivery-status.ts";
 import { headerPart } from "./header-part.ts";
@@ -92,8 +93,11 @@ export function composeNotice(notice: Notice): NoticeMessage {
     returned.bytes,
     Buffer.from(`\r\n--${boundary}--\r\n`),
   ];
+  const message = Uint8Array.from(Buffer.concat(parts));
+  // RET is a wish, the notice a duty: the sender's server may not offer 8BITMIME, and what is signed, say, is not converted for it.
+  if (returned.eightBit && !hasSevenBitForm(message)) return composeNotice({ ...notice, ret: "HDRS" });
   return {
-    message: Uint8Array.from(Buffer.concat(parts)),
+    message,
     subject,
     headerFrom,
     eightBit: returned.eightBit || !isAscii(notice.sender),
@@ -124,6 +128,11 @@ function returnedPart(notice: Notice): { readonly bytes: Uint8Array; readonly ei
     };
   }
   return { bytes: Buffer.from(headerPart(original, MAX_RETURNED_BYTES), "latin1"), eightBit: false };
+}
+
+function hasSevenBitForm(message: Uint8Array): boolean {
+  const survey = new SevenBitSurvey();
+  return survey.take(message) && survey.finish() !== null;
 }
 
 /** RFC 2045 §2.7; NUL counts as 8-bit, which is the least wrong. */

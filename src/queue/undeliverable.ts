@@ -75,7 +75,7 @@ export function endOf(message: SpooledMessage, failure: Failure): FailureEnd {
     };
   const fromOutside = originOf(recipient.detail).direction === "inbound";
   if (told && !fromOutside)
-    return { kept: null, told, state: "failed", words: `${what}. The sender is told.` };
+    return { kept: null, told, state: "failed", words: `${what}. A notice goes to the sender.` };
   return {
     kept: keptOf(failure),
     told,
@@ -114,7 +114,7 @@ export function untoldWords(failure: Pick<Failure, "outcome" | "gaveUp">): strin
 }
 
 function tellingWords(envelope: SpooledEnvelope, recipient: SpooledRecipient): string {
-  if (mayReport(envelope, recipient, "FAILURE")) return "The sender is told.";
+  if (mayReport(envelope, recipient, "FAILURE")) return "A notice goes to the sender.";
   if (envelope.reversePath === "") return "There is no sender who could be told.";
   if (recipient.detail.mayBounce) return "The sender asked not to be told (NOTIFY).";
   if ((recipient.detail.round ?? 0) > 0) return "The sender is not told: it was released by hand.";

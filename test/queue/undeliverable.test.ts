@@ -67,7 +67,7 @@ describe("mail from outside that is refused", () => {
         });
         expect(notices()).toHaveLength(proven ? 1 : 0);
         expect(bench.states("m1")).toEqual(["quarantined"]);
-        expect(lastWords()[0]).toContain(proven ? "The sender is told." : "nothing proves");
+        expect(lastWords()[0]).toContain(proven ? "A notice goes to the sender." : "nothing proves");
         expect(await queue.counts()).toEqual({ queued: 0, held: 0, oldestReceivedAt: null });
       });
     }
@@ -129,7 +129,7 @@ describe("mail of our own people that is refused", () => {
       expect([notices().length, bench.filed.length]).toEqual([1, 0]);
       expect(bench.states("m1")).toEqual(["failed"]);
       expect(lastWords()[0]).toBe(
-        "Could not be delivered: mx.example.org [192.0.2.7]:25 said “550 5.1.1 No such user”. The sender is told.",
+        "Could not be delivered: mx.example.org [192.0.2.7]:25 said “550 5.1.1 No such user”. A notice goes to the sender.",
       );
     });
 
