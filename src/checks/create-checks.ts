@@ -3,6 +3,7 @@ import { mailauthResolver } from "../dns/mailauth-resolver.ts";
 import type { Resolver } from "../dns/resolver.ts";
 import { createClamdCheck, createUnreadClamdCheck } from "../hooks/clamd.ts";
 import type { ClamdHook } from "../hooks/clamd-dialogue.ts";
+import type { FailedScans } from "../hooks/failed-scans.ts";
 import { type Clock, systemClock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { Finding } from "../rules/fact.ts";
@@ -20,6 +21,8 @@ export interface GatewayChecksOptions {
   readonly hooks: readonly ClamdHook[];
   /** Names of scanners whose setting cannot be read; left out: there are none. */
   readonly unreadHooks?: readonly string[];
+  /** Told how the daemons' scans go, for the watch over them. */
+  readonly scans?: FailedScans;
   /** Where the age of domains is found out; left out: nowhere, so it is unknown. */
   readonly domainAge?: DomainAgeSettings;
   readonly clock?: Clock;
@@ -55,7 +58,10 @@ export function createChecks(options: GatewayChecksOptions): GatewayChecks {
   function checkerWith(hooks: readonly ClamdHook[], unread: readonly string[] = []): Checker {
     const checks = [
       ...builtIn,
-      ...clamdChecks([...hooks.map(createClamdCheck), ...unread.map(createUnreadClamdCheck)]),
+      ...clamdChecks([
+        ...hooks.map((hook) => createClamdCheck(hook, options.scans)),
+        ...unread.map(createUnreadClamdCheck),
+      ]),
     ];
     return createChecker({ checks, log, ...(onFailure === undefined ? {} : { onFailure }) });
   }

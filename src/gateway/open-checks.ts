@@ -2,6 +2,7 @@
 import { createChecks, type GatewayChecks } from "../checks/create-checks.ts";
 import type { DomainAgeSettings } from "../checks/domain-age.ts";
 import { createResolver } from "../dns/stub-resolver.ts";
+import { createFailedScans } from "../hooks/failed-scans.ts";
 import { type WatchedClamd, watchClamd } from "../hooks/watch-clamd.ts";
 import type { Policy } from "../policy/schema.ts";
 import type { Settings } from "../policy/settings.ts";
@@ -22,12 +23,14 @@ export function openChecks(
     onSilence: (names) => alarms.set("dns", names === null ? null : silenceWords(names)),
   });
   parts.defer(() => resolver.close());
+  const scans = createFailedScans();
   const checks = createChecks({
     resolver,
     hostname: config.hostname,
     log,
     hooks: clamdHooks(settings.current().policy),
     unreadHooks: settings.current().unread.hooks,
+    scans,
     domainAge: domainAge(settings.current()),
     clock,
     onFailure: (check) => metrics.checkFailure(check),
@@ -35,6 +38,7 @@ export function openChecks(
   parts.defer(() => checks.close());
   const watch = watchClamd({
     watched: () => watchedClamd(settings.current().policy),
+    scans,
     clock,
     onAlarm: (name, words) => alarms.set(name, words),
   });

@@ -1,9 +1,9 @@
 // ClamAV's daemon as a check, by its INSTREAM command (clamd(8)). One connection per message. It says what it found and decides nothing.
 import type { Check } from "../checks/check.ts";
-import type { MessageBody } from "../message/body.ts";
 import type { Finding } from "../rules/fact.ts";
 import { bodyPieces } from "../store/body-file.ts";
 import { askClamd, type ClamdHook, clamdName, quoted } from "./clamd-dialogue.ts";
+import type { FailedScans } from "./failed-scans.ts";
 
 /** The check in the place of a daemon whose setting cannot be read: it fails, as one that does not answer. */
 export function createUnreadClamdCheck(name: string): Check {
@@ -18,21 +18,30 @@ export function createUnreadClamdCheck(name: string): Check {
 const SIZE_EXCEEDED = /size limit exceeded/i;
 
 /** The check `clamd`: facts `clamd.found` and `clamd.signature`. Its run rejects when the daemon gives no clear answer. */
-export function createClamdCheck(hook: ClamdHook): Check {
+export function createClamdCheck(hook: ClamdHook, scans?: FailedScans): Check {
   return {
     name: "clamd",
     facts: ["clamd.found", "clamd.signature"],
     timeoutMs: hook.timeoutMs,
     async run({ raw, signal }) {
-      return findingsOf(await askClamd(hook, streamFrames(raw), signal), hook);
+      try {
+        const findings = findingsOf(await askClamd(hook, streamFrames(bodyPieces(raw)), signal), hook);
+        scans?.passed(hook, raw.length);
+        return findings;
+      } catch (error) {
+        if (!signal.aborted && !(error instanceof TooLarge)) scans?.failed(hook, raw.length);
+        throw error;
+      }
     },
   };
 }
 
 /** The command, the message in frames with their lengths, and the empty frame at its end. */
-async function* streamFrames(body: MessageBody): AsyncGenerator<Uint8Array> {
+async function* streamFrames(
+  pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
   yield Buffer.from("zINSTREAM\0");
-  for await (const piece of bodyPieces(body)) {
+  for await (const piece of pieces) {
     if (piece.length === 0) continue;
     const length = Buffer.alloc(4);
     length.writeUInt32BE(piece.length);
@@ -48,13 +57,26 @@ export async function pingClamd(hook: ClamdHook): Promise<void> {
     throw new Error(`${clamdName(hook)} answered ${quoted(reply)} to PING; is this a clamd?`);
 }
 
-/** What a trial shows to the daemon: enough to need its temporary file. */
-const TRIAL = Buffer.alloc(4096, "a line of a letter\r\n");
+/** Enough to need its temporary file. */
+const SMALL_TRIAL = 4096;
+// What it writes of mail is the message and its parts, so a trial has an attachment as well.
+const TRIAL_HEAD = Buffer.from(
+  'Subject: Trial\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="trial"\r\n\r\n--trial\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n',
+);
+const TRIAL_LINES = Buffer.from(`${"QUFB".repeat(19)}\r\n`.repeat(800));
 
-/** Has the daemon scan something harmless: one whose disk is full still answers PING. @throws Error with its words when it gives no verdict. */
-export async function tryScan(hook: ClamdHook): Promise<void> {
+function* trialOf(octets: number): Generator<Uint8Array> {
+  let left = octets;
+  for (let piece = TRIAL_HEAD; left > 0; piece = TRIAL_LINES) {
+    yield piece.subarray(0, left);
+    left -= piece.length;
+  }
+}
+
+/** Has the daemon scan something harmless of that size: one whose disk is full still answers PING. @throws Error with its words when it gives no verdict. */
+export async function tryScan(hook: ClamdHook, octets = SMALL_TRIAL): Promise<void> {
   const late = AbortSignal.timeout(hook.timeoutMs);
-  findingsOf(await askClamd(hook, streamFrames(TRIAL), late), hook);
+  findingsOf(await askClamd(hook, streamFrames(trialOf(octets)), late), hook);
 }
 
 /** How long a daemon has for its "too large" before it counts as taking the size. */
@@ -76,6 +98,8 @@ export async function takesSize(hook: ClamdHook, octets: number): Promise<boolea
   }
 }
 
+class TooLarge extends Error {}
+
 function findingsOf(reply: string, hook: ClamdHook): readonly Finding[] {
   if (reply === "stream: OK") return [{ check: "clamd", fact: "clamd.found", value: false }];
   const signature = /^stream: (.{1,200}) FOUND$/.exec(reply)?.[1];
@@ -86,7 +110,7 @@ function findingsOf(reply: string, hook: ClamdHook): readonly Finding[] {
     ];
   }
   if (SIZE_EXCEEDED.test(reply)) {
-    throw new Error(
+    throw new TooLarge(
       `the message is larger than ${clamdName(hook)} takes; raise StreamMaxLength in its clamd.conf`,
     );
   }

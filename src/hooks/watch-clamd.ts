@@ -7,6 +7,7 @@ import { type KeptLook, keepLooking } from "../observe/keep-looking.ts";
 import { bytesInWords } from "../observe/size-words.ts";
 import { pingClamd, takesSize, tryScan } from "./clamd.ts";
 import { type ClamdHook, clamdName } from "./clamd-dialogue.ts";
+import type { FailedScans } from "./failed-scans.ts";
 
 const EVERY_MS = 60_000;
 const REST_MS = 1000;
@@ -24,13 +25,15 @@ type Alarms = ReadonlyMap<AlarmName, string>;
 /** Starts with a look; `look` is for when the settings have changed. */
 export function watchClamd(parts: {
   readonly watched: () => WatchedClamd;
+  /** What came of the scans of real mail. */
+  readonly scans: FailedScans;
   readonly clock: Clock;
   readonly onAlarm: OnAlarm;
 }): KeptLook {
-  const { watched, clock, onAlarm } = parts;
+  const { watched, scans, clock, onAlarm } = parts;
   let raised: Alarms = new Map();
   return keepLooking({
-    find: () => troubles(watched()),
+    find: () => troubles(watched(), scans),
     tell(found) {
       for (const name of raised.keys()) if (!found.has(name)) onAlarm(name, null);
       raised = found;
@@ -44,25 +47,62 @@ export function watchClamd(parts: {
   });
 }
 
-async function troubles({ hooks, largest }: WatchedClamd): Promise<Alarms> {
+async function troubles({ hooks, largest }: WatchedClamd, scans: FailedScans): Promise<Alarms> {
   const found = new Map<AlarmName, string>();
   await Promise.all(
     hooks.map(async (hook) => {
       const patient = { ...hook, timeoutMs: Math.min(hook.timeoutMs, PATIENCE_MS) };
-      try {
-        await pingClamd(patient);
-        await tryScan(patient);
-        if (!(await takesSize(patient, largest)))
-          found.set(`clamd size "${hook.name}"`, tooSmallWords(hook, largest));
-      } catch (error) {
-        found.set(
-          `clamd "${hook.name}"`,
-          `Mail that clamd must scan is put off with 451 until it can: ${error instanceof Error ? error.message : String(error)}`,
-        );
-      }
+      const tell = (words: string | null) => {
+        if (words !== null) found.set(`clamd "${hook.name}"`, words);
+        return words !== null;
+      };
+      if (tell(await unansweredWords(patient))) return;
+      tell(await unscannedWords(patient, hook, scans));
+      if (!(await takesSize(patient, largest).catch(() => true)))
+        found.set(`clamd size "${hook.name}"`, tooSmallWords(hook, largest));
     }),
   );
   return found;
+}
+
+async function unansweredWords(hook: ClamdHook): Promise<string | null> {
+  const words = await failureOf(pingClamd(hook));
+  return words === null ? null : `Mail that clamd must scan is put off with 451 until it can: ${words}`;
+}
+
+/** Of a daemon that answers. */
+async function unscannedWords(
+  patient: ClamdHook,
+  hook: ClamdHook,
+  scans: FailedScans,
+): Promise<string | null> {
+  const words = await failureOf(tryScan(patient));
+  if (words !== null)
+    return `Mail that clamd must scan is put off with 451 until it can, ${CANNOT_SCAN}: ${words}`;
+  const octets = scans.largest(hook);
+  if (octets === null) return null;
+  const large = await failureOf(tryScan(hook, octets));
+  if (large !== null)
+    return `Mail as large as ${bytesInWords(octets)} that clamd must scan is put off with 451 until it can, ${CANNOT_SCAN} (smaller mail is scanned): ${large}`;
+  // It was that message, or it is over.
+  scans.passed(hook, octets);
+  return null;
+}
+
+async function failureOf(asked: Promise<void>): Promise<string | null> {
+  try {
+    await asked;
+    return null;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+const CANNOT_SCAN = "it answers and cannot scan";
+
+/** Whether an alarm's words are of a daemon that answers, so that the trouble is its own. */
+export function isOfOwnTrouble(words: string): boolean {
+  return words.includes(CANNOT_SCAN);
 }
 
 function tooSmallWords(hook: ClamdHook, largest: number): string {

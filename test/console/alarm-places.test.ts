@@ -111,6 +111,10 @@ test("a hook with an alarm is not plainly on; one that is off says so; the size 
   alarms = [alarm('clamd "clamd"')];
   expect(await row()).toContain(">Does not answer<");
   expect(await row()).not.toContain(">On<");
+  const own = 'it answers and cannot scan: clamd answered "x ERROR"';
+  alarms = [{ ...alarm('clamd "clamd"'), words: own }];
+  expect(await row()).toContain(">Cannot scan<");
+  expect(await row()).not.toContain(">Does not answer<");
   alarms = [alarm('clamd size "clamd"')];
   expect(await row()).toContain(">Takes too little<");
   expect(await row()).toContain('href="/listeners"');

@@ -13,6 +13,8 @@ export interface RealClamd {
   readonly pid: number;
   /** Where it writes what it scans. */
   readonly temporary: string;
+  /** Lets it write files of so many octets at most, as on a disk with so much room; null: of any size. */
+  leaveRoom(octets: number | null): void;
   stop(): Promise<void>;
 }
 
@@ -53,7 +55,9 @@ export async function startClamd({
       "",
     ].join("\n"),
   );
-  const daemon = Bun.spawn([CLAMD, "-c", conf], { stdout: "pipe", stderr: "pipe" });
+  // It is to go on when a test lets it write no more.
+  const start = ["sh", "-c", `trap '' XFSZ; exec ${CLAMD} -c "$0"`, conf];
+  const daemon = Bun.spawn(start, { stdout: "pipe", stderr: "pipe" });
   const hook = { name: "starting", address: `127.0.0.1:${port}`, timeoutMs: 500 };
   const giveUpAt = Date.now() + 15_000;
   while (!(await answers(hook))) {
@@ -67,6 +71,11 @@ export async function startClamd({
     unix: `unix:${socket}`,
     pid: daemon.pid,
     temporary,
+    leaveRoom(octets) {
+      const limit = `--fsize=${octets ?? "unlimited"}:unlimited`;
+      const { exitCode } = Bun.spawnSync(["prlimit", "--pid", String(daemon.pid), limit]);
+      if (exitCode !== 0) throw new Error(`prlimit ended with ${exitCode}`);
+    },
     async stop() {
       // One that a test has stopped hears nothing else.
       daemon.kill("SIGKILL");

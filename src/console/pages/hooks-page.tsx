@@ -1,4 +1,5 @@
 // The hooks: scanners outside the gateway that are asked about every message.
+import { isOfOwnTrouble } from "../../hooks/watch-clamd.ts";
 import { type HookSettings, hookSchema } from "../../policy/schema.ts";
 import { type AlarmPlace, alarmPlaces, alarmsOfHook } from "../alarm-places.ts";
 import type { ConsoleContext } from "../console-env.ts";
@@ -53,14 +54,15 @@ function State({ hook, alarms }: Row) {
   return (
     <>
       {alarms.map((alarm) => (
-        <AlarmState
-          label={alarm.name.startsWith(`${hook.kind} size `) ? "Takes too little" : "Does not answer"}
-          alarm={alarm}
-          places={waysOut(alarm)}
-        />
+        <AlarmState label={badgeOf(alarm, hook)} alarm={alarm} places={waysOut(alarm)} />
       ))}
     </>
   );
+}
+
+function badgeOf({ name, words }: Alarm, { kind }: HookSettings): string {
+  if (name.startsWith(`${kind} size `)) return "Takes too little";
+  return isOfOwnTrouble(words) ? "Cannot scan" : "Does not answer";
 }
 
 /** But this page, which the row is on. */
