@@ -13,6 +13,11 @@ import {
 import { MAX_MAILBOX_LIST, MAX_MAILBOXES, parseMailboxes } from "./mailboxes.ts";
 import { isPassedOn } from "./passed-on.ts";
 
+export interface SenderField {
+  readonly name: string;
+  readonly value: string;
+}
+
 export interface MessageSummary {
   /** Decoded, control characters replaced, at most 500 characters; "" when absent. The first one when there are several. */
   readonly subject: string;
@@ -27,6 +32,8 @@ export interface MessageSummary {
   readonly fromIsWhole: boolean;
   /** The addresses of Sender, Resent-From and Resent-Sender, each once; empty when they were not asked for. */
   readonly senderAddresses: readonly MailAddress[];
+  /** Those fields, as they are written. */
+  readonly senderFields: readonly SenderField[];
   /** False when there is more in those fields than was read. */
   readonly sendersAreWhole: boolean;
   readonly messageId: string;
@@ -43,7 +50,11 @@ const MAX_TEXT = 500;
 const MAX_FROM_FIELDS = 10;
 /** Sender, Resent-From and Resent-Sender together: each time a message is sent on adds two. */
 const MAX_SENDER_FIELDS = 20;
-const SENDER_FIELDS: ReadonlySet<string> = new Set(["sender", "resent-from", "resent-sender"]);
+const SENDER_FIELDS: ReadonlyMap<string, string> = new Map([
+  ["sender", "Sender"],
+  ["resent-from", "Resent-From"],
+  ["resent-sender", "Resent-Sender"],
+]);
 const NONE: readonly never[] = [];
 /** A line of white space alone continues a field by the book, and ends the header for some programs. */
 const WHITE_LINE = /\r\n[ \t]+\r\n/;
@@ -68,15 +79,16 @@ export function summarise(
   const from: FromField[] = [];
   let brokenAt = WHITE_LINE.exec(text)?.index ?? Number.MAX_SAFE_INTEGER;
   let named = false;
-  const senders: string[] | null = options.senders ? [] : null;
+  const senders: SenderField[] | null = options.senders ? [] : null;
   const readDisguised = (name: string, field: HeaderField): boolean => {
     if (name === "from") {
       fromFields++;
       if (from.length < MAX_FROM_FIELDS) from.push(inDisguise(text, field));
       return true;
     }
-    if (!SENDER_FIELDS.has(name)) return false;
-    senders?.push(inDisguise(text, field).value);
+    const shown = SENDER_FIELDS.get(name);
+    if (shown === undefined) return false;
+    senders?.push({ name: shown, value: inDisguise(text, field).value });
     return true;
   };
   eachField(text, (field) => {
@@ -90,7 +102,7 @@ export function summarise(
       case "sender":
       case "resent-from":
       case "resent-sender":
-        senders?.push(rawValue(text, field));
+        senders?.push({ name: SENDER_FIELDS.get(field.name) ?? field.name, value: rawValue(text, field) });
         break;
       case "subject":
         subject ??= displayText(rawValue(text, field), MAX_TEXT);
@@ -109,7 +121,8 @@ export function summarise(
     return undefined;
   });
   const { addresses: fromAddresses, flaw: fromFlaw } = readAuthor(from, (own) => isPassedOn(text, own));
-  const senderAddresses = senders === null ? NONE : addressesOf(senders.slice(0, MAX_SENDER_FIELDS));
+  const senderFields = senders?.slice(0, MAX_SENDER_FIELDS) ?? NONE;
+  const senderAddresses = addressesOf(senderFields.map(({ value }) => value));
   return {
     subject: subject ?? "",
     headerFrom: displayText(
@@ -124,11 +137,12 @@ export function summarise(
       fromAddresses.length < MAX_MAILBOXES &&
       octetsOf(from.map(({ value }) => value)) <= MAX_MAILBOX_LIST,
     senderAddresses,
+    senderFields,
     sendersAreWhole:
       senders === null ||
       (senders.length <= MAX_SENDER_FIELDS &&
         senderAddresses.length < MAX_MAILBOXES &&
-        octetsOf(senders) <= MAX_MAILBOX_LIST),
+        octetsOf(senders.map(({ value }) => value)) <= MAX_MAILBOX_LIST),
     messageId: messageId ?? "",
     receivedCount,
     headerBytes: block.bodyStart,

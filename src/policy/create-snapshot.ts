@@ -7,7 +7,7 @@ import { outgoingParties } from "./outgoing-parties.ts";
 import { mayRelay, type RelayFacts } from "./relay-control.ts";
 import { type RuleSet, ruleSets } from "./rule-sets.ts";
 import type { DeliverySettings, DomainSettings, Policy, SenderSettings } from "./schema.ts";
-import { refuseHeaderFrom, refuseSender } from "./sender-control.ts";
+import { refuseHeaderFrom, refuseLoginAddress, refuseSender } from "./sender-control.ts";
 import { indexSenders, type SenderIndex } from "./sender-index.ts";
 import type { DecisionSubject, OutgoingParty, PolicySnapshot } from "./snapshot.ts";
 import { nothingUnread, type Unread, unreadReply } from "./unread.ts";
@@ -158,6 +158,9 @@ export function createSnapshot(
       refuseUnread(listener, client, reversePath === null ? [] : [reversePath]) ??
       refuseSender(facts, listener, client, reversePath) ??
       parties.refusePath(listener, client, reversePath),
+    refuseHeaderSender: (listener, client, used) =>
+      refuseUnread(listener, client, [used.address]) ??
+      (client.login === null ? null : refuseLoginAddress(facts, client.login, used)),
     refuseHeaderFrom: (listener, client, writers) =>
       refuseUnread(listener, client, [...writers.from, ...(writers.senders ?? [])]) ??
       refuseHeaderFrom(facts, listener, client, writers.from) ??

@@ -140,7 +140,8 @@ export function outgoingParties(
       const asked = question(listener, client, writers);
       if (asked === null) return null;
       for (const address of [...writers.from, ...(writers.senders ?? [])]) {
-        const refused = refuseServerAddress(asked, address, "the header");
+        const where = writers.from.includes(address) ? "From" : "Sender, Resent-From or Resent-Sender";
+        const refused = refuseServerAddress(asked, address, where);
         if (refused !== null) return refused;
       }
       return refuseForward(asked, writers);

@@ -111,12 +111,26 @@ export function refuseSender(
     if (reversePath === null || !claimsOurs(facts, listener, client, reversePath)) return null;
     return claimRefused(client, reversePath, "envelope sender");
   }
-  const sender = facts.byLogin(client.login)?.sender ?? null;
-  if (sender === null) return loginRefused(facts, client.login);
+  return refuseLoginAddress(facts, client.login, { address: reversePath, where: "the envelope" });
+}
+
+/** An address that a login uses, and where: `the envelope`, `Sender`. */
+export interface UsedAddress {
+  readonly address: MailAddress | null;
+  readonly where: string;
+}
+
+/** May the login use the address there? null: yes. */
+export function refuseLoginAddress(
+  facts: RelayFacts,
+  login: string,
+  { address, where }: UsedAddress,
+): Reply | null {
+  const sender = facts.byLogin(login)?.sender ?? null;
+  if (sender === null) return loginRefused(facts, login);
   // Notices of servers have no sender, nor have receipts that people's programs write (RFC 8098 §3): From says who it is.
-  if (reversePath === null) return null;
-  if (mayWrite(facts, sender, reversePath)) return null;
-  return notGranted(client.login, reversePath, "the envelope");
+  if (address === null || mayWrite(facts, sender, address)) return null;
+  return notGranted(login, address, where);
 }
 
 /** Asked when the data is in: the addresses in From. null: they are in order. */

@@ -120,6 +120,12 @@ export interface PolicySnapshot {
     | { readonly granted: false; readonly reply: Reply };
   /** May this client use this reverse-path? (a login's own address or its send-as grants; L3) null: yes. */
   refuseSender(listener: ListenerSettings, client: Client, reversePath: MailAddress | null): Reply | null;
+  /** The same question for one address that a login writes in the header. `where`: the name of the field. */
+  refuseHeaderSender(
+    listener: ListenerSettings,
+    client: Client,
+    used: { readonly address: MailAddress; readonly where: string },
+  ): Reply | null;
   /** The same question for the header From, asked when the data is in. */
   refuseHeaderFrom(listener: ListenerSettings, client: Client, writers: Writers): Reply | null;
   /** Does mail of that address go out at all? Not when it is of a domain here that is barred or switched off. null: it may. */

@@ -21,6 +21,7 @@ test("a plain header", () => {
     fromFields: 1,
     fromIsWhole: true,
     senderAddresses: [],
+    senderFields: [],
     sendersAreWhole: true,
     messageId: "<1@example.org>",
     receivedCount: 1,
