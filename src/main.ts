@@ -11,7 +11,7 @@ import { probe } from "./cli/probe.ts";
 import { quarantineDelete, quarantineList, quarantineRelease, quarantineSeen } from "./cli/quarantine.ts";
 import { queueChange, queueList } from "./cli/queue.ts";
 import { sendTest } from "./cli/send-test.ts";
-import { CommandError, EXIT, terminal, wordsOf } from "./cli/terminal.ts";
+import { CommandError, EXIT, terminal, traceOf, wordsOf } from "./cli/terminal.ts";
 import { ConfigError, loadConfig } from "./config/config.ts";
 import { VERSION } from "./config/version.ts";
 
@@ -330,9 +330,7 @@ try {
     terminal.err(error.message);
     process.exitCode = EXIT.config;
   } else {
-    terminal.err(
-      `Gatepost stopped on an error of its own: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
-    );
+    terminal.err(`Gatepost stopped on an error of its own: ${traceOf(error)}`);
     process.exitCode = EXIT.failed;
   }
 }

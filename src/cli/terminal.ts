@@ -71,6 +71,12 @@ export function wordsOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** Where an error came from, for who mends it: all of those that several parts failed with as they were closed. */
+export function traceOf(error: unknown): string {
+  if (error instanceof SuppressedError) return `${traceOf(error.suppressed)}\n${traceOf(error.error)}`;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
 /** `1536` → `1.5 KB`. */
 export function formatSize(bytes: number): string {
   if (bytes < 1024) return `${bytes} B`;

@@ -1,7 +1,7 @@
 // How commands show things: sizes, times, tables, and nothing of hostile mail that a terminal would obey.
 import { expect, test } from "bun:test";
 import { explanationText } from "../../src/cli/check.ts";
-import { formatSize, formatTable, formatTime, showable, wordsOf } from "../../src/cli/terminal.ts";
+import { formatSize, formatTable, formatTime, showable, traceOf, wordsOf } from "../../src/cli/terminal.ts";
 
 test.each([
   [0, "0 B"],
@@ -13,6 +13,25 @@ test.each([
   [3000 * 1024 ** 3, "3000.0 GB"],
 ])("%d octets are %s", (bytes, text) => {
   expect(formatSize(bytes)).toBe(text);
+});
+
+test("what several parts failed with as they were closed is all told", () => {
+  const closing = () => {
+    using parts = new DisposableStack();
+    for (const words of ["the disk is read-only", "the log cannot be written"])
+      parts.defer(() => {
+        throw new Error(words);
+      });
+    throw new Error("first of all");
+  };
+  let told = "";
+  try {
+    closing();
+  } catch (error) {
+    told = traceOf(error);
+  }
+  for (const words of ["first of all", "the disk is read-only", "the log cannot be written"])
+    expect(told).toContain(words);
 });
 
 test("a time is the clock on the wall here, to the second", () => {
