@@ -2,8 +2,9 @@
 import type { Attempt } from "../../src/delivery/attempt.ts";
 import type { Outcome } from "../../src/delivery/outcome.ts";
 import type { Destination } from "../../src/delivery/route.ts";
+import { type LargeBody, MAX_BODY_IN_MEMORY } from "../../src/message/body.ts";
 import type { Acceptance } from "../../src/queue/queue.ts";
-import { mail, type Script } from "./queue-kit.ts";
+import { type Bench, mail, type Script } from "./queue-kit.ts";
 
 export const WAIT_MS = 8000;
 export const OWN: Destination = {
@@ -22,6 +23,15 @@ export function inbound(id: string, now: number, to: readonly string[] = ["bob@e
   });
   const recipients = made.record.recipients.map((one) => ({ ...one, direction: "inbound" as const }));
   return { ...made, record: { ...made.record, recipients } };
+}
+
+/** A body that came into a file. */
+export async function largeBody({ spool }: Bench): Promise<LargeBody> {
+  const head = Buffer.from("Subject: Plans\r\n\r\n");
+  const file = spool.incoming();
+  file.write(Buffer.alloc(MAX_BODY_IN_MEMORY, "x"));
+  const rest = await file.finish();
+  return { head, rest, length: head.length + rest.bytes };
 }
 
 /** An answer that comes when the test says so. */
