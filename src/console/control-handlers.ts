@@ -9,6 +9,7 @@ import type { ControlHandlers } from "./control.ts";
 import { malwareIn, releaseStop } from "./release-terms.ts";
 import type { ConsoleServices } from "./services.ts";
 import type { SetupCode } from "./setup-code.ts";
+import { withWaiting } from "./waiting-mail.ts";
 
 const COMMAND_LINE: Actor = { name: "command line", via: "cli", ip: null };
 
@@ -62,7 +63,8 @@ export function createControlHandlers(parts: ControlParts): ControlHandlers {
     }),
     plan: async ({ text, prune }) => {
       const parsed = parsePolicyText(text);
-      return parsed.ok ? settings.plan(parsed.document, { prune }) : parsed;
+      if (!parsed.ok) return parsed;
+      return withWaiting({ queue, settings }, await settings.plan(parsed.document, { prune }));
     },
     apply: async ({ text, prune }) => {
       const parsed = parsePolicyText(text);

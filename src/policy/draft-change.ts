@@ -14,6 +14,7 @@ import {
   policyOf,
 } from "./policy-document.ts";
 import { cutProblems, type ReadDocument, readDocument, type WantedItem } from "./read-document.ts";
+import { removalWarnings } from "./removed-domain.ts";
 import { sealPassword } from "./sealed-password.ts";
 import type { PolicyChange, PolicyProblem } from "./settings.ts";
 
@@ -151,9 +152,11 @@ export async function draftChange(
   const items = new Map([...before].filter(([id]) => !gone.has(id)));
   for (const item of settled.items) items.set(itemId(item.section, item.key), item);
   const paths = new Map(read.value.wanted.map(({ item, path }) => [itemId(item.section, item.key), path]));
-  const { problems, warnings } = crossCheck(policyOf(items), paths);
+  const after = policyOf(items);
+  const { problems, warnings: found } = crossCheck(after, paths);
   const all = [...settled.problems, ...problems];
   if (all.length > 0) return { ok: false, problems: cutProblems(all) };
+  const warnings = [...found, ...removalWarnings(policyOf(before), after)];
   const anew = new Set([...paths.keys()].filter((id) => options.unread?.has(id)));
   return { ok: true, items, changes: planChanges(withoutIds(before, anew), items), warnings, anew };
 }

@@ -7,6 +7,7 @@ import {
   type PolicyItems,
   withoutSecrets,
 } from "./policy-document.ts";
+import { rightsElsewhere } from "./removed-domain.ts";
 import type { PolicyChange, PolicyProblem } from "./settings.ts";
 import { amountsInWords } from "./small-values.ts";
 
@@ -106,6 +107,12 @@ function wordsOf(item: PolicyItem, lines: readonly string[]): readonly string[] 
     : shown;
 }
 
+/** What a sender may write besides its own domain is not seen from its name. */
+function removedLines(item: PolicyItem): readonly string[] {
+  const rights = item.section === "sender" ? rightsElsewhere(item.value) : null;
+  return rights === null ? ["removed"] : ["removed", `what it may write for ${rights} goes too`];
+}
+
 function change(before: PolicyItem | undefined, after: PolicyItem | undefined): PolicyChange | null {
   const item = after ?? before;
   if (item === undefined || Bun.deepEquals(before, after, true)) return null;
@@ -115,7 +122,7 @@ function change(before: PolicyItem | undefined, after: PolicyItem | undefined): 
     kind === "add"
       ? fieldLines(withoutSecrets(worded(after)), "")
       : kind === "remove"
-        ? ["removed"]
+        ? removedLines(item)
         : differences(worded(before), worded(after), "");
   return {
     section: item.section,

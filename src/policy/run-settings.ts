@@ -7,6 +7,7 @@ import { crossCheck } from "./cross-check.ts";
 import { DEFAULT_LISTENERS } from "./default-listeners.ts";
 import { type Draft, type DraftOptions, draftChange, type PasswordSeal, withoutIds } from "./draft-change.ts";
 import { mayStill, NO_MORE } from "./may-still.ts";
+import { newWarnings } from "./new-warnings.ts";
 import { namesPasswords, type PasswordWork, passwordWork } from "./password-work.ts";
 import { overruled, planChanges } from "./plan-changes.ts";
 import { DEFAULT_ITEMS, isListSection, itemId, type PolicyItems, policyOf } from "./policy-document.ts";
@@ -19,6 +20,7 @@ import type {
   PolicyChange,
   PolicyProblem,
   PolicySection,
+  Removal,
   Settings,
   WantedInput,
 } from "./settings.ts";
@@ -151,9 +153,12 @@ class RunningSettings implements Settings {
     });
   }
 
-  async removal(section: PolicySection, key: string): Promise<readonly PolicyChange[]> {
-    if (!isListSection(section) || !this.#items.has(itemId(section, key))) return [];
-    return this.#withBelongings(planChanges(this.#items, withoutItem(this.#items, section, key)));
+  async removal(section: PolicySection, key: string): Promise<Removal> {
+    if (!isListSection(section) || !this.#items.has(itemId(section, key)))
+      return { changes: [], warnings: [] };
+    const after = withoutItem(this.#items, section, key);
+    const changes = await this.#withBelongings(planChanges(this.#items, after));
+    return { changes, warnings: newWarnings(policyOf(this.#items), policyOf(after)) };
   }
 
   whyKept(section: PolicySection, key: string, actor: Actor): string | null {

@@ -22,6 +22,12 @@ export interface PolicyProblem {
   readonly message: string;
 }
 
+/** What removing an item would change, and what stays although one might think it went, in sentences without their full stop. */
+export interface Removal {
+  readonly changes: readonly PolicyChange[];
+  readonly warnings: readonly string[];
+}
+
 export type PlanResult =
   | {
       readonly ok: true;
@@ -79,8 +85,8 @@ export interface Settings {
    * as it is then (null: there is none). What others have set meanwhile is not taken back by a look from before.
    */
   change(item: ItemAddress, want: (now: object | null) => WantedInput, actor: Actor): Promise<PlanResult>;
-  /** What removing the item would take along, itself included: senders, keys and accounts of a domain. Empty: there is no such item. */
-  removal(section: PolicySection, key: string): Promise<readonly PolicyChange[]>;
+  /** What removing the item would take along, itself included: senders, keys and accounts of a domain. No changes: there is no such item. */
+  removal(section: PolicySection, key: string): Promise<Removal>;
   /** Why the actor may not remove the item, after its name: `is removed by …`; null: may, or there is none. */
   whyKept(section: PolicySection, key: string, actor: Actor): string | null;
   /**

@@ -13,6 +13,7 @@ import {
 } from "./policy-document.ts";
 import { CEILINGS, type StoredChange, type StoredItem } from "./policy-store.ts";
 import { parseItem } from "./read-document.ts";
+import { withoutGrants } from "./removed-domain.ts";
 import { deliverySchema, networksSchema, type SenderSettings, settingsSchema } from "./schema.ts";
 import type { PolicyChange, PolicySection } from "./settings.ts";
 import { SHIPPED_TEMPLATES } from "./shipped-templates.ts";
@@ -242,13 +243,19 @@ export function prunedUnread(
 }
 
 /**
- * The items without one. A domain takes its senders with it; what other items say of an own rule or a template that goes is taken out
- * of them.
+ * The items without one. A domain takes its senders with it, and that others may send in its name; what other items say of an own rule
+ * or a template that goes is taken out of them.
  */
 export function withoutItem(items: PolicyItems, section: PolicySection, key: string): PolicyItems {
   const rule = section === "rule" && shippedRule(key) === null;
-  const unnamed = (item: PolicyItem): PolicyItem =>
-    rule ? withoutRule(item, key) : section === "template" ? withoutTemplate(item, key) : item;
+  const domains = new Set(
+    [...items.values()].flatMap((item) => (item.section === "domain" ? [item.key] : [])),
+  );
+  if (section === "domain") domains.add(key);
+  const unnamed = (item: PolicyItem): PolicyItem => {
+    if (section === "domain") return withoutGrants(item, key, domains);
+    return rule ? withoutRule(item, key) : section === "template" ? withoutTemplate(item, key) : item;
+  };
   const next = new Map<string, PolicyItem>();
   for (const [id, item] of items) {
     const along = section === "domain" && item.section === "sender" && item.value.domain === key;

@@ -16,6 +16,7 @@ import type { PlanResult, PolicyProblem, WantedInput } from "../../policy/settin
 import { actorOf } from "../actor.ts";
 import type { ConsoleContext } from "../console-env.ts";
 import { withoutSection } from "../forms/form-input.ts";
+import { waitingWords, withWaiting } from "../waiting-mail.ts";
 import { jsonBody, type NamedSchema, notFound, type Operation } from "./operation.ts";
 import { problem } from "./problem.ts";
 
@@ -244,8 +245,11 @@ function listOperations(section: ListSection, noun: Noun): readonly Operation[] 
       answer: PLAN,
       refusals: missing,
       handle: async (c) => {
-        const changes = await c.get("services").settings.removal(section, keyOf(c));
-        return changes.length === 0 ? notFound(c, name) : c.json({ changes, warnings: [] });
+        const { settings } = c.get("services");
+        const { changes, warnings } = await settings.removal(section, keyOf(c));
+        if (changes.length === 0) return notFound(c, name);
+        const waiting = await waitingWords(c.get("services"), changes);
+        return c.json({ changes, warnings: [...warnings, ...waiting] });
       },
     },
     {
@@ -314,13 +318,10 @@ async function planOrApply(c: ConsoleContext, apply: boolean): Promise<Response>
     return refused(c, [{ path: "", message: 'must be {"document": {…}, "prune": false}' }]);
   }
   const { document, prune } = parsed.data;
-  const { settings } = c.get("services");
-  return planAnswer(
-    c,
-    apply
-      ? await settings.apply(document, { prune, actor: actorOf(c) })
-      : await settings.plan(document, { prune }),
-  );
+  const services = c.get("services");
+  const { settings } = services;
+  if (apply) return planAnswer(c, await settings.apply(document, { prune, actor: actorOf(c) }));
+  return planAnswer(c, await withWaiting(services, await settings.plan(document, { prune })));
 }
 
 const PLAN_OPERATIONS: readonly Operation[] = (["plan", "apply"] as const).map((verb) => ({

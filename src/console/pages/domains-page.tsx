@@ -17,7 +17,6 @@ import { RowLinks } from "../parts/row-links.tsx";
 import { forRoles, type Route } from "../route.ts";
 import type { Alarm } from "../services.ts";
 import { counted } from "../words/amount.ts";
-import { removeDetails } from "./domain-removal.ts";
 import { itemRoutes } from "./policy-item-pages.tsx";
 import { ruleChoices } from "./rule-choices.ts";
 
@@ -379,7 +378,6 @@ export const domainRoutes: readonly Route[] = [
       return <AlarmNotices alarms={alarmsOfDomain(alarms(), settings.current().policy, key)} />;
     },
     removeWords:
-      "From then on mail for it is refused, and its people can no longer log in to send. Its messages stay in the log and the quarantine.",
-    removeDetails,
+      "From then on mail for it is refused, its people can no longer log in to send, and who of other domains may send in its name (send as, address ranges that write for it) may not any more. Its messages stay in the log and the quarantine.",
   }),
 ];

@@ -54,8 +54,6 @@ export interface ItemPages {
   readonly state?: (c: ConsoleContext, stored: object) => Child;
   /** What removing means. */
   readonly removeWords: string;
-  /** What removing this very item means besides, as it is now. */
-  readonly removeDetails?: (c: ConsoleContext, key: string) => Promise<readonly string[]>;
 }
 
 function storedItems(c: ConsoleContext, section: ListSection): readonly object[] {
@@ -203,9 +201,6 @@ async function askRemove(c: ConsoleContext, pages: ItemPages): Promise<Response>
     words: (
       <>
         <p>{pages.removeWords}</p>
-        {(await pages.removeDetails?.(c, key))?.map((words) => (
-          <p>{words}</p>
-        ))}
         {await alongWith(c, pages.section, key)}
       </>
     ),
