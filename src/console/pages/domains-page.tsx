@@ -12,6 +12,7 @@ import { type Column, DataTable } from "../parts/data-table.tsx";
 import { consolePage } from "../parts/document.tsx";
 import { EmptyState } from "../parts/empty-state.tsx";
 import { Icon } from "../parts/icon.tsx";
+import { NoDomain } from "../parts/no-domain.tsx";
 import { PageHeader } from "../parts/page-header.tsx";
 import { RowLinks } from "../parts/row-links.tsx";
 import { forRoles, type Route } from "../route.ts";
@@ -322,9 +323,7 @@ function getDomains(c: ConsoleContext): Promise<Response> {
         )}
       </PageHeader>
       {domain.length === 0 && !administrator ? (
-        <EmptyState icon="domain" title="No domain yet">
-          An administrator has not given you one, or it is no longer on this gateway.
-        </EmptyState>
+        <NoDomain />
       ) : domain.length === 0 ? (
         <EmptyState
           icon="domain"

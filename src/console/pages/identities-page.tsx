@@ -10,6 +10,7 @@ import { FilterForm } from "../parts/filter-form.tsx";
 import { Address, Foreign } from "../parts/foreign-text.tsx";
 import { liveRegion } from "../parts/live.ts";
 import { Moment } from "../parts/moment.tsx";
+import { NoDomain } from "../parts/no-domain.tsx";
 import { PageHeader } from "../parts/page-header.tsx";
 import { Pagination } from "../parts/pagination.tsx";
 import { SendingBadge } from "../parts/sending-badge.tsx";
@@ -176,16 +177,20 @@ async function getIdentities(c: ConsoleContext): Promise<Response> {
         title="Identities"
         lead="Who is behind what is sent. Each one is counted, limited and locked apart from all others."
       />
-      <Filters
-        asked={asked}
-        senders={policy.sender
-          .filter((one) => inScope(scope, one.domain))
-          .map((one) => itemKey("sender", one))}
-        domains={scope ?? policy.domain.map(({ name }) => name)}
-        all={scope === null}
-      />
+      {asked.domain !== null && (
+        <Filters
+          asked={asked}
+          senders={policy.sender
+            .filter((one) => inScope(scope, one.domain))
+            .map((one) => itemKey("sender", one))}
+          domains={scope ?? policy.domain.map(({ name }) => name)}
+          all={scope === null}
+        />
+      )}
       <div {...liveRegion({ id: "results", url, seconds: 10 })}>
-        {items.length === 0 ? (
+        {asked.domain === null ? (
+          <NoDomain />
+        ) : items.length === 0 ? (
           <EmptyState icon="identity" title={filtered ? "No identity fits" : "No identity yet"}>
             {asked.locked ? "Nobody is locked who fits." : "An identity appears here with its first message."}
           </EmptyState>

@@ -8,6 +8,7 @@ import { EmptyState } from "../parts/empty-state.tsx";
 import { FilterForm } from "../parts/filter-form.tsx";
 import { liveRegion } from "../parts/live.ts";
 import { LogTable } from "../parts/log-table.tsx";
+import { NoDomain } from "../parts/no-domain.tsx";
 import { PageHeader } from "../parts/page-header.tsx";
 import { Pagination } from "../parts/pagination.tsx";
 import { forRoles, type Route } from "../route.ts";
@@ -180,9 +181,11 @@ async function getMessages(c: ConsoleContext): Promise<Response> {
           </span>
         )}
       </PageHeader>
-      <Filters typed={typed} domains={scope} />
+      {domain !== null && <Filters typed={typed} domains={scope} />}
       <div {...region}>
-        {lines.length === 0 ? (
+        {domain === null ? (
+          <NoDomain />
+        ) : lines.length === 0 ? (
           <NothingFound filtered={newest !== "/messages"} all={scope === null} further={further} />
         ) : (
           <>

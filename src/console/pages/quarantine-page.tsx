@@ -12,6 +12,7 @@ import { EmptyState } from "../parts/empty-state.tsx";
 import { Address, Foreign } from "../parts/foreign-text.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Moment } from "../parts/moment.tsx";
+import { NoDomain } from "../parts/no-domain.tsx";
 import { leaveNotice } from "../parts/notice.tsx";
 import { Card, PageHeader } from "../parts/page-header.tsx";
 import { Pagination } from "../parts/pagination.tsx";
@@ -237,10 +238,12 @@ async function getQuarantine(c: ConsoleContext): Promise<Response> {
         title="Quarantine"
         lead="Messages set aside whole: by a rule, or because no server takes them. Released ones are delivered as they came; the rest is deleted when its time is up."
       />
-      <QuarantineFilters typed={typed} domains={ownDomains(c)} />
+      {domain !== null && <QuarantineFilters typed={typed} domains={ownDomains(c)} />}
       <div id="results">
         <Senders senders={senders} typed={typed} />
-        {items.length === 0 ? (
+        {domain === null ? (
+          <NoDomain />
+        ) : items.length === 0 ? (
           <Empty typed={typed} />
         ) : (
           <form method="post" action="/quarantine/bulk" class="bulk">

@@ -14,6 +14,7 @@ import { EmptyState } from "../parts/empty-state.tsx";
 import { FilterForm } from "../parts/filter-form.tsx";
 import { Address } from "../parts/foreign-text.tsx";
 import { Icon } from "../parts/icon.tsx";
+import { NoDomain } from "../parts/no-domain.tsx";
 import { PageHeader } from "../parts/page-header.tsx";
 import { Pagination } from "../parts/pagination.tsx";
 import { RowLinks } from "../parts/row-links.tsx";
@@ -207,11 +208,13 @@ async function getSenders(c: ConsoleContext): Promise<Response> {
     { title: "Senders", nav: "senders" },
     <>
       <PageHeader title="Senders" lead="Who may send through this gateway, and how much.">
-        <AddButtons ranges={scope === null} />
+        {asked.domain !== null && <AddButtons ranges={scope === null} />}
       </PageHeader>
-      <Filters asked={asked} domains={domains} all={scope === null} />
+      {asked.domain !== null && <Filters asked={asked} domains={domains} all={scope === null} />}
       <div id="results">
-        {lines.length === 0 ? (
+        {asked.domain === null ? (
+          <NoDomain />
+        ) : lines.length === 0 ? (
           <NoSender filtered={asked.q !== "" || (scope === null && asked.domain !== undefined)} />
         ) : (
           <>
