@@ -1,6 +1,6 @@
 // Keeps a flood of locks from becoming a flood of alerts: whoever can invent identities can have them locked by the thousand.
 // The first of an hour are told one by one, the last of these says so; what comes on top is told together when the hour is over. What waits
-// to be told is remembered, whatever happens to this process.
+// for that is remembered over a crash until it is handed out; the tries to deliver it are not.
 import type { Clock } from "../observe/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { NoticeState } from "../store/notice-state.ts";
