@@ -65,6 +65,7 @@ export async function openDoor(
   });
   parts.defer(() => verifier.close());
   const mailServerLogin = createMailServerLogin({
+    log,
     resolver,
     clock,
     hostname,

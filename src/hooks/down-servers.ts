@@ -1,6 +1,7 @@
 // The password servers that cannot be asked now: nobody else waits for one for a moment, an alarm stands, and each is looked at again until
 // it answers, so that the alarm ends without a login of anybody.
 import type { OnAlarm } from "../observe/alarms.ts";
+import type { Log } from "../observe/log.ts";
 import { lookAgain } from "../observe/look-again.ts";
 import { DialogueError } from "./line-dialogue.ts";
 import {
@@ -25,6 +26,7 @@ export interface DownServers {
 
 export interface DownServersParts extends DialogueParts {
   readonly onAlarm: OnAlarm;
+  readonly log: Log;
   /** Is anybody's password checked there? Left out: always. */
   readonly isAsked?: (server: PasswordServerAddress) => boolean;
 }
@@ -47,6 +49,8 @@ export function createDownServers(parts: DownServersParts): DownServers {
       { isSet: () => isAsked(server) },
     );
 
+  /** What the last look at a server found. */
+  const found = new WeakMap<PasswordServerAddress, string>();
   const again = lookAgain<PasswordServerAddress>({
     async isOver(server) {
       if (!isAsked(server)) return true;
@@ -55,7 +59,7 @@ export function createDownServers(parts: DownServersParts): DownServers {
         return true;
       } catch (error) {
         if (!(error instanceof DialogueError)) throw error;
-        raise(server, error.message);
+        found.set(server, error.message);
         return false;
       }
     },
@@ -63,8 +67,10 @@ export function createDownServers(parts: DownServersParts): DownServers {
       downs.delete(serverKey(server));
       onAlarm(alarmOf(server), null);
     },
+    // A login that got its answer during the look has lifted the alarm, and nobody would look again.
+    onStill: (server) => raise(server, found.get(server) ?? ""),
     // Not the server's doing: it stays down as far as anybody knows, and is looked at again.
-    onFailure() {},
+    onFailure: (error) => parts.log.error({ err: error }, "a password server could not be looked at"),
     clock,
   });
 

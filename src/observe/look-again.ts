@@ -21,11 +21,13 @@ const SIDE_BY_SIDE = 4;
 export function lookAgain<Thing>(parts: {
   readonly isOver: (thing: Thing) => Promise<boolean>;
   readonly onOver: (thing: Thing) => void;
+  /** It is not over; not called for what was seen otherwise meanwhile. */
+  readonly onStill?: (thing: Thing) => void;
   /** A look could not be made; the thing stays. */
   readonly onFailure: (error: unknown) => void;
   readonly clock: Clock;
 }): LookAgain<Thing> {
-  const { isOver, onOver, onFailure, clock } = parts;
+  const { isOver, onOver, onStill, onFailure, clock } = parts;
   const troubled = new Map<string, { readonly thing: Thing; seenAt: number }>();
   let kept: KeptLook | null = null;
   let stopped = false;
@@ -38,7 +40,10 @@ export function lookAgain<Thing>(parts: {
     // What anybody else saw meanwhile is newer.
     if (stopped || troubled.get(key) !== entry || entry.seenAt !== seenAt) return;
     entry.seenAt = clock.now();
-    if (!over) return;
+    if (!over) {
+      onStill?.(entry.thing);
+      return;
+    }
     forget(key);
     onOver(entry.thing);
   }

@@ -1,6 +1,9 @@
 // A password server that is down is looked at again until it answers: its alarm ends without a login of anybody, and few looks are made.
 import { afterEach, expect, test } from "bun:test";
+import { createDownServers } from "../../src/hooks/down-servers.ts";
+import { silentLog } from "../../src/observe/log.ts";
 import { waitUntil } from "../peers/run-command.ts";
+import { TurnedClock } from "../queue/queue-kit.ts";
 import { endTrials, imap, pop3, smtp, trial } from "./trial-mail-server.ts";
 
 afterEach(endTrials);
@@ -75,4 +78,67 @@ test("logins that find it down are looks too, and nothing is looked at after the
   it.login.close();
   for (let minute = 0; minute < 3; minute++) await minuteLater(it);
   expect(back.connections).toBe(0);
+});
+
+/** Servers behind a resolver that answers a look when `end` is called. */
+function slowLook() {
+  const clock = new TurnedClock(0);
+  const alarms: (string | null)[] = [];
+  const logged: string[] = [];
+  const { promise, resolve, reject } = Promise.withResolvers<never>();
+  const answer = () => promise;
+  const end = async (what: "nothing" | "a mistake of ours"): Promise<void> => {
+    const nothing = { ok: false, failure: "nxdomain", words: "no such name" };
+    if (what === "nothing") resolve(nothing as never);
+    else reject(new TypeError("not an option"));
+    await Bun.sleep(10);
+  };
+  const downs = createDownServers({
+    resolver: { a: answer, aaaa: answer, mx: answer, txt: answer, ptr: answer, close() {} },
+    clock,
+    hostname: "gate.example.test",
+    onAlarm: (_name, words) => void alarms.push(words),
+    log: { ...silentLog, error: (_about: object, words?: string) => void logged.push(words ?? "") },
+  });
+  const server = {
+    protocol: "imap",
+    host: "mail.example.test",
+    port: null,
+    tls: "implicit",
+    verifyCertificate: true,
+  } as const;
+  const look = async () => {
+    downs.down(server, "no answer");
+    for (let n = 0; n < 4; n++) {
+      clock.step(clock.now() + 61_000);
+      await Bun.sleep(2);
+    }
+  };
+  return { downs, server, alarms, logged, look, end };
+}
+
+test.each(["answered", "stop"] as const)("a look that ends badly after %s raises nothing", async (before) => {
+  const { downs, server, alarms, look, end } = slowLook();
+  await look();
+  if (before === "answered") downs.answered(server);
+  else downs.stop();
+  const { length } = alarms;
+  await end("nothing");
+  expect(alarms.slice(length)).toEqual([]);
+});
+
+test("a look that ends badly says what it found", async () => {
+  const { alarms, logged, look, end } = slowLook();
+  await look();
+  await end("nothing");
+  expect(alarms).toEqual([expect.stringContaining("no answer"), expect.stringContaining("no such name")]);
+  expect(logged).toEqual([]);
+});
+
+test("a mistake of ours in a look is logged", async () => {
+  const { alarms, logged, look, end } = slowLook();
+  await look();
+  await end("a mistake of ours");
+  expect(logged).toEqual(["a password server could not be looked at"]);
+  expect(alarms.length).toBe(1);
 });

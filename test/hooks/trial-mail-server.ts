@@ -2,6 +2,7 @@
 import type { PasswordServerAddress } from "../../src/hooks/mail-server-dialogue.ts";
 import { createMailServerLogin } from "../../src/hooks/mail-server-login.ts";
 import type { Clock } from "../../src/observe/clock.ts";
+import { silentLog } from "../../src/observe/log.ts";
 import { makeCertificate } from "../delivery/certificate.ts";
 import {
   type ScriptedMailServer,
@@ -65,6 +66,7 @@ export async function trial(
   const clock = turnedClock();
   const alarms: (string | null)[] = [];
   const login = createMailServerLogin({
+    log: silentLog,
     resolver,
     clock,
     hostname: "gate.example.test",

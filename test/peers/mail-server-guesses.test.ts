@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createMailServerLogin } from "../../src/hooks/mail-server-login.ts";
 import { systemClock } from "../../src/observe/clock.ts";
+import { silentLog } from "../../src/observe/log.ts";
 import { havePrograms } from "./run-command.ts";
 import { type RunningLoginServer, runLoginServer } from "./run-login-server.ts";
 
@@ -37,6 +38,7 @@ describe.skipIf(!ready).each([
     async (protocol, port) => {
       const alarms: (string | null)[] = [];
       const logins = createMailServerLogin({
+        log: silentLog,
         resolver,
         clock: systemClock,
         hostname: "gate.example.test",
