@@ -46,6 +46,8 @@ describe("identities", () => {
     expect(whole).toContain("60 of 60");
     expect(whole).toContain("It lets mail through again");
     expect(whole).toContain("Everybody behind this sender is locked with it");
+    expect(whole).toContain("The sender as a whole was never locked");
+    expect(whole).not.toContain("It was never locked");
   });
 
   test("behind a trusted network are not called removed while it is trusted", async () => {

@@ -113,11 +113,21 @@ const EVENT_TONES: Readonly<Record<LockEvent["what"], Tone>> = {
   "timed-out": "info",
 };
 
-function History({ events }: { readonly events: readonly LockEvent[] }) {
+interface HistoryProps {
+  readonly events: readonly LockEvent[];
+  /** It has identities, whose locks are their own. */
+  readonly isSender: boolean;
+}
+
+function History({ events, isSender }: HistoryProps) {
   return (
     <Card title="Locks so far" aside={<span class="muted">newest first</span>}>
       {events.length === 0 ? (
-        <p class="muted">It was never locked.</p>
+        <p class="muted">
+          {isSender
+            ? "The sender as a whole was never locked. The locks of one identity are on that identity’s own page."
+            : "It was never locked."}
+        </p>
       ) : (
         <ol class="timeline">
           {events.slice(0, MAX_EVENTS).map((event) => (
@@ -296,7 +306,7 @@ async function getIdentity(c: ConsoleContext): Promise<Response> {
             </Card>
             {party.key.identity !== null && <Bulk detail={detail} />}
             <LogIns c={c} party={party} />
-            <History events={detail.history} />
+            <History events={detail.history} isSender={party.key.identity === null} />
           </div>
           {detail.lock === null && <LockForms party={party} refused={null} />}
           <About c={c} party={party} />
