@@ -55,7 +55,12 @@ function askersIn(domains: Policy["domain"]): ReadonlyMap<string, readonly strin
 
 function ofDomains({ name }: Alarm, { domain }: Pick<Policy, "domain">): readonly OfDomain[] {
   for (const [start, part] of NAMED_AFTER)
-    if (name.startsWith(start)) return [{ domain: name.slice(start.length), part }];
+    if (name.startsWith(start)) {
+      // Mail may loop for a domain that is not ours, or not any more: it has no page.
+      return domain.flatMap((one) =>
+        one.name === name.slice(start.length) ? [{ domain: one.name, part }] : [],
+      );
+    }
   const signed = DKIM.exec(name)?.[1];
   if (signed !== undefined) return [{ domain: signed, part: "dkim" }];
   if (!name.startsWith(PASSWORD_SERVER)) return [];

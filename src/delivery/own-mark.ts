@@ -35,12 +35,15 @@ export function loopSubject(destination: Destination): string {
   }
 }
 
+const MENDS: Readonly<Record<Destination["kind"], string>> = {
+  smarthost: "Set the smart host to the server that takes mail for the world, or none",
+  routes: "Set the domain's route to the mail server behind this gateway",
+  mx: "Its MX leads here: take it in as a domain with a route to its mail server, or have its DNS changed",
+};
+
 /** What is told of it. `server`: `mail.example.test [192.0.2.1]:25`. */
 export function loopWords(destination: Destination, server: string): string {
-  const mend =
-    destination.kind === "smarthost"
-      ? "Set the smart host to the server that takes mail for the world, or none"
-      : "Set the domain's route to the mail server behind this gateway";
+  const mend = MENDS[destination.kind];
   const what = destination.kind === "smarthost" ? "the smart host" : loopSubject(destination);
   return `Mail for ${what} loops back to this gateway: ${server} is one of its own listeners. It waits here. ${mend}.`;
 }
