@@ -142,7 +142,7 @@ function waitingAgain(
 }
 
 /** Since when it waits in the queue. Mail released from the quarantine was received before, but has its whole time from then on. */
-export function waitsSince(
+function waitsSince(
   { receivedAt }: SpooledMessage,
   { expiresAt }: SpooledRecipient,
   { giveUpAfterMs }: QueueSettings,

@@ -7,10 +7,9 @@ import type { Spool } from "../store/spool.ts";
 import type { SpooledEntry } from "../store/spool-entry.ts";
 import type { TakenEntry } from "../store/spool-reading.ts";
 import { putBack } from "../store/spool-writing.ts";
-import { waitAtAgeMs } from "./back-off.ts";
+import { retryWaitMs } from "./back-off.ts";
 import type { Outbox } from "./outbox.ts";
-import { stateEvent, waitsSince } from "./plan-settlement.ts";
-import type { QueueSettings } from "./queue-settings.ts";
+import { stateEvent } from "./plan-settlement.ts";
 
 const ROWS = 200;
 
@@ -24,12 +23,12 @@ export async function recoverInterrupted(parts: {
   readonly outbox: Outbox;
   readonly log: Log;
   readonly now: number;
-  readonly settings: QueueSettings;
+  readonly retryMs: readonly number[];
 }): Promise<void> {
-  const { spool, outbox, log, now, settings } = parts;
+  const { spool, outbox, log, now, retryMs } = parts;
   const interrupted = await spool.interrupted();
   for (let from = 0; from < interrupted.length; from += ROWS) {
-    const changes = interrupted.slice(from, from + ROWS).map((taken) => giveBack(taken, { now, settings }));
+    const changes = interrupted.slice(from, from + ROWS).map((taken) => giveBack(taken, { now, retryMs }));
     await outbox.commit(
       changes.map(({ statement }) => statement),
       changes.flatMap(({ events }) => events),
@@ -51,7 +50,7 @@ interface Change {
 
 function giveBack(
   { entry, taken }: TakenEntry,
-  { now, settings }: { readonly now: number; readonly settings: QueueSettings },
+  { now, retryMs }: { readonly now: number; readonly retryMs: readonly number[] },
 ): Change {
   const { message, recipient } = entry;
   // Whatever it was taken for: what is for the quarantine must never be on its way to its recipient.
@@ -68,8 +67,7 @@ function giveBack(
     case "attempt": {
       const tries = recipient.tries + 1;
       // Once is an accident. A message that is there each time the gateway dies may be why, and must not kill it at every start.
-      const ageMs = now - waitsSince(message, recipient, settings);
-      const wait = tries === 1 ? 0 : waitAtAgeMs(settings.retryMs, { tries, ageMs }, Math.random);
+      const wait = tries === 1 ? 0 : retryWaitMs(retryMs, tries, Math.random);
       const nextAttemptAt = now + wait;
       const statement = putBack(message.seq, { ...recipient, state: "queued", nextAttemptAt, tries });
       return { statement, events: [interruptedEvent(entry, now, nextAttemptAt)] };

@@ -368,7 +368,7 @@ async function start({ spool, clock, log, settings }: QueueOptions, parts: Parts
     );
   }
   for (const file of missing) lostBodies.found(messageIdOf(file), `its body file ${file} is missing`);
-  await recoverInterrupted({ spool, outbox, log, now, settings: settings() });
+  await recoverInterrupted({ spool, outbox, log, now, retryMs: settings().retryMs });
   await spool.commit([forgetReleased(now - REMEMBER_RELEASED_MS)]);
   const [waiting, unreachable] = await Promise.all([spool.waitingDestinations(), spool.unreachable()]);
   outbox.start();

@@ -11,7 +11,7 @@ import { envelope, message } from "./message-samples.ts";
 import { processorMs } from "./processor-time.ts";
 
 const LIMIT_MS = 30;
-const TRIES = 4;
+const TRIES = 20;
 const headers = [
   compileHeader({ header: "X-Client-ID", extract: "^([^;]+)$", remove: true }),
   compileHeader({ header: "From", remove: false }),

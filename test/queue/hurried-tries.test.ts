@@ -99,24 +99,6 @@ test("mail for a server of ours that is unwell over it while six others pass lea
   expect(bench.states("late").at(-1)).toBe("delivered");
 });
 
-test("a gateway that dies during each of four hurried tries tries it again within a minute or so", async () => {
-  let queue = await bench.start();
-  bench.deliverer.script = () => new Promise(() => {});
-  await queue.accept(mail({ id: "m1" }));
-  for (let n = 0; n < 4; n++) {
-    await bench.run(5 * SECOND);
-    await bench.crash();
-    queue = await bench.start();
-    await queue.retry("m1");
-  }
-  await bench.run(SECOND);
-  await bench.crash();
-  bench.deliverer.script = takes;
-  await bench.start();
-  await bench.run(70 * SECOND);
-  expect(bench.states("m1").at(-1)).toBe("delivered");
-});
-
 test("mail that was received a week before it came into the queue has the whole schedule", async () => {
   bench.deliverer.script = defers;
   const queue = await bench.start();

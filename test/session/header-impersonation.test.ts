@@ -61,6 +61,8 @@ const ME = "From: alice@example.test";
 
 describe("the envelope", () => {
   test.each([
+    // A receipt: From says whose it is.
+    "",
     "alice@example.test",
     "ALICE@Example.TEST",
     "alice@example.test.",
@@ -74,7 +76,6 @@ describe("the envelope", () => {
   ])("takes %s", async (path) => expect(await envelope(path)).toBe("250"));
 
   test.each([
-    "",
     "boss@example.test",
     "alice+boss@example.test",
     '"alice@example.test,boss"@example.test',

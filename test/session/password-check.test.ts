@@ -107,7 +107,9 @@ describe("password check", () => {
       workMs(() => passwords.check({ login: "a", password: "guess", hash, client: "" }));
     await timed(null);
     let [known, unknown] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
-    for (let i = 0; i < 5; i++) {
+    // The least of both: threads of other tests may be at work, and their time is counted in some of the rounds.
+    const isAlike = () => unknown / known < 2.2 && unknown / known > 0.45;
+    for (let i = 0; i < 5 || (i < 30 && !isAlike()); i++) {
       known = Math.min(known, await timed(stored));
       unknown = Math.min(unknown, await timed(null));
     }
