@@ -1,6 +1,5 @@
 // Notices about delivery to the sender of a message (DSN): failed, delayed, handed on. (RFC 3461, 3464, 6522, 6533)
 // Everything from outside (replies, subjects, addresses) is hostile: it can neither add header lines nor leave its part.
-
 import { isAscii as isAsciiBytes } from "node:buffer";
 import type { Outcome } from "../delivery/outcome.ts";
 import { encodeText, foldField } from "../message/encoded-word.ts";

@@ -1,5 +1,4 @@
 // May a sender go on? Asked at MAIL, RCPT and the end of DATA, so that locks and limits take effect on open connections.
-
 import { wantedBy } from "../policy/enterprise-mode.ts";
 import { type Reply, reply } from "../policy/reply.ts";
 import type { OutgoingParty } from "../policy/snapshot.ts";

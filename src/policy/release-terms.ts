@@ -1,5 +1,4 @@
 // How outgoing mail leaves that is released from the quarantine: as it would have left at once, by the policy of now.
-
 import { domainOf, parseAddress } from "../message/address.ts";
 import { headOf, type MessageBody } from "../message/body.ts";
 import type { HeaderEdit } from "../message/header-edit.ts";

@@ -2,7 +2,6 @@
 // it refuses for all is refused in the dialogue. Anything else, and what takes too long, is stored like other mail, with the attempt
 // that is under way, and that attempt settles it; if it cannot be stored, that attempt's answer is waited for. 250 is only ever said
 // for what the server or our disk holds. A large message is in a file from the start; who ends it here removes the file.
-
 import type { Outcome } from "../delivery/outcome.ts";
 import type { Destination } from "../delivery/route.ts";
 import { headOf, isLarge, type LargeBody, type MessageBody } from "../message/body.ts";

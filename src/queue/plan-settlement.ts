@@ -1,5 +1,4 @@
 // What becomes of each recipient after an attempt. Pure: no clock, no disk.
-
 import type { Outcome } from "../delivery/outcome.ts";
 import { replyWords } from "../notify/reply-words.ts";
 import type { AttemptRecord, LogEvent, RecipientState } from "../store/log-record.ts";

@@ -1,5 +1,4 @@
 // One piece of work in memory: recipients of one message that leave together in one attempt.
-
 import type { Destination } from "../delivery/route.ts";
 import type { MessageBody } from "../message/body.ts";
 import type { HeaderEdit } from "../message/header-edit.ts";

@@ -1,5 +1,4 @@
 // Notices about delivery: read by an independent parser, by the fields of RFC 3464, and under hostile replies.
-
 import { describe, expect, test } from "bun:test";
 import { isAscii } from "node:buffer";
 import fc from "fast-check";

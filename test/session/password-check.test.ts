@@ -1,5 +1,4 @@
 // Proving passwords: the cache must be quick, bound to what it proved, and never wider.
-
 import { describe, expect, test } from "bun:test";
 import { hashPassword } from "../../src/policy/password-hash.ts";
 import { createPasswordCheck } from "../../src/session/password-check.ts";

@@ -1,5 +1,4 @@
 // The message log: every message, searchable, newest first, refreshing itself while it is looked at.
-
 import type { LogFilter } from "../../store/message-log.ts";
 import type { ConsoleContext } from "../console-env.ts";
 import { chosenDomain, ownDomains } from "../domain-scope.ts";

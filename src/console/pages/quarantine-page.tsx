@@ -1,5 +1,4 @@
 // The quarantine as a list: filter, release or delete one or many.
-
 import { bytesInWords } from "../../observe/size-words.ts";
 import type { QuarantinedSender, QuarantineItem } from "../../store/quarantine-item.ts";
 import type { ConsoleContext } from "../console-env.ts";
